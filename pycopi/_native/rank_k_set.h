@@ -1,0 +1,22 @@
+/* Both types of one instruction set, and its entry in the list; included once for each set, with the macros of
+ * rank_k_template.h defined except T. */
+#define T float
+#include "rank_k_template.h"
+#undef T
+
+#define T double
+#include "rank_k_template.h"
+#undef T
+
+static const instruction_set JOINED(set, SET) = {
+    QUOTED(SET),
+    VECTORS * (VECTOR_BYTES ? VECTOR_BYTES : sizeof(double)),
+    JOINED(rank_k_float, SET),
+    JOINED(rank_k_double, SET),
+};
+
+#undef SET
+#undef TARGET
+#undef VECTOR_BYTES
+#undef VECTORS
+#undef ROWS

@@ -1,0 +1,76 @@
+"""What is live in this process: engines, libraries, threads."""
+
+import os
+import platform
+
+from pycopi import _build
+from pycopi.kernels import native
+from pycopi.kernels.engine import forced_engine
+
+BACKENDS = {
+    "numpy": "numpy",
+    "array-api-strict": "array_api_strict",
+    "torch": "torch",
+    "jax": "jax",
+    "cupy": "cupy",
+    "dask": "dask",
+}
+"""The array libraries that pycopi is tested with: distribution name, module name."""
+
+
+def configuration() -> dict[str, str]:
+    """Return what is live as texts by their names; nothing is imported for it."""
+    engine = forced_engine()
+    core = "not built" if not native.available else f"built with {_build.COMPILER}"
+    if native.available:
+        core += f", running its {_instruction_set()} code"
+    found = {name: _version_of(name) for name in BACKENDS}
+    return {
+        "pycopi": _build.VERSION,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "engine": f"{engine} (forced)" if engine else "native" if native.available else "portable",
+        "C core": core,
+        "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "threads": _threads(),
+        **{f"backend {name}": found[name] or "not installed" for name in BACKENDS},
+    }
+
+
+def show_config() -> None:
+    """Print what is live in this process: version, engine, backends found, threads.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> pycopi.show_config()  # doctest: +ELLIPSIS
+    pycopi ...
+    """
+    lines = configuration()
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        print(f"{name:<{width}}  {text}")
+
+
+def _instruction_set() -> str:
+    from pycopi import _core
+
+    return _core.instruction_set()
+
+
+def _version_of(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+    candidates = [name, "cupy-cuda12x", "cupy-cuda13x"] if name == "cupy" else [name]
+    for candidate in candidates:
+        try:
+            return version(candidate)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _threads() -> str:
+    """Return the number of threads that the environment sets for NumPy's matrix products."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    chosen = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+    return ", ".join(chosen) or "as many as processors (set OMP_NUM_THREADS to change it)"

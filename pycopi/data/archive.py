@@ -1,0 +1,80 @@
+"""Unpacking of expected files from a downloaded ``.tar.gz``.
+
+Rules of this file: only regular members of the expected names and the expected size are read; a
+file is written under the last part of a name that the caller gave; nothing in the archive decides
+where a byte goes.
+"""
+
+import gzip
+import os
+import shutil
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from .locate import one_line
+
+
+def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[Path]:
+    """Return the paths of the expected members, unpacked into a folder.
+
+    Parameters
+    ----------
+    archive : pathlib.Path
+        The ``.tar.gz`` file.
+    members : list of str
+        Names within the archive, as ``"folder/file"``; all are needed, any others are passed over.
+    size : int
+        What each member must hold, in bytes.
+    folder : pathlib.Path
+        Where the files go, each whole or not at all; made if it does not exist.
+
+    Returns
+    -------
+    list of pathlib.Path
+        One path for each member, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If the archive is damaged, or a member is missing or has the wrong size.
+    OSError
+        If a file cannot be written.
+    """
+    wanted = {name: folder / PurePosixPath(name).name for name in members}
+    missing = set(members)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                if member.name in missing and member.isreg():
+                    _write(archive, tar, member, size, wanted[member.name])
+                    missing.remove(member.name)
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _bad(archive, f"the archive is damaged ({one_line(error)})") from error
+    if missing:
+        raise _bad(archive, f"expected members are missing: {', '.join(sorted(missing))}")
+    return list(wanted.values())
+
+
+def _write(
+    archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, target: Path
+) -> None:
+    """Copy one member to its place, under another name until it is complete."""
+    if member.size != size:
+        what = f"offset {member.offset} unpacked: expected {size} bytes in {member.name}"
+        raise _bad(archive, f"{what}, got {member.size}")
+    source = tar.extractfile(member)
+    assert source is not None  # it is a regular file
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        with source, partial.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _bad(archive: Path, what: str) -> ValueError:
+    """Return the error for a bad archive, to be raised."""
+    return ValueError(f"{archive}: {what}; delete it and try again")

@@ -1,0 +1,84 @@
+"""Which engine does the work: chosen by the array, or forced by the user."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import ModuleType
+
+from pycopi._array import Array, library
+from pycopi.kernels import native, portable
+
+ENGINES = ("portable", "native")
+"""The engines by name; the portable one is the definition of what the others must return."""
+
+
+def _checked(name: str, source: str) -> str:
+    if name not in ENGINES:
+        raise ValueError(f"{source} names the engine {name!r}; expected one of {', '.join(ENGINES)}")
+    if name == "native" and not native.available:
+        msg = f"{source} names the engine 'native', but pycopi was built without its C core"
+        raise ValueError(f"{msg}; reinstall it on a machine with a C compiler, or use 'portable'")
+    return name
+
+
+_environment = os.environ.get("PYCOPI_ENGINE") or None
+_forced: ContextVar[str | None] = ContextVar(
+    "pycopi_engine", default=_environment and _checked(_environment, "PYCOPI_ENGINE")
+)
+
+
+@contextmanager
+def use_engine(name: str) -> Iterator[None]:
+    """Use one engine for every operation inside the ``with`` block, in this thread.
+
+    Parameters
+    ----------
+    name : {"portable", "native"}
+        ``portable`` is plain array API calls, for every library; ``native`` is the C core, for float32
+        and float64 NumPy arrays only.
+
+    Raises
+    ------
+    ValueError
+        If there is no engine of that name, or it is not part of this installation.
+
+    Notes
+    -----
+    The environment variable ``PYCOPI_ENGINE`` does the same for a whole process. Inside the block, an
+    array that the engine cannot take raises TypeError instead of falling back.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> with pycopi.use_engine("portable"):
+    ...     pycopi.rank_k_update(np.eye(2), np.ones((1, 2)), np.ones((1, 2)), scale=0.5)
+    array([[1.5, 0.5],
+           [0.5, 1.5]])
+    """
+    token = _forced.set(_checked(name, "use_engine"))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def forced_engine() -> str | None:
+    """Return the name of the engine that the user has forced, or None."""
+    return _forced.get()
+
+
+def engine_for(matrix: Array) -> ModuleType:
+    """Return the engine module that works on ``matrix``."""
+    forced = _forced.get()
+    if forced == "portable":
+        return portable
+    if native.available and native.accepts(matrix):
+        return native
+    if forced == "native":
+        msg = (
+            f"the engine 'native' takes float32 and float64 NumPy matrices with contiguous rows; "
+            f"got a {library(matrix)} array of dtype {matrix.dtype}: use the engine 'portable'"
+        )
+        raise TypeError(msg)
+    return portable

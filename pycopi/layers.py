@@ -1,0 +1,150 @@
+"""Layers: frozen descriptions, and pure functions of their parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pycopi._array import Array, namespace
+from pycopi.activations import Activation, LeakyReLU
+from pycopi.rules.decorrelation import decorrelate
+from pycopi.rules.weights import descend_weight, infer_bias, infer_weight, mean_square
+from pycopi.settings import Rates, Settings
+
+
+class DenseParameters(NamedTuple):
+    """Parameters of a `Dense` layer with n inputs and m outputs; what a layer does not have is None.
+
+    ``weight`` is W, shape (m, n); ``decorrelator`` is R, shape (n, n); ``bias`` has shape (m,);
+    ``feedback`` is the fixed random matrix of feedback alignment, shape (m, n).
+    """
+
+    weight: Array
+    decorrelator: Array | None = None
+    bias: Array | None = None
+    feedback: Array | None = None
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A fully connected layer, a = x W.T + b with decorrelated inputs x = y R.T.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Numbers of features n and m, at least 1.
+    activation : Activation
+        What makes outputs of preactivations.
+    bias : bool
+        Whether the layer has a bias b; the paper has none.
+    decorrelated : bool
+        Whether the layer has a decorrelating matrix R; without it, x = y.
+    """
+
+    inputs: int
+    outputs: int
+    activation: Activation = LeakyReLU()  # noqa: RUF009  (frozen)
+    bias: bool = False
+    decorrelated: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        for name in ("inputs", "outputs"):
+            size = getattr(self, name)
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"{name} is {size!r}; expected a whole number of at least 1")
+
+    def shapes(self, *, feedback: bool = False) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter that the layer has, by its name."""
+        weight = (self.outputs, self.inputs)
+        parts = {
+            "weight": (True, weight),
+            "decorrelator": (self.decorrelated, (self.inputs, self.inputs)),
+            "bias": (self.bias, (self.outputs,)),
+            "feedback": (feedback, weight),
+        }
+        return {name: shape for name, (present, shape) in parts.items() if present}
+
+    def init(self, generator: np.random.Generator, *, feedback: bool = False) -> DenseParameters:
+        """Return fresh float64 NumPy parameters: Xavier-normal W, the identity for R, zero for b.
+
+        The feedback matrix is drawn as W is, from a generator of its own, so that it changes no weight.
+        """
+        return DenseParameters(
+            self._draw(generator),
+            np.eye(self.inputs) if self.decorrelated else None,
+            np.zeros(self.outputs) if self.bias else None,
+            self._draw(generator.spawn(1)[0]) if feedback else None,
+        )
+
+    def _draw(self, generator: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        std = np.sqrt(2.0 / (self.inputs + self.outputs))
+        return generator.normal(0.0, std, (self.outputs, self.inputs))
+
+    def forward(self, parameters: DenseParameters, inputs: Array) -> tuple[Array, Array]:
+        """Return decorrelated inputs x (B, n) and preactivations a (B, m) of inputs y (B, n)."""
+        xp = namespace(inputs)
+        decorrelated = inputs
+        if parameters.decorrelator is not None:
+            decorrelated = xp.matmul(inputs, xp.matrix_transpose(parameters.decorrelator))
+        preactivations = xp.matmul(decorrelated, xp.matrix_transpose(parameters.weight))
+        if parameters.bias is not None:
+            preactivations = preactivations + parameters.bias
+        return decorrelated, preactivations
+
+    def pull_back(self, parameters: DenseParameters, perturbations: Array) -> Array:
+        """Return delta W R, shape (B, n): what perturbations (B, m) ask of the inputs y."""
+        xp = namespace(perturbations)
+        pulled = xp.matmul(perturbations, parameters.weight)
+        if parameters.decorrelator is None:
+            return pulled
+        return xp.matmul(pulled, parameters.decorrelator)
+
+    def feed_back(self, parameters: DenseParameters, perturbations: Array) -> Array:
+        """Return delta B.T, shape (B, n): feedback alignment's stand-in for `pull_back`."""
+        return namespace(perturbations).matmul(perturbations, parameters.feedback)
+
+    def learn(
+        self,
+        parameters: DenseParameters,
+        decorrelated: Array,
+        preactivations: Array,
+        perturbations: Array | None,
+        settings: Settings,
+        rates: Rates,
+        copy: bool | None,
+    ) -> DenseParameters:
+        """Return the parameters after one step; ``perturbations=None`` leaves W and b as they are.
+
+        Every sum over the batch that becomes an update is made here.
+        """
+        weight, decorrelator, bias, _ = parameters
+        learns_decorrelator = decorrelator is not None and rates.decorrelation is not None
+        power = mean_square(decorrelated)
+        if learns_decorrelator:
+            decorrelator = decorrelate(
+                decorrelator, decorrelated, power, rates.decorrelation, settings.decorrelation, copy
+            )
+        if perturbations is not None and settings.rule == "copi":
+            targets = preactivations + perturbations
+            if bias is not None:  # W is inferred from the state that it makes itself
+                targets = targets - bias
+            epsilon = settings.epsilon if settings.variance_scaled else None
+            weight = infer_weight(
+                weight, targets, decorrelated, power, rates.weights, epsilon, copy
+            )
+        elif perturbations is not None:
+            weight = descend_weight(weight, perturbations, decorrelated, rates.weights, copy)
+        if perturbations is not None and bias is not None:
+            bias = infer_bias(bias, perturbations, rates.weights)
+        return parameters._replace(weight=weight, decorrelator=decorrelator, bias=bias)
+
+    def fold(self, parameters: DenseParameters) -> tuple[Dense, DenseParameters]:
+        """Return the same layer as one matrix W R, without a decorrelating matrix."""
+        weight = parameters.weight
+        if parameters.decorrelator is not None:
+            weight = namespace(weight).matmul(weight, parameters.decorrelator)
+        plain = Dense(self.inputs, self.outputs, self.activation, self.bias, decorrelated=False)
+        return plain, DenseParameters(weight, bias=parameters.bias)

@@ -1,0 +1,113 @@
+"""Losses: what the outputs should be, how far they are from it, and which way to move them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pycopi._array import (
+    Array,
+    check_finite,
+    check_floats,
+    check_shape,
+    common_namespace,
+    namespace,
+    one_hot,
+)
+from pycopi.activations import Activation, Identity
+
+
+class Loss(Protocol):
+    """What a loss offers; targets are rows of real numbers, shape (B, m)."""
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        """Return the loss of each sample, shape (B,)."""
+
+    def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
+        """Return minus the derivative of the loss by the preactivations of each sample, shape (B, m)."""
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Half the squared distance, L = 1/2 sum (t - f(a))^2: the paper's loss, on one-hot targets."""
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        """Return half the squared distance of each sample."""
+        xp = namespace(outputs)
+        return 0.5 * xp.sum(xp.square(targets - outputs), axis=1)
+
+    def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
+        """Return (t - f(a)) f'(a)."""
+        if isinstance(activation, Identity):
+            return targets - preactivations
+        return (targets - activation(preactivations)) * activation.derivative(preactivations)
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Softmax cross-entropy, L = - sum t log softmax(a), for outputs whose activation is the identity."""
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        """Return the cross-entropy of each sample."""
+        xp = namespace(outputs)
+        highest = xp.max(outputs, axis=1, keepdims=True)
+        shifted = outputs - highest
+        log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+        return -xp.sum(targets * (shifted - log_sum), axis=1)
+
+    def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
+        """Return t - softmax(a), for targets that sum to 1."""
+        if not isinstance(activation, Identity):
+            msg = (
+                f"the loss 'cross_entropy' takes preactivations as logits but the output layer has the "
+                f"activation {activation}; expected the activation 'identity' there"
+            )
+            raise ValueError(msg)
+        xp = namespace(preactivations)
+        raised = xp.exp(preactivations - xp.max(preactivations, axis=1, keepdims=True))
+        return targets - raised / xp.sum(raised, axis=1, keepdims=True)
+
+
+LOSSES: dict[str, Loss] = {"squared_error": SquaredError(), "cross_entropy": CrossEntropy()}
+"""The losses by the names that `pycopi.Settings` uses."""
+
+
+def encode_targets(targets: Array, like: Array) -> Array:
+    """Return targets as rows of real numbers, in the shape (B, m) and dtype of ``like``.
+
+    Class numbers (B,) become one-hot rows; whole numbers and booleans in rows (one-hot) change dtype;
+    real numbers (B,) for a single output become a column.
+    """
+    xp = common_namespace(targets=targets, outputs=like)
+    samples, outputs = like.shape
+    whole = xp.isdtype(targets.dtype, ("integral", "bool"))
+    if targets.ndim == 1 and xp.isdtype(targets.dtype, "integral"):
+        check_shape("targets", targets, (samples,), f"inputs have {samples} rows")
+        return one_hot(targets, outputs, like.dtype)
+    if targets.ndim == 1 and outputs == 1:
+        targets = targets[:, None]
+    check_shape(
+        "targets",
+        targets,
+        (samples, outputs),
+        f"inputs have {samples} rows and the network {outputs} outputs",
+    )
+    if whole:
+        return xp.astype(targets, like.dtype)
+    check_floats(outputs=like, targets=targets)
+    return targets
+
+
+def check_targets(targets: Array, outputs: int) -> None:
+    """Check the values of targets: class numbers must lie in 0 .. outputs - 1, real numbers be finite."""
+    xp = namespace(targets)
+    if not xp.isdtype(targets.dtype, ("integral", "bool")):
+        check_finite(targets=targets)
+    elif targets.ndim == 1 and targets.shape[0] > 0 and xp.isdtype(targets.dtype, "integral"):
+        lowest, highest = int(xp.min(targets)), int(xp.max(targets))
+        if lowest < 0 or highest >= outputs:
+            wrong = lowest if lowest < 0 else highest
+            msg = (
+                f"targets have the class number {wrong} but the network has {outputs} outputs; "
+                f"expected whole numbers from 0 to {outputs - 1} (real-valued targets need a floating dtype)"
+            )
+            raise ValueError(msg)
+

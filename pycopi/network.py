@@ -1,0 +1,315 @@
+"""Networks: a frozen stack of layers, with pure functions of its parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pycopi._array import (
+    Array,
+    check_finite,
+    check_floats,
+    check_shape,
+    common_namespace,
+    from_numpy,
+    is_numpy,
+    namespace,
+)
+from pycopi.activations import Activation, resolve
+from pycopi.credit import Trace
+from pycopi.layers import Dense, DenseParameters
+
+Parameters = tuple[DenseParameters, ...]
+"""Parameters of a network: one NamedTuple a layer, the lowest first."""
+
+
+class FoldedNetwork(NamedTuple):
+    """What `Network.fold` returns: a network without decorrelating matrices, and its parameters."""
+
+    network: "Network"
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class Network:
+    """A stack of layers, each fed by the one before it.
+
+    Parameters
+    ----------
+    layers : tuple of Dense
+        The layers, the lowest first; each takes as many inputs as the one below has outputs.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, or two neighbours do not fit together.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> network = pycopi.mlp([64, 128, 10])
+    >>> [layer.outputs for layer in network.layers]
+    [128, 10]
+    """
+
+    layers: tuple[Dense, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the layers fit together."""
+        if not isinstance(self.layers, tuple) or not self.layers:
+            raise ValueError(f"layers is {self.layers!r}; expected a tuple of at least one Dense layer")
+        for index, (below, above) in enumerate(zip(self.layers, self.layers[1:], strict=False), 1):
+            if below.outputs != above.inputs:
+                msg = (
+                    f"layer {index} has {below.outputs} outputs but layer {index + 1} takes "
+                    f"{above.inputs} inputs; expected the same number"
+                )
+                raise ValueError(msg)
+
+    @property
+    def inputs(self) -> int:
+        """The number of input features."""
+        return self.layers[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs."""
+        return self.layers[-1].outputs
+
+    def init(self, seed: int = 0, *, like: Array | None = None, feedback: bool = False) -> Parameters:
+        """Return fresh parameters: the same numbers for the same seed on every library.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the one NumPy generator that all numbers are drawn from.
+        like : array, real floating, or None
+            An array whose library, device and dtype the parameters get; None is float32 NumPy.
+        feedback : bool
+            Also draw the fixed random matrices that ``credit="feedback_alignment"`` needs. They change
+            none of the other numbers.
+
+        Returns
+        -------
+        tuple of DenseParameters
+            The parameters of each layer: Xavier-normal weights of standard deviation
+            ``sqrt(2 / (n + m))``, the identity as decorrelating matrix, zero biases.
+
+        Raises
+        ------
+        TypeError
+            If ``like`` is not an array of a real floating dtype.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> parameters = pycopi.mlp([3, 2]).init(seed=0)
+        >>> parameters[0].weight.shape, parameters[0].decorrelator.shape
+        ((2, 3), (3, 3))
+        """
+        like = np.empty(0, dtype=np.float32) if like is None else like
+        check_floats(like=like)
+        generator = np.random.default_rng(seed)
+        return tuple(
+            DenseParameters(
+                *(
+                    None if values is None else from_numpy(values, like, dtype=like.dtype)
+                    for values in layer.init(generator, feedback=feedback)
+                )
+            )
+            for layer in self.layers
+        )
+
+    def forward(self, parameters: Parameters, inputs: Array) -> Trace:
+        """Return the trace of a forward pass.
+
+        Parameters
+        ----------
+        parameters : tuple of DenseParameters
+            Parameters of this network.
+        inputs : array, shape (B, n), dtype of the parameters
+            A batch of samples, a row each.
+
+        Returns
+        -------
+        Trace
+            Decorrelated inputs and preactivations of every layer, and the outputs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If library, device, dtype or shape of the inputs do not fit the parameters.
+        """
+        self.check_inputs(parameters, inputs)
+        return self.trace(parameters, inputs)
+
+    def trace(self, parameters: Parameters, inputs: Array) -> Trace:
+        """Return what `forward` does, without its checks."""
+        decorrelated, preactivations = [], []
+        outputs = inputs
+        for layer, own in zip(self.layers, parameters, strict=True):
+            x, a = layer.forward(own, outputs)
+            outputs = layer.activation(a)
+            decorrelated.append(x)
+            preactivations.append(a)
+        return Trace(tuple(decorrelated), tuple(preactivations), outputs)
+
+    def predict(self, parameters: Parameters, inputs: Array, *, batch_size: int = 1024) -> Array:
+        """Return the outputs for inputs, computed in batches and without a trace.
+
+        Parameters
+        ----------
+        parameters : tuple of DenseParameters
+            Parameters of this network.
+        inputs : array, shape (N, n), dtype of the parameters
+            Samples, a row each. NumPy arrays and memory maps may go with parameters of any library: their
+            batches are moved there one by one.
+        batch_size : int
+            Samples at a time, at least 1.
+
+        Returns
+        -------
+        array, shape (N, m), library, device and dtype of the parameters
+            The outputs of the last layer; ``argmax`` over the last axis gives class numbers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If library, device, dtype or shape do not fit the parameters, or a value is NaN or infinite.
+
+        Examples
+        --------
+        >>> import numpy as np, pycopi
+        >>> network = pycopi.mlp([3, 2])
+        >>> network.predict(network.init(seed=0), np.zeros((5, 3), np.float32)).shape
+        (5, 2)
+        """
+        check_whole("batch_size", batch_size)
+        like = parameters[0].weight
+        xp = namespace(like)
+        moves = is_numpy(inputs) and not is_numpy(like)
+        batches = []
+        for start in range(0, max(1, inputs.shape[0]), batch_size):
+            batch = inputs[start : start + batch_size, ...]
+            batch = from_numpy(batch, like) if moves else batch
+            self.check_inputs(parameters, batch)
+            check_finite(inputs=batch)
+            for layer, own in zip(self.layers, parameters, strict=True):
+                batch = layer.activation(layer.forward(own, batch)[1])
+            batches.append(batch)
+        return batches[0] if len(batches) == 1 else xp.concat(batches, axis=0)
+
+    def fold(self, parameters: Parameters) -> FoldedNetwork:
+        """Return a network that predicts the same with one matrix, W R, in each layer.
+
+        Parameters
+        ----------
+        parameters : tuple of DenseParameters
+            Parameters of this network; they are not changed.
+
+        Returns
+        -------
+        FoldedNetwork
+            ``network``, whose layers have no decorrelating matrix, and its ``parameters``. Its outputs
+            equal this network's to rounding, at the cost of a plain network.
+        """
+        self.check_parameters(parameters)
+        pairs = [layer.fold(own) for layer, own in zip(self.layers, parameters, strict=True)]
+        return FoldedNetwork(Network(tuple(layer for layer, _ in pairs)), tuple(p for _, p in pairs))
+
+    def check_parameters(self, parameters: Parameters) -> Any:
+        """Check that parameters are this network's, and return their namespace."""
+        if not isinstance(parameters, tuple) or len(parameters) != len(self.layers):
+            count = len(parameters) if isinstance(parameters, (tuple, list)) else type(parameters).__name__
+            msg = f"parameters are of {count} layers but the network has {len(self.layers)}"
+            raise ValueError(f"{msg}; expected a tuple such as network.init() returns")
+        for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True), 1):
+            if not isinstance(own, DenseParameters):
+                kind = type(own).__name__
+                raise TypeError(f"parameters of layer {index} are a {kind}; expected DenseParameters")
+            expected = layer.shapes(feedback=own.feedback is not None)
+            for name, array in own._asdict().items():
+                if (array is None) == (name in expected):
+                    state = "is None" if array is None else "is an array"
+                    msg = f"{name} of layer {index} {state}, unlike the layer's description {layer}"
+                    raise ValueError(f"{msg}; use the parameters that network.init() made for it")
+                if array is not None:
+                    check_shape(f"{name} of layer {index}", array, expected[name], f"the layer is {layer}")
+        named = {
+            f"{name} of layer {index}": array
+            for index, own in enumerate(parameters, 1)
+            for name, array in own._asdict().items()
+            if array is not None
+        }
+        return check_floats(**named)
+
+    def check_inputs(self, parameters: Parameters, inputs: Array) -> None:
+        """Check that a batch fits the network and the parameters' library, device and dtype."""
+        common_namespace(inputs=inputs)
+        check_shape("inputs", inputs, (None, self.inputs), f"the network takes {self.inputs} features")
+        check_floats(parameters=parameters[0].weight, inputs=inputs)
+
+
+def mlp(
+    sizes: Sequence[int],
+    *,
+    activation: str | Activation = "leaky_relu",
+    output_activation: str | Activation = "identity",
+    bias: bool = False,
+    decorrelated: bool = True,
+) -> Network:
+    """Return a multilayer perceptron.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Numbers of features from the inputs to the outputs, at least two.
+    activation : str or Activation
+        Activation of the hidden layers: ``leaky_relu`` (slope 0.1, the paper's), ``relu``, ``tanh``,
+        ``sigmoid``, ``identity``, or an object of `pycopi.activations`.
+    output_activation : str or Activation
+        Activation of the last layer.
+    bias : bool
+        Whether each layer has a bias; the paper's have none.
+    decorrelated : bool
+        Whether each layer decorrelates its inputs; False gives a plain network.
+
+    Returns
+    -------
+    Network
+        A frozen, hashable description; ``init`` makes its parameters.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two sizes, a size is not a positive whole number, or a name is unknown.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> len(pycopi.mlp([784, 500, 500, 10]).layers)
+    3
+    """
+    sizes = tuple(sizes)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes is {sizes}; expected at least two: the inputs and the outputs")
+    hidden, last = resolve(activation), resolve(output_activation)
+    return Network(
+        tuple(
+            Dense(
+                sizes[index],
+                sizes[index + 1],
+                last if index == len(sizes) - 2 else hidden,
+                bias,
+                decorrelated,
+            )
+            for index in range(len(sizes) - 1)
+        )
+    )
+
+
+def check_whole(name: str, value: int, *, least: int = 1) -> None:
+    """Check a whole number such as a batch size."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")

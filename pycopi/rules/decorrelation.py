@@ -1,0 +1,127 @@
+"""How a layer's inputs become decorrelated."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pycopi import kernels
+from pycopi._array import Array, check_finite, check_floats, check_rate, check_shape, namespace
+from pycopi.rules.weights import check_samples, mean_square
+
+RULES = ("covariance", "local")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decorrelation:
+    """How the decorrelating matrices learn.
+
+    Parameters
+    ----------
+    rate : float
+        Step size, dimensionless, at least 0.
+    rule : {"covariance", "local"}
+        Multiply the matrix by the covariance from the left (the paper's rule), or from the right (its
+        biologically local form).
+    whitening : float
+        Strength kappa in [0, 1]: 0 only decorrelates (the paper), 1 only brings the powers to 1.
+    """
+
+    rate: float = 1e-3
+    rule: Literal["covariance", "local"] = "covariance"
+    whitening: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        check_rate("rate", self.rate)
+        check_rate("whitening", self.whitening, most=1.0)
+        if self.rule not in RULES:
+            raise ValueError(f"rule is {self.rule!r}; expected one of {', '.join(RULES)}")
+
+
+def decorrelation_update(
+    decorrelator: Array,
+    decorrelated: Array,
+    *,
+    rate: float,
+    rule: Literal["covariance", "local"] = "covariance",
+    whitening: float = 0.0,
+    copy: bool | None = True,
+) -> Array:
+    """Return the decorrelating matrix after one step.
+
+    Parameters
+    ----------
+    decorrelator : array, shape (n, n), real floating
+        Decorrelating matrix R; it starts as the identity.
+    decorrelated : array, shape (B, n), dtype of ``decorrelator``
+        Inputs x = y R.T that this very matrix has made of a batch y.
+    rate : float
+        Step size, dimensionless, at least 0.
+    rule : {"covariance", "local"}
+        Multiply R by the covariance from the left (the paper's rule) or from the right (its local form).
+    whitening : float
+        Strength kappa in [0, 1]: 0 only decorrelates, 1 only brings the powers to 1.
+    copy : bool or None
+        True (the default) never changes ``decorrelator``; None may overwrite it; False must.
+
+    Returns
+    -------
+    array, shape (n, n), dtype of ``decorrelator``
+        The updated matrix.
+
+    Raises
+    ------
+    TypeError
+        If the arrays differ in library or dtype, or are not real floating.
+    ValueError
+        If shapes do not fit together, a value is NaN or infinite, or a hyperparameter is out of range.
+
+    Notes
+    -----
+    With ``s2 = mean(x**2)`` and ``C = mean(x x.T) - diag(s2)``, the rule ``covariance`` is
+    ``R' = R - rate [(1 - kappa) C + kappa diag(s2 - 1)] R`` and ``local`` puts R on the left of the bracket.
+    Ahmad, Schrader and van Gerven, TMLR 2023, for kappa = 0; Dalm et al., arXiv 2405.02385, for kappa > 0.
+    C is never formed: ``x.T (x R)`` costs 4Bn^2 operations where ``(x.T x) R`` costs 2Bn^2 + 2n^3.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> x = np.array([[1.0, 1.0], [1.0, 0.0]])
+    >>> pycopi.decorrelation_update(np.eye(2), x, rate=0.1)
+    array([[ 1.  , -0.05],
+           [-0.05,  1.  ]])
+    """
+    settings = Decorrelation(rate=0.0, rule=rule, whitening=whitening)
+    check_rate("rate", rate)
+    check_floats(decorrelator=decorrelator, decorrelated=decorrelated)
+    check_shape("decorrelated", decorrelated, (None, None), "it must be a batch of rows")
+    samples, n = decorrelated.shape
+    check_shape("decorrelator", decorrelator, (n, n), f"decorrelated has {n} features")
+    check_samples("decorrelated", samples)
+    check_finite(decorrelated=decorrelated)
+    return decorrelate(decorrelator, decorrelated, mean_square(decorrelated), rate, settings, copy)
+
+
+def decorrelate(
+    decorrelator: Array,
+    decorrelated: Array,
+    power: Array,
+    rate: Any,
+    settings: Decorrelation,
+    copy: bool | None,
+) -> Array:
+    """Return the decorrelation step; ``rate`` stands for the settings' own, which a schedule may scale."""
+    xp = namespace(decorrelator)
+    scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
+    kept = kept_share(power, rate, settings.whitening)
+    if settings.rule == "covariance":
+        right = xp.matmul(decorrelated, decorrelator)
+        return kernels.update(
+            decorrelator, decorrelated, right, scale=scale, row_scale=kept, copy=copy
+        )
+    left = xp.matmul(decorrelated, xp.matrix_transpose(decorrelator))
+    return kernels.update(decorrelator, left, decorrelated, scale=scale, column_scale=kept, copy=copy)
+
+
+def kept_share(power: Array, rate: Any, whitening: float) -> Array:
+    """Return ``1 + rate ((1 - kappa) s2 - kappa (s2 - 1))``: what the diagonal of the bracket keeps of R."""
+    return 1.0 + rate * whitening + (rate * (1.0 - 2.0 * whitening)) * power

@@ -1,0 +1,181 @@
+"""How a layer's weights learn: COPI, and the plain gradient as its baseline."""
+
+from typing import Any
+
+from pycopi import kernels
+from pycopi._array import Array, check_finite, check_floats, check_rate, check_shape, namespace
+
+EPSILON = 1e-8
+"""Added to the power of an input before it divides (variance-scaled COPI)."""
+
+
+def copi_update(
+    weight: Array,
+    targets: Array,
+    decorrelated: Array,
+    *,
+    rate: float,
+    variance_scaled: bool = False,
+    epsilon: float = EPSILON,
+    copy: bool | None = True,
+) -> Array:
+    """Return the weights after one step of constrained parameter inference.
+
+    Parameters
+    ----------
+    weight : array, shape (m, n), real floating
+        Forward weights W of a layer with n inputs and m outputs.
+    targets : array, shape (B, m), dtype of ``weight``
+        Perturbed states z = a + delta that the weights are inferred from.
+    decorrelated : array, shape (B, n), dtype of ``weight``
+        Decorrelated inputs x of the layer.
+    rate : float
+        Step size, dimensionless, at least 0.
+    variance_scaled : bool
+        Divide the step of each column by the power of its input, so that all columns converge at the
+        same speed.
+    epsilon : float
+        Added to that power, in squared units of ``decorrelated``.
+    copy : bool or None
+        True (the default) never changes ``weight``; None may overwrite it; False must.
+
+    Returns
+    -------
+    array, shape (m, n), dtype of ``weight``
+        The updated weights.
+
+    Raises
+    ------
+    TypeError
+        If the arrays differ in library or dtype, or are not real floating.
+    ValueError
+        If shapes do not fit together, a value is NaN or infinite, or a hyperparameter is out of range.
+
+    Notes
+    -----
+    ``W' = W diag(1 - rate s2) + (rate / B) z.T x`` with ``s2 = mean(x**2)`` over the batch; variance-scaled,
+    both terms are divided by ``s2 + epsilon``. With decorrelated inputs each weight is inferred alone, and
+    the fixed point ``W = E[z x.T] / E[x**2]`` is the least-squares solution (Ahmad, Schrader and van
+    Gerven, *Constrained Parameter Inference as a Principle for Learning*, TMLR 2023, the weight update).
+    Costs 2Bmn operations.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> pycopi.copi_update(np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]]), rate=0.5)
+    array([[2., 4.]])
+    """
+    _check(weight, "targets", targets, decorrelated, rate)
+    check_rate("epsilon", epsilon)
+    power = mean_square(decorrelated)
+    added = epsilon if variance_scaled else None
+    return infer_weight(weight, targets, decorrelated, power, rate, added, copy)
+
+
+def gradient_update(
+    weight: Array, perturbations: Array, decorrelated: Array, *, rate: float, copy: bool | None = True
+) -> Array:
+    """Return the weights after one step along the perturbations: the plain gradient form.
+
+    Parameters
+    ----------
+    weight : array, shape (m, n), real floating
+        Forward weights W of a layer with n inputs and m outputs.
+    perturbations : array, shape (B, m), dtype of ``weight``
+        Wanted changes delta of the layer's preactivations.
+    decorrelated : array, shape (B, n), dtype of ``weight``
+        Inputs x of the layer, decorrelated or not.
+    rate : float
+        Step size, dimensionless, at least 0.
+    copy : bool or None
+        True (the default) never changes ``weight``; None may overwrite it; False must.
+
+    Returns
+    -------
+    array, shape (m, n), dtype of ``weight``
+        The updated weights.
+
+    Raises
+    ------
+    TypeError
+        If the arrays differ in library or dtype, or are not real floating.
+    ValueError
+        If shapes do not fit together, a value is NaN or infinite, or ``rate`` is out of range.
+
+    Notes
+    -----
+    ``W' = W + (rate / B) delta.T x``. Costs 2Bmn operations.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> pycopi.gradient_update(np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]]), rate=0.5)
+    array([[2., 4.]])
+    """
+    _check(weight, "perturbations", perturbations, decorrelated, rate)
+    return descend_weight(weight, perturbations, decorrelated, rate, copy)
+
+
+def infer_weight(
+    weight: Array,
+    targets: Array,
+    decorrelated: Array,
+    power: Array,
+    rate: Any,
+    epsilon: float | None,
+    copy: bool | None,
+) -> Array:
+    """Return the COPI step; ``epsilon=None`` is the plain form, a number the variance-scaled one."""
+    scale = rate / decorrelated.shape[0]
+    if epsilon is None:
+        return kernels.update(
+            weight, targets, decorrelated, scale=scale, column_scale=1.0 - rate * power, copy=copy
+        )
+    share = power / (power + epsilon)
+    return kernels.update(
+        weight,
+        targets,
+        decorrelated / (power + epsilon)[None, :],
+        scale=scale,
+        column_scale=1.0 - rate * share,
+        copy=copy,
+    )
+
+
+def descend_weight(
+    weight: Array, perturbations: Array, decorrelated: Array, rate: Any, copy: bool | None
+) -> Array:
+    """Return the plain gradient step."""
+    return kernels.update(
+        weight, perturbations, decorrelated, scale=rate / decorrelated.shape[0], copy=copy
+    )
+
+
+def infer_bias(bias: Array, perturbations: Array, rate: Any) -> Array:
+    """Return the bias after one step: it is a weight on a constant input of 1, under either rule."""
+    xp = namespace(bias)
+    return bias + rate * xp.mean(perturbations, axis=0)
+
+
+def mean_square(decorrelated: Array) -> Array:
+    """Return the power s2 of each input: the mean of its square over the batch, shape (n,)."""
+    xp = namespace(decorrelated)
+    return xp.mean(xp.square(decorrelated), axis=0)
+
+
+def _check(weight: Array, name: str, states: Array, decorrelated: Array, rate: Any) -> None:
+    check_floats(**{"weight": weight, name: states, "decorrelated": decorrelated})
+    check_shape("weight", weight, (None, None), "it must be a matrix")
+    m, n = weight.shape
+    check_shape("decorrelated", decorrelated, (None, n), f"weight has {n} columns")
+    samples = decorrelated.shape[0]
+    check_shape(name, states, (samples, m), f"decorrelated has {samples} rows and weight {m} rows")
+    check_samples("decorrelated", samples)
+    check_rate("rate", rate)
+    check_finite(**{name: states, "decorrelated": decorrelated})
+
+
+def check_samples(name: str, samples: int) -> None:
+    """Check that a batch is not empty."""
+    if samples == 0:
+        raise ValueError(f"{name} has no rows; expected a batch of at least one sample")

@@ -1,0 +1,82 @@
+"""How a network learns: one frozen, hashable description, and the rates that a schedule may change."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from pycopi._array import check_rate
+from pycopi.losses import LOSSES
+from pycopi.rules.decorrelation import Decorrelation
+from pycopi.rules.weights import EPSILON
+
+WEIGHT_RULES = ("copi", "gradient")
+CREDITS = ("backpropagation", "feedback_alignment")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a network learns; the defaults are the paper's for MNIST and CIFAR-10.
+
+    Parameters
+    ----------
+    rule : {"copi", "gradient"}
+        How weights learn: constrained parameter inference, or the plain gradient form.
+    rate : float
+        Step size of the weights, dimensionless, at least 0.
+    gain : float
+        Factor of the output error, dimensionless, > 0. With COPI the effective gradient step is
+        ``gain * rate``; with the gradient rule, 1 is usual.
+    credit : {"backpropagation", "feedback_alignment"}
+        Where the perturbations of the lower layers come from.
+    loss : {"squared_error", "cross_entropy"}
+        What the output error is the derivative of.
+    variance_scaled : bool
+        Divide each COPI step by the power of its input.
+    epsilon : float
+        Added to that power, in squared units of the inputs.
+    decorrelation : Decorrelation
+        How the decorrelating matrices learn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a field is out of range or of another kind.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> pycopi.Settings(rate=1e-2, gain=100.0).decorrelation.rule
+    'covariance'
+    """
+
+    rule: Literal["copi", "gradient"] = "copi"
+    rate: float = 1e-3
+    gain: float = 1000.0
+    credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
+    loss: Literal["squared_error", "cross_entropy"] = "squared_error"
+    variance_scaled: bool = False
+    epsilon: float = EPSILON
+    decorrelation: Decorrelation = field(default_factory=Decorrelation)
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        choices = {"rule": WEIGHT_RULES, "credit": CREDITS, "loss": tuple(LOSSES)}
+        for name, names in choices.items():
+            if getattr(self, name) not in names:
+                value = getattr(self, name)
+                raise ValueError(f"{name} is {value!r}; expected one of {', '.join(names)}")
+        for name in ("rate", "gain", "epsilon"):
+            check_rate(name, getattr(self, name))
+        if not isinstance(self.decorrelation, Decorrelation):
+            kind = type(self.decorrelation).__name__
+            raise TypeError(f"decorrelation is a {kind}; expected a pycopi.Decorrelation")
+
+
+class Rates(NamedTuple):
+    """The two step sizes of one training step; None leaves that part as it is.
+
+    They stand apart from `Settings` because a schedule changes them, and a new number must not make JAX
+    compile the step again.
+    """
+
+    weights: Any = None
+    decorrelation: Any = None

@@ -1,0 +1,198 @@
+"""Model files: safetensors, with the network described as JSON in the metadata; loading one runs no code."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pycopi._array import Array, HostArray, from_numpy, to_numpy
+from pycopi._build import VERSION
+from pycopi._files import whole_file
+from pycopi.activations import ACTIVATIONS
+from pycopi.layers import Dense, DenseParameters
+from pycopi.network import Network, Parameters
+
+FORMAT = 1
+"""Version of the file format; raised when older releases can no longer read the files."""
+
+
+class Saved(NamedTuple):
+    """What `load` returns: the network, its parameters, and the details that were saved with them."""
+
+    network: Network
+    parameters: Parameters
+    details: dict[str, Any]
+
+
+def save(
+    path: str | os.PathLike[str],
+    network: Network,
+    parameters: Parameters,
+    *,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write a network and its parameters to a file.
+
+    Parameters
+    ----------
+    path : path
+        File to write; by custom it ends in ``.safetensors``. One that is already there is replaced in one
+        moment, when the new one is complete.
+    network : Network
+        The description; its activations must be those of `pycopi.activations`.
+    parameters : tuple of DenseParameters
+        Its parameters, of any library.
+    details : dict or None
+        Anything else to keep, of the kinds that JSON has: settings, history, notes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the parameters are not the network's, or something cannot be written as JSON.
+    OSError
+        If the file cannot be written; whatever stood there before is kept.
+
+    Examples
+    --------
+    >>> import pycopi, tempfile, pathlib
+    >>> network = pycopi.mlp([3, 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "model.safetensors"
+    ...     pycopi.save(path, network, network.init(seed=0), details={"note": "untrained"})
+    ...     pycopi.load(path).details
+    {'note': 'untrained'}
+    """
+    from safetensors.numpy import save_file
+
+    network.check_parameters(parameters)
+    description = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": [_describe(layer) for layer in network.layers],
+        "details": details or {},
+    }
+    tensors = {
+        f"layers.{index}.{name}": _contiguous(array)
+        for index, own in enumerate(parameters)
+        for name, array in own._asdict().items()
+        if array is not None
+    }
+    text = json.dumps(description, allow_nan=False)
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"pycopi": text})
+
+
+def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
+    """Return the network, parameters and details that a file holds.
+
+    Parameters
+    ----------
+    path : path
+        A file that `save` wrote.
+    like : array, real floating, or None
+        An array whose library, device and dtype the parameters get; None gives NumPy arrays in the dtype
+        of the file.
+
+    Returns
+    -------
+    Saved
+        ``network``, ``parameters`` and ``details``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is truncated or damaged, of another kind, or written by a newer version.
+
+    Examples
+    --------
+    See `save`.
+    """
+    description, tensors = _read(Path(path))
+    try:
+        network = Network(tuple(_restore(layer) for layer in description["network"]))
+        parameters = tuple(
+            DenseParameters(
+                **{name: tensors.pop(f"layers.{index}.{name}") for name in _names(tensors, index)}
+            )
+            for index in range(len(network.layers))
+        )
+        network.check_parameters(parameters)
+        details = dict(description["details"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: the model in this file is damaged ({error}); save it anew") from error
+    if like is not None:
+        parameters = tuple(
+            DenseParameters(
+                *(None if a is None else from_numpy(a, like, dtype=like.dtype) for a in own)
+            )
+            for own in parameters
+        )
+    return Saved(network, parameters, details)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
+    """Return description and tensors of a file, or say what is wrong with it."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; expected a model that pycopi.save wrote")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("pycopi")
+            tensors = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, TypeError, AttributeError) as error:
+        msg = f"{path}: not a whole safetensors file ({error}); it is truncated, damaged or of another kind"
+        raise ValueError(msg) from error
+    if text is None:
+        msg = f"{path}: a safetensors file, but not one that pycopi wrote; expected one from pycopi.save"
+        raise ValueError(msg)
+    try:
+        description = json.loads(text)
+        written, version = int(description["format"]), str(description["version"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: the description in this file is damaged; save it anew") from error
+    if written > FORMAT:
+        msg = (
+            f"{path}: written by pycopi {version} in file format {written}, but this is pycopi {VERSION}, "
+            f"which reads formats up to {FORMAT}; upgrade pycopi"
+        )
+        raise ValueError(msg)
+    return description, tensors
+
+
+def _names(tensors: dict[str, HostArray], index: int) -> list[str]:
+    prefix = f"layers.{index}."
+    return [name.removeprefix(prefix) for name in tensors if name.startswith(prefix)]
+
+
+def _describe(layer: Dense) -> dict[str, Any]:
+    known = {kind: name for name, kind in ACTIVATIONS.items()}
+    if type(layer.activation) not in known:
+        msg = f"the activation {layer.activation} has no name to save it by"
+        raise ValueError(f"{msg}; expected one of {', '.join(ACTIVATIONS)}")
+    activation = {"name": known[type(layer.activation)], **asdict(layer.activation)}  # type: ignore[call-overload]
+    return {
+        "kind": "dense",
+        "inputs": layer.inputs,
+        "outputs": layer.outputs,
+        "activation": activation,
+        "bias": layer.bias,
+        "decorrelated": layer.decorrelated,
+    }
+
+
+def _restore(description: dict[str, Any]) -> Dense:
+    fields = dict(description)
+    kind = fields.pop("kind")
+    if kind != "dense":
+        raise ValueError(f"there is no layer of kind {kind!r}")
+    activation = dict(fields.pop("activation"))
+    return Dense(**fields, activation=ACTIVATIONS[activation.pop("name")](**activation))
+
+
+def _contiguous(array: Array) -> HostArray:
+    values = to_numpy(array)
+    return values if values.flags.c_contiguous else values.copy()

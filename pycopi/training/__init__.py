@@ -1,0 +1,1 @@
+"""The epoch loop: batches, schedules, history, progress, and the guard against divergence."""

@@ -1,0 +1,147 @@
+"""Where batches come from: arrays, memory maps, Dask arrays, or anything that can be iterated again."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pycopi._array import (
+    Array,
+    HostArray,
+    check_finite,
+    from_numpy,
+    is_dask,
+    is_numpy,
+    namespace,
+    to_numpy,
+)
+from pycopi.losses import check_targets
+from pycopi.network import Network, Parameters, check_whole
+from pycopi.training.step import check_batch
+
+Batch = tuple[Array, Array]
+
+
+class Batches(NamedTuple):
+    """A source of batches, all on the library and device of the parameters.
+
+    ``source`` is a pair of arrays or a re-iterable of batches; ``steps`` is the number of batches in an
+    epoch where it is known. Batches of arrays are shuffled by (seed, epoch) alone, so that any epoch of a
+    run can be made again.
+    """
+
+    network: Network
+    parameters: Parameters
+    source: Any
+    batch_size: int
+    seed: int | None
+    classes: bool
+    steps: int | None
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Return the batches of an epoch, counted from 0."""
+        if self.steps is None:
+            return self._iterate()
+        return self._slice(number)
+
+    def _slice(self, number: int) -> Iterator[Batch]:
+        inputs, targets = self.source
+        samples = inputs.shape[0]
+        order = None
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, 1, number]).permutation(samples)
+        for start in range(0, samples, self.batch_size):
+            rows = slice(start, start + self.batch_size)
+            chosen = rows if order is None else order[rows]
+            batch = self._take(inputs, chosen), self._take(targets, chosen)
+            if is_dask(inputs) or is_dask(targets):  # unread until now
+                check_batch(self.network, self.parameters, *batch)
+            yield batch
+
+    def _take(self, array: Array, rows: Any) -> Array:
+        """Return rows of an array, moved to the library of the parameters if they lie in host memory."""
+        like = self.parameters[0].weight
+        if is_numpy(array) or is_dask(array):
+            return from_numpy(np.asarray(array[rows]), like)
+        if isinstance(rows, slice):
+            return array[rows, ...]
+        return namespace(array).take(array, from_numpy(rows, array), axis=0)
+
+    def _iterate(self) -> Iterator[Batch]:
+        empty = True
+        for item in self.source:
+            empty = False
+            inputs, targets = _pair(item)
+            batch = self._take(inputs, slice(None)), self._take(targets, slice(None))
+            check_batch(self.network, self.parameters, *batch)
+            yield batch
+        if empty:
+            msg = "the batches gave nothing when iterated"
+            raise ValueError(f"{msg}; expected a re-iterable, such as a list or an object with __iter__")
+
+
+def open_batches(
+    network: Network,
+    parameters: Parameters,
+    inputs: Any,
+    targets: Any,
+    *,
+    batch_size: int,
+    seed: int | None,
+) -> Batches:
+    """Return a checked source of batches; ``targets=None`` says that ``inputs`` is an iterable of batches.
+
+    ``seed=None`` keeps the order of the samples.
+    """
+    check_whole("batch_size", batch_size)
+    if targets is None:
+        _check_iterable(inputs)
+        batches = Batches(network, parameters, inputs, batch_size, seed, True, None)
+        return batches._replace(classes=_are_classes(to_numpy(next(batches.epoch(0))[1])))
+    for name, array in (("inputs", inputs), ("targets", targets)):
+        if not hasattr(array, "shape") or len(array.shape) == 0:
+            kind = type(array).__name__
+            msg = f"{name} is a {kind}; expected an array with a sample a row, or batches and no targets"
+            raise TypeError(msg)
+    samples = inputs.shape[0]
+    if targets.shape[0] != samples:
+        msg = f"targets have {targets.shape[0]} rows but inputs have {samples}; expected the same number"
+        raise ValueError(msg)
+    if samples == 0:
+        raise ValueError("inputs have no rows; expected at least one sample")
+    steps = -(-samples // batch_size)
+    batches = Batches(network, parameters, (inputs, targets), batch_size, None, True, steps)
+    sample_inputs, sample_targets = next(batches.epoch(0))
+    check_batch(network, parameters, sample_inputs, sample_targets)
+    check_finite(inputs=inputs)
+    if not is_dask(targets):
+        check_targets(targets, network.outputs)
+    whole = sample_targets if is_dask(targets) else targets
+    return batches._replace(seed=seed, classes=_are_classes(to_numpy(whole)))
+
+
+def _check_iterable(source: Iterable[Any]) -> None:
+    """Check that a source of batches can be iterated more than once."""
+    if not isinstance(source, Iterable):
+        kind = type(source).__name__
+        msg = f"inputs are a {kind} without targets; expected arrays, or an iterable of (inputs, targets)"
+        raise TypeError(msg)
+    if isinstance(source, Iterator):
+        msg = f"inputs are a {type(source).__name__}, which can be iterated only once"
+        raise TypeError(f"{msg}; expected a re-iterable, such as a list or an object with __iter__")
+
+
+def _pair(item: Any) -> Batch:
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        size = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
+        msg = f"a batch is a {type(item).__name__}{size}; expected a pair (inputs, targets)"
+        raise TypeError(msg)
+    return item[0], item[1]
+
+
+def _are_classes(targets: HostArray) -> bool:
+    """Return whether targets are class numbers or one-hot rows, so that an accuracy makes sense."""
+    if targets.ndim == 1:
+        return np.issubdtype(targets.dtype, np.integer)
+    ones = targets == 1
+    return bool(targets.shape[1] > 1 and np.all(np.sum(ones, axis=1) == 1) and np.all(ones | (targets == 0)))

@@ -1,0 +1,80 @@
+"""How well a network answers."""
+
+from typing import Any, NamedTuple
+
+from pycopi._array import number, to_numpy
+from pycopi.losses import LOSSES, encode_targets
+from pycopi.network import Network, Parameters
+from pycopi.training.batches import Batches, open_batches
+from pycopi.training.step import accuracy
+
+
+class Evaluation(NamedTuple):
+    """Mean loss, share of right answers in [0, 1] (None for real-valued targets), number of samples."""
+
+    loss: float
+    accuracy: float | None
+    samples: int
+
+
+def evaluate(
+    network: Network,
+    parameters: Parameters,
+    inputs: Any,
+    targets: Any = None,
+    *,
+    loss: str = "squared_error",
+    batch_size: int = 1024,
+) -> Evaluation:
+    """Return loss and accuracy of a network on data.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    parameters : tuple of DenseParameters
+        Its parameters.
+    inputs, targets : arrays, or an iterable of batches and None
+        As for `pycopi.fit`.
+    loss : {"squared_error", "cross_entropy"}
+        The loss to report.
+    batch_size : int
+        Samples at a time, where the data are arrays.
+
+    Returns
+    -------
+    Evaluation
+        ``loss``, ``accuracy`` and ``samples``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the data do not fit the network, or are not finite, or ``loss`` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> network = pycopi.mlp([2, 2])
+    >>> x, y = np.eye(2, dtype=np.float32), np.array([0, 1])
+    >>> pycopi.evaluate(network, network.init(seed=0), x, y).samples
+    2
+    """
+    batches = open_batches(network, parameters, inputs, targets, batch_size=batch_size, seed=None)
+    return evaluate_batches(batches, parameters, loss)
+
+
+def evaluate_batches(batches: Batches, parameters: Parameters, loss: str) -> Evaluation:
+    """Return what `evaluate` does, for batches that are already open."""
+    if loss not in LOSSES:
+        raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
+    network, folded = batches.network.fold(parameters)
+    total_loss, right, samples = 0.0, 0.0, 0
+    for inputs, targets in batches.epoch(0):
+        outputs = network.trace(folded, inputs).outputs
+        wanted = encode_targets(targets, outputs)
+        count = inputs.shape[0]
+        total_loss += count * float(to_numpy(LOSSES[loss].value(outputs, wanted)).mean())
+        right += count * number(accuracy(outputs, wanted))
+        samples += count
+    share = round(right) / samples if batches.classes else None
+    return Evaluation(total_loss / samples, share, samples)

@@ -1,0 +1,213 @@
+"""The epoch loop."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from pycopi._array import Array, is_dask, jit, number
+from pycopi.analysis import off_diagonal_correlation
+from pycopi.network import Network, Parameters, check_whole
+from pycopi.settings import Rates, Settings
+from pycopi.training.batches import Batches, open_batches
+from pycopi.training.evaluate import evaluate_batches
+from pycopi.training.guard import Guard, Watch
+from pycopi.training.history import (
+    Callback,
+    EpochRecord,
+    TrainingInterrupted,
+    TrainingState,
+    copy_parameters,
+)
+from pycopi.training.progress import Clock, Report, Reporter, choose_reporter
+from pycopi.training.schedules import Schedule
+from pycopi.training.step import check_credit, step
+
+_PROBED = 512  # the first samples of the data, on which the correlation left is measured after each epoch
+
+
+def fit(
+    network: Network,
+    parameters: Parameters,
+    inputs: Any,
+    targets: Any = None,
+    *,
+    epochs: int,
+    settings: Settings = Settings(),  # noqa: B008  (frozen)
+    batch_size: int = 50,
+    seed: int | None = 0,
+    validation: Any = None,
+    weight_schedule: Callable[[int], float] = Schedule(start=1),  # noqa: B008  (frozen)
+    decorrelation_schedule: Callable[[int], float] = Schedule(),  # noqa: B008  (frozen)
+    callbacks: Sequence[Callback] = (),
+    progress: bool | Reporter | None = None,
+    history: Sequence[EpochRecord] = (),
+    guard: Guard = Guard(),  # noqa: B008  (frozen)
+) -> TrainingState:
+    """Return the state of a network after training it on data.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    parameters : tuple of DenseParameters
+        Parameters to begin with; they are not changed. Training runs on their library and device.
+    inputs : array, shape (N, n), or iterable of batches
+        Samples in the dtype of the parameters: an array of their library, a NumPy array or memory map, or
+        a Dask array (the last two are moved batch by batch). Or, with ``targets=None``, any object that
+        can be iterated again and again over pairs (inputs, targets) of such arrays.
+    targets : array, shape (N,) or (N, m), or None
+        Class numbers (integers), one-hot rows, or real numbers in the dtype of the parameters.
+    epochs : int
+        Epochs that the run has when it is complete, those in ``history`` included.
+    settings : Settings
+        How to learn.
+    batch_size : int
+        Samples in a step, where the data are arrays; the last batch of an epoch may be smaller.
+    seed : int or None
+        Seed of the shuffling: the order of an epoch depends on ``seed`` and the epoch alone. None keeps
+        the samples in their order.
+    validation : pair (inputs, targets), iterable of batches, or None
+        Data to evaluate on after each epoch.
+    weight_schedule, decorrelation_schedule : callable
+        Factor of the step size in an epoch, counted from 0; by default the first epoch decorrelates
+        without changing the weights, as in the paper. A factor of 0 leaves that part as it is.
+    callbacks : sequence of callable
+        Each is called with the `TrainingState` after every epoch, whose parameters it may keep; if one
+        returns True, the run ends.
+    progress : bool, callable or None
+        None shows a line on the standard error stream if that is a terminal; True always; False never. A
+        callable gets a `Report` about ten times a second.
+    history : sequence of EpochRecord
+        Records of the epochs that made ``parameters``: the run goes on after them exactly as if it had not
+        been interrupted.
+    guard : Guard
+        When to look for divergence.
+
+    Returns
+    -------
+    TrainingState
+        The parameters, and a record of every epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If data, parameters and settings do not fit together, a value is NaN or infinite, or a class number
+        is out of range; nothing has been changed then.
+    DivergenceError
+        If parameters or loss are no longer finite; the last good parameters are attached.
+    TrainingInterrupted
+        On Ctrl-C; a KeyboardInterrupt that carries the state after the last complete epoch.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> network = pycopi.mlp([2, 8, 2])
+    >>> x, y = np.eye(2, dtype=np.float32), np.array([0, 1])
+    >>> settings = pycopi.Settings(gain=100.0)
+    >>> state = pycopi.fit(network, network.init(seed=0), x, y, epochs=50, settings=settings)
+    >>> state.history[-1].accuracy
+    1.0
+    """
+    check_whole("epochs", epochs, least=0)
+    network.check_parameters(parameters)
+    check_credit(parameters, settings)
+    if is_dask(parameters[0].weight):
+        msg = "parameters are Dask arrays, on which a run would only pile up tasks"
+        raise TypeError(f"{msg}; give Dask arrays as inputs, and parameters of NumPy or another library")
+    opened = open_batches(network, parameters, inputs, targets, batch_size=batch_size, seed=seed)
+    checked = None
+    if validation is not None:
+        pair = validation if isinstance(validation, tuple) and len(validation) == 2 else (validation, None)
+        checked = open_batches(network, parameters, *pair, batch_size=1024, seed=None)
+    run = _Run(opened, checked, settings, epochs, choose_reporter(progress), guard)
+    state = TrainingState(parameters, tuple(history))
+    live = copy_parameters(parameters)  # overwritten from here on
+    try:
+        for epoch in range(len(state.history), epochs):
+            factors = weight_schedule(epoch), decorrelation_schedule(epoch)
+            live, state = run.epoch(epoch, live, state, *factors)
+            if any([callback(state) is True for callback in callbacks]):
+                break
+    except KeyboardInterrupt:
+        raise TrainingInterrupted(state) from None
+    return state
+
+
+class _Run(NamedTuple):
+    """What stays the same from epoch to epoch."""
+
+    batches: Batches
+    validation: Batches | None
+    settings: Settings
+    epochs: int
+    reporter: Reporter | None
+    guard: Guard
+
+    def epoch(
+        self,
+        epoch: int,
+        live: Parameters,
+        state: TrainingState,
+        weight_factor: float,
+        decorrelation_factor: float,
+    ) -> tuple[Parameters, TrainingState]:
+        """Return the parameters that may be overwritten, and the state after the epoch."""
+        rates = Rates(
+            weight_factor * self.settings.rate or None,
+            decorrelation_factor * self.settings.decorrelation.rate or None,
+        )
+        began = time.perf_counter()
+        live, kept, means = self._train(epoch, live, state, rates)
+        seconds = time.perf_counter() - began
+        evaluation = None
+        if self.validation is not None:
+            evaluation = evaluate_batches(self.validation, kept, self.settings.loss)
+        record = EpochRecord(
+            epoch=epoch + 1,
+            loss=means.loss,
+            accuracy=means.accuracy,
+            validation_loss=None if evaluation is None else evaluation.loss,
+            validation_accuracy=None if evaluation is None else evaluation.accuracy,
+            correlation=self._correlations(kept),
+            weight_rate=rates.weights or 0.0,
+            decorrelation_rate=rates.decorrelation or 0.0,
+            steps=means.step,
+            seconds=seconds,
+        )
+        return live, TrainingState(kept, (*state.history, record))
+
+    def _train(
+        self, epoch: int, live: Parameters, state: TrainingState, rates: Rates
+    ) -> tuple[Parameters, Parameters, Report]:
+        """Return live parameters, a copy of them that stays, and the means over the epoch."""
+        network, watch, clock = self.batches.network, Watch(self.guard, state), Clock()
+        take_step = jit(step, live[0].weight, static=("network", "settings"), donate="parameters")
+        loss: Array = 0.0
+        right: Array = 0.0
+        samples = index = looked = 0
+        for index, (inputs, targets) in enumerate(self.batches.epoch(epoch), 1):
+            live, metrics = take_step(network, live, inputs, targets, self.settings, rates)
+            count = inputs.shape[0]
+            loss = loss + count * metrics.loss
+            right = right + count * metrics.accuracy
+            samples += count
+            if index % self.guard.every == 0:
+                watch.look(live, metrics.loss, epoch + 1, index)
+                looked = index
+            if self.reporter is not None and (clock.due() or index == self.batches.steps):
+                self.reporter(self._report(epoch, index, loss, right, samples))
+        kept = watch.parameters
+        if looked != index:
+            kept = watch.look(live, metrics.loss, epoch + 1, index)
+        return live, kept, self._report(epoch, index, loss, right, samples)
+
+    def _report(self, epoch: int, step: int, loss: Array, right: Array, samples: int) -> Report:
+        share = min(1.0, number(right) / samples) if self.batches.classes else None
+        return Report(
+            epoch + 1, self.epochs, step, self.batches.steps, number(loss) / samples, share
+        )
+
+    def _correlations(self, parameters: Parameters) -> tuple[float, ...]:
+        inputs, _ = next(self.batches._replace(seed=None, batch_size=_PROBED).epoch(0))
+        trace = self.batches.network.trace(parameters, inputs)
+        return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)

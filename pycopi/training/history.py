@@ -1,0 +1,100 @@
+"""What a run leaves behind: a record an epoch, and the state from which it can go on."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pycopi._array import copy_array
+from pycopi.network import Parameters
+
+
+class EpochRecord(NamedTuple):
+    """One epoch of a run.
+
+    ``epoch`` counts from 1. ``loss`` and ``accuracy`` are means over the epoch's batches, each taken before
+    its step; ``validation_loss`` and ``validation_accuracy`` are taken after the epoch. Accuracies are
+    shares in [0, 1], None for real-valued targets; validation fields are None without validation data.
+    ``correlation`` is the mean absolute off-diagonal correlation of each layer's decorrelated inputs.
+    ``weight_rate`` and ``decorrelation_rate`` are the step sizes used, ``steps`` the number of batches,
+    ``seconds`` the time of the training alone.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    correlation: tuple[float, ...]
+    weight_rate: float
+    decorrelation_rate: float
+    steps: int
+    seconds: float
+
+
+class TrainingState(NamedTuple):
+    """All that a run needs to go on: the parameters, and a record of each epoch behind them."""
+
+    parameters: Parameters
+    history: tuple[EpochRecord, ...] = ()
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Raised by `fit` in place of KeyboardInterrupt; ``state`` is that of the last complete epoch."""
+
+    def __init__(self, state: TrainingState) -> None:
+        super().__init__(f"training interrupted after {len(state.history)} complete epochs")
+        self.state = state
+
+
+Callback = Callable[[TrainingState], Any]
+"""Called with the state after each epoch; returning True ends the run."""
+
+
+def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callback:
+    """Return a callback for `fit` that ends a run which no longer improves.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a new best after which the run ends, at least 1.
+    monitor : {"validation_loss", "validation_accuracy", "loss", "accuracy"}
+        Field of the records to watch: a loss should fall, an accuracy should rise.
+
+    Returns
+    -------
+    callable
+        A function of the `TrainingState`. It reads only the history, so that a resumed run stops where an
+        uninterrupted one does. Epochs that do not train the weights do not count.
+
+    Raises
+    ------
+    ValueError
+        If ``patience`` or ``monitor`` is not as above, or a record has no such value.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> stop = pycopi.early_stopping(patience=5, monitor="validation_accuracy")
+    """
+    monitored = ("validation_loss", "validation_accuracy", "loss", "accuracy")
+    if monitor not in monitored:
+        raise ValueError(f"monitor is {monitor!r}; expected one of {', '.join(monitored)}")
+    if not isinstance(patience, int) or patience < 1:
+        raise ValueError(f"patience is {patience!r}; expected a whole number of at least 1")
+    sign = -1.0 if monitor.endswith("accuracy") else 1.0
+
+    def stop(state: TrainingState) -> bool:
+        values = [getattr(record, monitor) for record in state.history if record.weight_rate > 0]
+        if None in values:
+            msg = f"early_stopping monitors {monitor!r} but the history has none"
+            raise ValueError(f"{msg}; give fit validation data, or monitor another field")
+        signed = [sign * value for value in values]
+        return bool(signed) and len(signed) - 1 - signed.index(min(signed)) >= patience
+
+    return stop
+
+
+def copy_parameters(parameters: Parameters) -> Parameters:
+    """Return parameters in fresh memory."""
+    return tuple(
+        type(own)(*(None if array is None else copy_array(array) for array in own)) for own in parameters
+    )

@@ -1,0 +1,156 @@
+"""One training step: trace, output error, perturbations, updates."""
+
+from typing import NamedTuple
+
+from pycopi._array import Array, check_finite, namespace
+from pycopi.credit import CREDIT
+from pycopi.losses import LOSSES, check_targets, encode_targets
+from pycopi.network import Network, Parameters
+from pycopi.rules.weights import check_samples
+from pycopi.settings import Rates, Settings
+
+
+class Metrics(NamedTuple):
+    """How a batch was answered before the step: mean loss and share of right answers, 0-d arrays."""
+
+    loss: Array
+    accuracy: Array
+
+
+def train_step(
+    network: Network,
+    parameters: Parameters,
+    inputs: Array,
+    targets: Array,
+    settings: Settings,
+    rates: Rates | None = None,
+    *,
+    copy: bool | None = True,
+) -> tuple[Parameters, Metrics]:
+    """Return the parameters after one step on a batch, and how the batch was answered before it.
+
+    Parameters
+    ----------
+    network : Network
+        The description; static under ``jax.jit``.
+    parameters : tuple of DenseParameters
+        Its parameters.
+    inputs : array, shape (B, n), dtype of the parameters
+        A batch of samples, a row each.
+    targets : array, shape (B,) or (B, m)
+        Class numbers (integers), one-hot rows, or real numbers in the dtype of the parameters.
+    settings : Settings
+        How to learn; static under ``jax.jit``.
+    rates : Rates or None
+        Step sizes that stand in for those of the settings; a field that is None leaves its part as it is.
+        None takes both from the settings.
+    copy : bool or None
+        True (the default) never changes ``parameters``; None may overwrite them, so do not use them
+        afterwards.
+
+    Returns
+    -------
+    parameters : tuple of DenseParameters
+        The updated parameters, in the dtype of the old ones.
+    metrics : Metrics
+        ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output stands where
+        their largest target does.
+
+    Raises
+    ------
+    TypeError
+        If library or dtype do not fit together.
+    ValueError
+        If shapes or devices do not fit together, a value is NaN or infinite, or a class number is out of
+        range. Under ``jax.jit``, values are not looked at.
+
+    Notes
+    -----
+    All perturbations are computed before any parameter changes; the output's is
+    ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same arguments give the same result, and it
+    may be compiled as ``jax.jit(pycopi.train_step, static_argnames=("network", "settings"))``.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> network = pycopi.mlp([2, 8, 2])
+    >>> parameters = network.init(seed=0)
+    >>> x, y = np.eye(2, dtype=np.float32), np.array([0, 1])
+    >>> for _ in range(50):
+    ...     parameters, metrics = pycopi.train_step(network, parameters, x, y, pycopi.Settings(gain=100.0))
+    >>> float(metrics.accuracy)
+    1.0
+    """
+    check_batch(network, parameters, inputs, targets)
+    check_credit(parameters, settings)
+    if rates is None:
+        rates = Rates(settings.rate, settings.decorrelation.rate)
+    return step(network, parameters, inputs, targets, settings, rates, copy=copy)
+
+
+def check_batch(network: Network, parameters: Parameters, inputs: Array, targets: Array) -> None:
+    """Check that a batch fits a network and its parameters, and that its values can be learned from."""
+    network.check_parameters(parameters)
+    network.check_inputs(parameters, inputs)
+    check_samples("inputs", inputs.shape[0])
+    check_finite(inputs=inputs)
+    check_batch_targets(network, parameters, inputs, targets)
+
+
+def check_batch_targets(network: Network, parameters: Parameters, inputs: Array, targets: Array) -> None:
+    """Check the targets of a batch whose inputs are known to be good."""
+    xp = namespace(inputs)
+    outputs = xp.zeros_like(inputs[:, :1]) + xp.zeros_like(parameters[-1].weight[:, 0])[None, :]
+    encode_targets(targets, outputs)
+    check_targets(targets, network.outputs)
+
+
+def check_credit(parameters: Parameters, settings: Settings) -> None:
+    """Check that the parameters hold what the way of assigning credit needs."""
+    if settings.credit == "feedback_alignment" and any(own.feedback is None for own in parameters):
+        msg = "credit is 'feedback_alignment' but the parameters have no feedback matrices"
+        raise ValueError(f"{msg}; make them with network.init(seed, feedback=True)")
+
+
+def step(
+    network: Network,
+    parameters: Parameters,
+    inputs: Array,
+    targets: Array,
+    settings: Settings,
+    rates: Rates,
+    *,
+    copy: bool | None = None,
+) -> tuple[Parameters, Metrics]:
+    """Return what `train_step` does, without its checks."""
+    xp = namespace(inputs)
+    trace = network.trace(parameters, inputs)
+    wanted = encode_targets(targets, trace.outputs)
+    loss = LOSSES[settings.loss]
+    perturbations: tuple[Array | None, ...] = (None,) * len(parameters)
+    if rates.weights is not None:
+        error = settings.gain * loss.error(
+            trace.preactivations[-1], wanted, network.layers[-1].activation
+        )
+        perturbations = CREDIT[settings.credit](network.layers, parameters, trace, error)
+    learned = tuple(
+        layer.learn(own, x, a, delta, settings, rates, copy)
+        for layer, own, x, a, delta in zip(
+            network.layers,
+            parameters,
+            trace.decorrelated,
+            trace.preactivations,
+            perturbations,
+            strict=True,
+        )
+    )
+    return learned, Metrics(
+        xp.mean(loss.value(trace.outputs, wanted)), accuracy(trace.outputs, wanted)
+    )
+
+
+def accuracy(outputs: Array, wanted: Array) -> Array:
+    """Return the share of rows whose largest output stands where the largest target does, a 0-d array."""
+    xp = namespace(outputs)
+    right = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
+    return xp.mean(xp.astype(right, outputs.dtype))
