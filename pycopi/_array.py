@@ -8,6 +8,7 @@ Rules of this file:
 - every error names the argument, what was expected, what came, and what to do.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,11 @@ def is_traced(array: Array) -> bool:
     """Return whether an array stands for values that are not there yet (inside ``jax.jit``)."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(array, jax.core.Tracer)
+
+
+def is_readable(array: Array) -> bool:
+    """Return whether the values of an array are there to be looked at."""
+    return not is_traced(array) and not is_dask(array)
 
 
 def is_writable(array: Array) -> bool:
@@ -180,27 +186,29 @@ def check_shape(name: str, array: Array, expected: tuple[int | None, ...], becau
         raise ValueError(f"{name} has shape {shape} but {because}; expected {wanted}")
 
 
+def slices(count: int, size: int) -> list[slice]:
+    """Return the slices of at most ``size`` that make up ``count`` rows, none of them beyond the end."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
 def check_finite(**arrays: Array) -> None:
     """Check that the named arrays hold no NaN and no infinity; traced and lazy arrays are not read."""
     for name, array in arrays.items():
-        if is_traced(array) or is_dask(array):
+        if not is_readable(array):
             continue
         xp = namespace(array)
-        rows = max(1, _BLOCK // max(1, int(np.prod(array.shape[1:]))))
-        for start in range(0, array.shape[0] if array.ndim else 1, rows):
-            part = array[start : start + rows, ...] if array.ndim else array
-            finite = xp.isfinite(part)
-            if not bool(xp.all(finite)):
-                _raise_not_finite(name, array, start, to_numpy(finite))
+        rows = max(1, _BLOCK // max(1, math.prod(array.shape[1:])))
+        for block in slices(array.shape[0], rows):
+            part = array[block, ...]
+            if not bool(xp.all(xp.isfinite(part))):
+                _raise_not_finite(name, to_numpy(part), block.start)
 
 
-def _raise_not_finite(name: str, array: Array, start: int, finite: HostArray) -> None:
-    where = np.argwhere(~finite)[0]
-    value = to_numpy(array[tuple(int(i) for i in (where + np.eye(1, len(where), dtype=int)[0] * start))])
-    place = f"at row {start + int(where[0])}" if len(where) else "in its only value"
-    count = int(np.sum(~finite))
+def _raise_not_finite(name: str, part: HostArray, start: int) -> None:
+    wrong = ~np.isfinite(part)
+    row = start + int(np.argwhere(wrong)[0][0])
     msg = (
-        f"{name} has {float(value)} {place} ({count} such values in the block read); "
+        f"{name} has {part[wrong][0]} at row {row} ({np.sum(wrong)} such values in the block read); "
         f"expected finite numbers: remove or fill them first"
     )
     raise ValueError(msg)

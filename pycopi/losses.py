@@ -9,6 +9,7 @@ from pycopi._array import (
     check_floats,
     check_shape,
     common_namespace,
+    is_readable,
     namespace,
     one_hot,
 )
@@ -74,40 +75,41 @@ def encode_targets(targets: Array, like: Array) -> Array:
     """Return targets as rows of real numbers, in the shape (B, m) and dtype of ``like``.
 
     Class numbers (B,) become one-hot rows; whole numbers and booleans in rows (one-hot) change dtype;
-    real numbers (B,) for a single output become a column.
+    real numbers (B,) for a single output become a column. See `check_targets` for what is expected.
     """
-    xp = common_namespace(targets=targets, outputs=like)
-    samples, outputs = like.shape
-    whole = xp.isdtype(targets.dtype, ("integral", "bool"))
-    if targets.ndim == 1 and xp.isdtype(targets.dtype, "integral"):
-        check_shape("targets", targets, (samples,), f"inputs have {samples} rows")
-        return one_hot(targets, outputs, like.dtype)
-    if targets.ndim == 1 and outputs == 1:
+    xp = namespace(targets)
+    if targets.ndim == 1:
+        if xp.isdtype(targets.dtype, "integral"):
+            return one_hot(targets, like.shape[1], like.dtype)
         targets = targets[:, None]
-    check_shape(
-        "targets",
-        targets,
-        (samples, outputs),
-        f"inputs have {samples} rows and the network {outputs} outputs",
-    )
-    if whole:
-        return xp.astype(targets, like.dtype)
-    check_floats(outputs=like, targets=targets)
-    return targets
+    return targets if targets.dtype == like.dtype else xp.astype(targets, like.dtype)
 
 
-def check_targets(targets: Array, outputs: int) -> None:
-    """Check the values of targets: class numbers must lie in 0 .. outputs - 1, real numbers be finite."""
+def check_targets(targets: Array, samples: int, outputs: int, like: Array) -> None:
+    """Check targets for samples and outputs; ``like`` has the library, device and dtype of the network."""
+    xp = common_namespace(targets=targets, parameters=like)
+    classes = targets.ndim == 1 and xp.isdtype(targets.dtype, "integral")
+    if classes or (targets.ndim == 1 and outputs == 1):
+        check_shape("targets", targets, (samples,), f"inputs have {samples} rows")
+    else:
+        because = f"inputs have {samples} rows and the network {outputs} outputs"
+        check_shape("targets", targets, (samples, outputs), because)
+    if not xp.isdtype(targets.dtype, ("integral", "bool")):
+        check_floats(parameters=like, targets=targets)
+    check_target_values(targets, outputs)
+
+
+def check_target_values(targets: Array, outputs: int) -> None:
+    """Check that class numbers lie in 0 .. outputs - 1, and that real numbers are finite."""
     xp = namespace(targets)
     if not xp.isdtype(targets.dtype, ("integral", "bool")):
         check_finite(targets=targets)
-    elif targets.ndim == 1 and targets.shape[0] > 0 and xp.isdtype(targets.dtype, "integral"):
+    elif targets.ndim == 1 and targets.shape[0] > 0 and is_readable(targets):
         lowest, highest = int(xp.min(targets)), int(xp.max(targets))
         if lowest < 0 or highest >= outputs:
             wrong = lowest if lowest < 0 else highest
             msg = (
-                f"targets have the class number {wrong} but the network has {outputs} outputs; "
-                f"expected whole numbers from 0 to {outputs - 1} (real-valued targets need a floating dtype)"
+                f"targets have the class number {wrong} but the network has {outputs} outputs; expected "
+                f"whole numbers from 0 to {outputs - 1} (real-valued targets need a floating dtype)"
             )
             raise ValueError(msg)
-

@@ -15,6 +15,7 @@ from pycopi._array import (
     from_numpy,
     is_numpy,
     namespace,
+    slices,
 )
 from pycopi.activations import Activation, resolve
 from pycopi.credit import Trace
@@ -190,8 +191,8 @@ class Network:
         xp = namespace(like)
         moves = is_numpy(inputs) and not is_numpy(like)
         batches = []
-        for start in range(0, max(1, inputs.shape[0]), batch_size):
-            batch = inputs[start : start + batch_size, ...]
+        for rows in slices(inputs.shape[0], batch_size) or [slice(0, 0)]:
+            batch = inputs[rows, ...]
             batch = from_numpy(batch, like) if moves else batch
             self.check_inputs(parameters, batch)
             check_finite(inputs=batch)

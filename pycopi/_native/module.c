@@ -15,9 +15,10 @@ typedef struct {
     int count;
 } module_state;
 
-enum { OUT, MATRIX, LEFT, RIGHT, ROW_SCALE, COLUMN_SCALE, BUFFERS };
+enum { OUT, MATRIX, LEFT, RIGHT, PRODUCT, ROW_SCALE, COLUMN_SCALE, BUFFERS };
 
-static const char *const names[BUFFERS] = {"out", "matrix", "left", "right", "row_scale", "column_scale"};
+static const char *const names[BUFFERS] = {"out",     "matrix",    "left",        "right",
+                                           "product", "row_scale", "column_scale"};
 
 /* Fills the view of one argument and checks all that does not depend on the other arguments. */
 static int get_buffer(PyObject *object, Py_buffer *view, const char *name, int ndim)
@@ -60,7 +61,7 @@ static int get_buffer(PyObject *object, Py_buffer *view, const char *name, int n
 static int get_buffers(PyObject *const *objects, Py_buffer *views)
 {
     for (int i = 0; i < BUFFERS; i++) {
-        if (i >= ROW_SCALE && objects[i] == Py_None)
+        if (i >= PRODUCT && (!objects[i] || objects[i] == Py_None))
             continue;
         if (get_buffer(objects[i], &views[i], names[i], i < ROW_SCALE ? 2 : 1) < 0)
             return -1;
@@ -77,10 +78,10 @@ static int get_buffers(PyObject *const *objects, Py_buffer *views)
 static int check_shapes(const Py_buffer *views)
 {
     const Py_ssize_t m = views[MATRIX].shape[0], n = views[MATRIX].shape[1], k = views[LEFT].shape[0];
-    const Py_ssize_t expected[ROW_SCALE][2] = {{m, n}, {m, n}, {k, m}, {k, n}};
+    const Py_ssize_t expected[ROW_SCALE][2] = {{m, n}, {m, n}, {k, m}, {k, n}, {m, n}};
     for (int i = 0; i < ROW_SCALE; i++) {
         const Py_ssize_t *shape = views[i].shape;
-        if (shape[0] == expected[i][0] && shape[1] == expected[i][1])
+        if (!views[i].obj || (shape[0] == expected[i][0] && shape[1] == expected[i][1]))
             continue;
         PyErr_Format(PyExc_ValueError,
                      "%s has shape (%zd, %zd) but matrix has shape (%zd, %zd) and left has %zd rows; expected (%zd, %zd)",
@@ -101,7 +102,7 @@ static int check_shapes(const Py_buffer *views)
 /* Bytes from row to row; 0 also where there is only one row. */
 static Py_ssize_t row_stride(const Py_buffer *view)
 {
-    return view->ndim == 2 && view->shape[0] > 1 ? view->strides[0] : 0;
+    return view->obj && view->ndim == 2 && view->shape[0] > 1 ? view->strides[0] : 0;
 }
 
 /* A row in bytes. */
@@ -139,7 +140,7 @@ static int overlap(const Py_buffer *a, const Py_buffer *b)
 /* That out can be written, and that writing it changes no value that is still to be read. */
 static int check_out(const Py_buffer *views)
 {
-    const Py_buffer *out = &views[OUT], *matrix = &views[MATRIX];
+    const Py_buffer *out = &views[OUT];
     const Py_ssize_t stride = row_stride(out);
     if (out->readonly) {
         PyErr_SetString(PyExc_ValueError, "out is read-only; expected a writable array: pass a copy of it");
@@ -154,10 +155,10 @@ static int check_out(const Py_buffer *views)
     for (int i = MATRIX; i < BUFFERS; i++) {
         if (!views[i].obj || !overlap(out, &views[i]))
             continue;
-        if (i == MATRIX && out->buf == matrix->buf && stride == row_stride(matrix))
+        if ((i == MATRIX || i == PRODUCT) && out->buf == views[i].buf && stride == row_stride(&views[i]))
             continue;
-        PyErr_Format(PyExc_ValueError, "out overlaps %s in memory; expected %s: pass a copy of %s", names[i],
-                     i == MATRIX ? "matrix itself or separate memory" : "separate memory", names[i]);
+        PyErr_Format(PyExc_ValueError, "out overlaps %s in memory; expected separate memory%s: pass a copy of %s",
+                     names[i], i == MATRIX ? ", or matrix itself" : "", names[i]);
         return -1;
     }
     return 0;
@@ -174,10 +175,12 @@ static PyObject *run(const instruction_set *set, const Py_buffer *views, double 
         .matrix_stride = row_stride(&views[MATRIX]) / itemsize,
         .left_stride = row_stride(&views[LEFT]) / itemsize,
         .right_stride = row_stride(&views[RIGHT]) / itemsize,
+        .product_stride = row_stride(&views[PRODUCT]) / itemsize,
         .out = views[OUT].buf,
         .matrix = views[MATRIX].buf,
         .left = views[LEFT].buf,
         .right = views[RIGHT].buf,
+        .product = views[PRODUCT].buf,
         .row_scale = views[ROW_SCALE].buf,
         .column_scale = views[COLUMN_SCALE].buf,
         .scale = scale,
@@ -196,20 +199,21 @@ static PyObject *run(const instruction_set *set, const Py_buffer *views, double 
 }
 
 PyDoc_STRVAR(rank_k_update_doc,
-             "rank_k_update(out, matrix, left, right, scale, row_scale, column_scale, /)\n--\n\n"
-             "Write diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right into out.");
+             "rank_k_update(out, matrix, left, right, scale, row_scale, column_scale, product=None, /)\n--\n\n"
+             "Write diag(row_scale) @ matrix @ diag(column_scale) + scale * (left.T @ right + product) into out.");
 
 static PyObject *rank_k_update(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
     const module_state *state = PyModule_GetState(module);
     Py_buffer views[BUFFERS] = {{0}};
     PyObject *result = NULL;
-    if (count != BUFFERS + 1) {
-        PyErr_Format(PyExc_TypeError, "rank_k_update takes %d arguments; got %zd", BUFFERS + 1, count);
+    if (count != BUFFERS && count != BUFFERS + 1) {
+        PyErr_Format(PyExc_TypeError, "rank_k_update takes %d or %d arguments; got %zd", BUFFERS, BUFFERS + 1, count);
         return NULL;
     }
-    PyObject *const arrays[BUFFERS] = {arguments[0], arguments[1], arguments[2],
-                                       arguments[3], arguments[5], arguments[6]};
+    PyObject *const arrays[BUFFERS] = {
+        arguments[0], arguments[1], arguments[2], arguments[3], count > BUFFERS ? arguments[BUFFERS] : NULL,
+        arguments[5], arguments[6]};
     const double scale = PyFloat_AsDouble(arguments[4]);
     if (scale == -1.0 && PyErr_Occurred())
         return NULL;

@@ -26,6 +26,9 @@
 #define HAVE_X86_SETS 1
 #endif
 
+#define EACH_ROW UNROLL for (int r = 0; r < ROWS; r++)
+#define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
+
 /* Shapes of the register block: enough sums to hide the latency of a multiply-add, and registers left for the
  * operands. SSE2 and AVX2 have 16 registers, AVX-512 and NEON 32. */
 #define SET baseline

@@ -1,6 +1,6 @@
 /* The rank-k update without Python:
  *
- *     out = diag(row_scale) . matrix . diag(column_scale) + scale * left^T right
+ *     out = diag(row_scale) . matrix . diag(column_scale) + scale * (left^T right + product)
  *
  * Kernels allocate nothing, check nothing and cannot fail; whoever calls them has checked the arguments.
  */
@@ -9,14 +9,14 @@
 
 #include <stddef.h>
 
-/* matrix and out are (m, n), left is (k, m), right is (k, n). Strides are from row to row, in elements;
- * within a row elements are contiguous. out is either matrix itself (same address and stride) or disjoint
- * from every input. row_scale and column_scale may be NULL. */
+/* out, matrix and product are (m, n), left is (k, m), right is (k, n). Strides are from row to row, in elements;
+ * within a row elements are contiguous. out may be matrix itself or product itself (same address and stride),
+ * and shares no other memory with an input. row_scale, column_scale and product may be NULL. */
 typedef struct {
     ptrdiff_t m, n, k;
-    ptrdiff_t out_stride, matrix_stride, left_stride, right_stride;
+    ptrdiff_t out_stride, matrix_stride, left_stride, right_stride, product_stride;
     void *out;
-    const void *matrix, *left, *right, *row_scale, *column_scale;
+    const void *matrix, *left, *right, *product, *row_scale, *column_scale;
     double scale;
     void *workspace; /* of rank_k_workspace() bytes, of any alignment */
 } rank_k_arguments;

@@ -33,94 +33,129 @@ TARGET static inline void NAME(store)(T *to, VECTOR value)
     memcpy(to, &value, sizeof value);
 }
 
-/* One ROWS x COLUMNS block: the product in registers, then one pass over matrix and out. `row_scale` has
- * ROWS values, `column_scale` COLUMNS. A block at an edge goes through a copy of full size. */
-TARGET static void NAME(block)(ptrdiff_t depth, const T *left, const T *right, T scale, const T *row_scale,
-                               const T *column_scale, const T *matrix, ptrdiff_t matrix_stride, T *out,
-                               ptrdiff_t out_stride, ptrdiff_t rows, ptrdiff_t columns)
+/* Copies up to `width` values and fills the rest with zeros; the usual full copy has a size known beforehand. */
+TARGET static inline void NAME(pad)(T *to, const T *from, ptrdiff_t count, ptrdiff_t width)
 {
-    VECTOR sums[ROWS][VECTORS];
-    T edge[ROWS * COLUMNS];
-    T *to = out;
-    ptrdiff_t to_stride = out_stride;
-    const int partial = rows < ROWS || columns < COLUMNS;
+    if (count >= width) {
+        memcpy(to, from, (size_t)width * sizeof(T));
+        return;
+    }
+    memcpy(to, from, (size_t)count * sizeof(T));
+    memset(to + count, 0, (size_t)(width - count) * sizeof(T));
+}
 
-    UNROLL for (int r = 0; r < ROWS; r++)
-        UNROLL for (int v = 0; v < VECTORS; v++)
-            sums[r][v] = (VECTOR){0};
+/* Moves a block at an edge into a full one, filled up with zeros. */
+TARGET static const T *NAME(enlarge)(T *to, const T *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns)
+{
+    for (ptrdiff_t r = 0; r < ROWS; r++)
+        NAME(pad)(to + r * COLUMNS, from + (r < rows ? r * stride : 0), r < rows ? columns : 0, COLUMNS);
+    return to;
+}
+
+/* One ROWS x COLUMNS block of out at (i, j): the product in registers, then one pass over matrix and out. Scales
+ * that are NULL stand for ones; the others have ROWS and COLUMNS values. */
+TARGET static void NAME(block)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth, const T *left,
+                               const T *right, const T *row_scale, const T *column_scale)
+{
+    const ptrdiff_t rows = a->m - i, columns = a->n - j;
+    const int partial = rows < ROWS || columns < COLUMNS;
+    const T scale = (T)a->scale;
+    const T *matrix = (const T *)a->matrix + i * a->matrix_stride + j, *product = a->product;
+    T *const out = (T *)a->out + i * a->out_stride + j, *to = out;
+    T edges[2][ROWS * COLUMNS];
+    VECTOR sums[ROWS][VECTORS];
+    ptrdiff_t matrix_stride = a->matrix_stride, product_stride = a->product_stride, to_stride = a->out_stride;
+
+    EACH_ROW EACH_VECTOR
+        sums[r][v] = (VECTOR){0};
     for (ptrdiff_t p = 0; p < depth; p++, left += ROWS, right += COLUMNS) {
         VECTOR row[VECTORS];
-        UNROLL for (int v = 0; v < VECTORS; v++)
+        EACH_VECTOR
             row[v] = NAME(load)(right + v * LANES);
-        UNROLL for (int r = 0; r < ROWS; r++)
-            UNROLL for (int v = 0; v < VECTORS; v++)
-                sums[r][v] += left[r] * row[v];
+        EACH_ROW EACH_VECTOR
+            sums[r][v] += left[r] * row[v];
     }
+    if (product)
+        product += i * product_stride + j;
     if (partial) {
-        memset(edge, 0, sizeof edge);
-        for (ptrdiff_t r = 0; r < rows; r++)
-            memcpy(edge + r * COLUMNS, matrix + r * matrix_stride, (size_t)columns * sizeof(T));
-        matrix = to = edge;
-        matrix_stride = to_stride = COLUMNS;
+        if (product)
+            product = NAME(enlarge)(edges[1], product, product_stride, rows, columns);
+        matrix = NAME(enlarge)(edges[0], matrix, matrix_stride, rows, columns);
+        to = edges[0];
+        matrix_stride = product_stride = to_stride = COLUMNS;
     }
-    UNROLL for (int r = 0; r < ROWS; r++)
-        UNROLL for (int v = 0; v < VECTORS; v++) {
-            const VECTOR old = NAME(load)(matrix + r * matrix_stride + v * LANES);
-            const VECTOR kept = old * row_scale[r] * NAME(load)(column_scale + v * LANES);
-            NAME(store)(to + r * to_stride + v * LANES, kept + scale * sums[r][v]);
-        }
+    if (product)
+        EACH_ROW EACH_VECTOR
+            sums[r][v] += NAME(load)(product + r * product_stride + v * LANES);
+    EACH_ROW EACH_VECTOR
+        sums[r][v] *= scale;
+/* Pointers that move, not products of r: compilers would compute all of those beforehand and spill them. */
+#define WRITE(kept)                                                                 \
+    UNROLL for (int r = 0; r < ROWS; r++, matrix += matrix_stride, to += to_stride) \
+        EACH_VECTOR NAME(store)(to + v * LANES, (kept) + sums[r][v])
+#define OLD NAME(load)(matrix + v * LANES)
+#define COLUMN_SCALE NAME(load)(column_scale + v * LANES)
+    if (row_scale && column_scale)
+        WRITE(OLD * row_scale[r] * COLUMN_SCALE);
+    else if (row_scale)
+        WRITE(OLD * row_scale[r]);
+    else if (column_scale)
+        WRITE(OLD * COLUMN_SCALE);
+    else
+        WRITE(OLD);
+#undef WRITE
+#undef OLD
+#undef COLUMN_SCALE
     if (partial)
-        for (ptrdiff_t r = 0; r < rows; r++)
-            memcpy(out + r * out_stride, edge + r * COLUMNS, (size_t)columns * sizeof(T));
+        for (ptrdiff_t r = 0; r < ROWS && r < rows; r++)
+            memcpy(out + r * a->out_stride, edges[0] + r * COLUMNS,
+                   (size_t)(columns < COLUMNS ? columns : COLUMNS) * sizeof(T));
 }
 
-/* Up to ROWS rows over their full length. Everything it writes, besides out, is on its own stack: calls for
- * different rows may run in different threads. */
-TARGET static void NAME(rows)(const rank_k_arguments *a, ptrdiff_t first, ptrdiff_t start, ptrdiff_t depth,
-                              const T *panels, const T *column_scale)
+/* Up to ROWS rows from row i over their full length. All that it writes, besides out, is on its own stack, so
+ * calls for different rows may run in different threads. */
+TARGET static void NAME(rows)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t depth, const T *panels,
+                              const T *column_scale)
 {
-    const ptrdiff_t rows = a->m - first < ROWS ? a->m - first : ROWS;
-    const T *matrix = start ? (const T *)a->out : (const T *)a->matrix;
-    const ptrdiff_t stride = start ? a->out_stride : a->matrix_stride;
-    const T *left = (const T *)a->left + start * a->left_stride + first;
     T row_scale[ROWS], packed[DEPTH * ROWS];
 
-    for (ptrdiff_t r = 0; r < ROWS; r++)
-        row_scale[r] = start == 0 && a->row_scale && r < rows ? ((const T *)a->row_scale)[first + r] : 1;
+    if (a->row_scale)
+        NAME(pad)(row_scale, (const T *)a->row_scale + i, a->m - i, ROWS);
     for (ptrdiff_t p = 0; p < depth; p++)
-        for (ptrdiff_t r = 0; r < ROWS; r++)
-            packed[p * ROWS + r] = r < rows ? left[p * a->left_stride + r] : 0;
+        NAME(pad)(packed + p * ROWS, (const T *)a->left + p * a->left_stride + i, a->m - i, ROWS);
     for (ptrdiff_t j = 0; j < a->n; j += COLUMNS)
-        NAME(block)(depth, packed, panels + j * depth, (T)a->scale, row_scale, column_scale + j,
-                    matrix + first * stride + j, stride, (T *)a->out + first * a->out_stride + j,
-                    a->out_stride, rows, a->n - j < COLUMNS ? a->n - j : COLUMNS);
+        NAME(block)(a, i, j, depth, packed, panels + j * depth, a->row_scale ? row_scale : NULL,
+                    a->column_scale ? column_scale + j : NULL);
 }
 
-TARGET static void NAME(rank_k)(const rank_k_arguments *a)
+TARGET static void NAME(rank_k)(const rank_k_arguments *arguments)
 {
-    const ptrdiff_t padded = (a->n + COLUMNS - 1) / COLUMNS * COLUMNS;
+    rank_k_arguments a = *arguments;
+    const ptrdiff_t padded = (a.n + COLUMNS - 1) / COLUMNS * COLUMNS;
     /* Whole cache lines; rank_k_workspace() has a line to spare. */
-    T *column_scale = (T *)(((uintptr_t)a->workspace + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+    T *column_scale = (T *)(((uintptr_t)a.workspace + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
     T *panels = column_scale + padded;
-    ptrdiff_t start = 0;
 
-    /* Beyond DEPTH the product is added piece by piece, the scales being applied with the first piece. */
-    do {
-        const ptrdiff_t depth = a->k - start < DEPTH ? a->k - start : DEPTH;
-        for (ptrdiff_t j = 0; j < padded; j++)
-            column_scale[j] = start == 0 && a->column_scale && j < a->n ? ((const T *)a->column_scale)[j] : 1;
+    if (a.column_scale)
+        NAME(pad)(column_scale, a.column_scale, a.n, padded);
+    for (;;) {
+        const ptrdiff_t depth = a.k < DEPTH ? a.k : DEPTH;
         for (ptrdiff_t p = 0; p < depth; p++)
-            for (ptrdiff_t j = 0; j < padded; j += COLUMNS) {
-                const ptrdiff_t columns = a->n - j < COLUMNS ? a->n - j : COLUMNS;
-                T *to = panels + j * depth + p * COLUMNS;
-                memset(to, 0, sizeof(T) * COLUMNS);
-                memcpy(to, (const T *)a->right + (start + p) * a->right_stride + j,
-                       (size_t)columns * sizeof(T));
-            }
-        for (ptrdiff_t first = 0; first < a->m; first += ROWS)
-            NAME(rows)(a, first, start, depth, panels, column_scale);
-        start += depth;
-    } while (start < a->k);
+            for (ptrdiff_t j = 0; j < padded; j += COLUMNS)
+                NAME(pad)(panels + j * depth + p * COLUMNS, (const T *)a.right + p * a.right_stride + j, a.n - j,
+                          COLUMNS);
+        for (ptrdiff_t i = 0; i < a.m; i += ROWS)
+            NAME(rows)(&a, i, depth, panels, column_scale);
+        if (a.k <= DEPTH)
+            return;
+        /* A deeper product is added piece by piece, to what the first piece has left in out. */
+        a.k -= depth;
+        a.left = (const T *)a.left + depth * a.left_stride;
+        a.right = (const T *)a.right + depth * a.right_stride;
+        a.matrix = a.out;
+        a.matrix_stride = a.out_stride;
+        a.row_scale = a.column_scale = a.product = NULL;
+    }
 }
 
 #undef LANES

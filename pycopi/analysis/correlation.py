@@ -1,6 +1,6 @@
 """How correlated the features of a batch still are."""
 
-from pycopi._array import Array, check_finite, check_floats, check_shape, namespace, number
+from pycopi._array import Array, check_finite, check_floats, check_shape, namespace, number, slices
 
 _ROWS = 512  # features at a time: the (n, n) matrix never stands in memory whole
 
@@ -43,11 +43,11 @@ def off_diagonal_correlation(features: Array) -> float:
     inverse = xp.where(live, 1.0 / xp.sqrt(xp.where(live, power, xp.ones_like(power))), xp.zeros_like(power))
     scaled = features * inverse[None, :]
     count = number(xp.sum(xp.astype(live, features.dtype)))
-    total = sum(_absolute_sum(scaled, start) for start in range(0, features.shape[1], _ROWS))
+    total = sum(_absolute_sum(scaled, columns) for columns in slices(features.shape[1], _ROWS))
     return max(0.0, total - count) / max(1.0, count * (count - 1.0))
 
 
-def _absolute_sum(scaled: Array, start: int) -> float:
+def _absolute_sum(scaled: Array, columns: slice) -> float:
     xp = namespace(scaled)
-    block = xp.matmul(xp.matrix_transpose(scaled[:, start : start + _ROWS]), scaled)
+    block = xp.matmul(xp.matrix_transpose(scaled[:, columns]), scaled)
     return number(xp.sum(xp.abs(block)))

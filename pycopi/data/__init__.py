@@ -12,7 +12,7 @@ unpickled or executed.
 import os
 from pathlib import Path
 
-from .dataset import Dataset
+from pycopi.data.dataset import Dataset
 
 __all__ = ["Dataset", "load_dataset"]
 
@@ -62,19 +62,19 @@ def load_dataset(
     name = os.fspath(name_or_path)
     folder = None if data_dir is None else Path(data_dir)
     if name == "digits":
-        from .digits import load_digits
+        from pycopi.data.digits import load_digits
 
         return load_digits()
     if name == "mnist":
-        from .mnist import load_mnist
+        from pycopi.data.mnist import load_mnist
 
         return load_mnist(folder, download)
     if name == "cifar10":
-        from .cifar10 import load_cifar10
+        from pycopi.data.cifar10 import load_cifar10
 
         return load_cifar10(folder, download)
     if name.lower().endswith(".npz"):
-        from .npz import load_npz
+        from pycopi.data.npz import load_npz
 
         return load_npz(Path(name))
     what = f"{name!r}: expected digits, mnist, cifar10, or the path of a file that ends in .npz"

@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from .locate import one_line
+from pycopi.data.locate import one_line
 
 
 def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[Path]:

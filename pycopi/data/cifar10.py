@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset, Floats, class_numbers, scale_bytes
-from .locate import FileSet, locate, retrieve
-from .reading import bad_file
+from pycopi.data.dataset import Dataset, Floats, class_numbers, scale_bytes
+from pycopi.data.locate import FileSet, locate, retrieve
+from pycopi.data.reading import bad_file
 
 FILES = FileSet(
     title="CIFAR-10",
@@ -81,7 +81,7 @@ def _check_size(path: Path, size: int) -> None:
 
 def _fetch(folder: Path) -> list[Path]:
     """Download the archive into ``<folder>/cifar10`` and unpack its data files there."""
-    from .archive import unpack
+    from pycopi.data.archive import unpack
 
     archive = retrieve(URL, MD5, folder / "cifar10")
     members = [f"cifar-10-batches-bin/{name}" for name in FILES.names]

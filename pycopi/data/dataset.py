@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .reading import Bytes, bad_file
+from pycopi.data.reading import Bytes, bad_file
 
 Floats = NDArray[np.float32]
 

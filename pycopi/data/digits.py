@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import Dataset, class_numbers, scale_bytes
-from .idx import read_idx
-from .reading import bad_file
+from pycopi.data.dataset import Dataset, class_numbers, scale_bytes
+from pycopi.data.idx import read_idx
+from pycopi.data.reading import bad_file
 
 FOLDER = Path(__file__).parent
 COUNT = 1797

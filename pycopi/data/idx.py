@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .reading import DEFLATE_RATIO, Bytes, bad_file, fill
+from pycopi.data.reading import DEFLATE_RATIO, Bytes, bad_file, fill
 
 MAX_UNPACKED = 1 << 28  # bytes that a gzip file may unpack to: 342,000 images of 28 x 28
 

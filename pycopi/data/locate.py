@@ -80,7 +80,18 @@ def locate(
 
 
 def search_folders(data_dir: Path | None) -> list[Path]:
-    """Return the folders to search, first to last; ``~`` stands for the home folder in each."""
+    """Return the folders to search, first to last; ``~`` stands for the home folder in each.
+
+    Parameters
+    ----------
+    data_dir : pathlib.Path or None
+        The folder that the caller names.
+
+    Returns
+    -------
+    list of pathlib.Path
+        One to three folders, which need not exist.
+    """
     named = [data_dir, os.environ.get(VARIABLE) or None, _user_cache()]
     return [Path(os.path.expanduser(folder)) for folder in named if folder is not None]
 
@@ -122,7 +133,18 @@ def retrieve(url: str, md5: str, folder: Path) -> Path:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error as one line."""
+    """Return the message of an error as one line.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any error.
+
+    Returns
+    -------
+    str
+        Its message with single spaces, or its type's name where it has none.
+    """
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset, class_numbers, scale_bytes
-from .idx import read_idx
-from .locate import FileSet, locate, retrieve
-from .reading import Bytes, bad_file
+from pycopi.data.dataset import Dataset, class_numbers, scale_bytes
+from pycopi.data.idx import read_idx
+from pycopi.data.locate import FileSet, locate, retrieve
+from pycopi.data.reading import Bytes, bad_file
 
 FILES = FileSet(
     title="MNIST",

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from .reading import DEFLATE_RATIO, bad_file, fill
+from pycopi.data.reading import DEFLATE_RATIO, bad_file, fill
 
 MAX_UNPACKED = 1 << 32  # bytes that a compressed array may unpack to
 MAX_AXES = 32
@@ -112,8 +112,11 @@ def _read_header(path: Path, offset: int, name: str, start: bytes) -> Header:
         version = npy_format.read_magic(stream)
         if version == (1, 0):
             declared = npy_format.read_array_header_1_0(stream)
-        else:  # there is a third version, for field names only: it is not read
+        elif version == (2, 0):
             declared = npy_format.read_array_header_2_0(stream)
+        else:  # version 3 is for field names, which a numeric array has not
+            message = f"format version {version[0]}.{version[1]}, expected 1.0 or 2.0"
+            raise ValueError(message)
     return Header(*declared, stream.tell())
 
 

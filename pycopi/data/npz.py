@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset, scale_bytes
-from .npy import damaged, read_member
+from pycopi.data.dataset import Dataset, scale_bytes
+from pycopi.data.npy import damaged, read_member
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -65,9 +65,9 @@ def load_npz(path: Path) -> Dataset:
 
 def _read(path: Path) -> Arrays:
     """Return the stored arrays of the known names."""
-    with damaged(path, 0, "expected an .npz file"):
-        archive = zipfile.ZipFile(path)
-    with archive:
+    with path.open("rb") as file:
+        with damaged(path, 0, "expected an .npz file"):
+            archive = zipfile.ZipFile(file)
         there = {name[:-4] for name in archive.namelist() if name.endswith(".npy")}
         names = ["x", "y"] + (["x_test", "y_test"] if there & {"x_test", "y_test"} else [])
         if not there.issuperset(names):

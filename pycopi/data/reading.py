@@ -44,5 +44,22 @@ def fill(values: Bytes, stream: BufferedIOBase) -> int:
 def bad_file(
     path: Path, offset: int, what: str, advice: str = "replace the file by an undamaged copy"
 ) -> ValueError:
-    """Return the error for a bad file, to be raised: one line with its name and the offset."""
+    """Return the error for a bad file, to be raised: one line with its name and the offset.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    offset : int
+        Where in it the trouble is, in bytes.
+    what : str
+        What was expected and what came.
+    advice : str, optional
+        What to do.
+
+    Returns
+    -------
+    ValueError
+        Not yet raised.
+    """
     return ValueError(f"{path}: offset {offset}: {what}; {advice}")

@@ -12,6 +12,7 @@ from pycopi._array import (
     copy_array,
     may_overwrite,
     namespace,
+    slices,
 )
 from pycopi.rules.decorrelation import kept_share
 
@@ -89,8 +90,8 @@ def decorrelate_stream(
     if not may_overwrite("decorrelator", decorrelator, copy):
         decorrelator = copy_array(decorrelator)
     blocks = []
-    for start in range(0, inputs.shape[0], block_size):
-        block = inputs[start : start + block_size, :]
+    for rows in slices(inputs.shape[0], block_size):
+        block = inputs[rows, :]
         decorrelated, decorrelator = _decorrelate_block(decorrelator, block, rate, whitening)
         blocks.append(decorrelated)
     return DecorrelatedStream(xp.concat(blocks, axis=0) if blocks else inputs, decorrelator)

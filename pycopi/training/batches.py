@@ -13,9 +13,10 @@ from pycopi._array import (
     is_dask,
     is_numpy,
     namespace,
+    slices,
     to_numpy,
 )
-from pycopi.losses import check_targets
+from pycopi.losses import check_target_values
 from pycopi.network import Network, Parameters, check_whole
 from pycopi.training.step import check_batch
 
@@ -50,8 +51,7 @@ class Batches(NamedTuple):
         order = None
         if self.seed is not None:
             order = np.random.default_rng([self.seed, 1, number]).permutation(samples)
-        for start in range(0, samples, self.batch_size):
-            rows = slice(start, start + self.batch_size)
+        for rows in slices(samples, self.batch_size):
             chosen = rows if order is None else order[rows]
             batch = self._take(inputs, chosen), self._take(targets, chosen)
             if is_dask(inputs) or is_dask(targets):  # unread until now
@@ -114,8 +114,7 @@ def open_batches(
     sample_inputs, sample_targets = next(batches.epoch(0))
     check_batch(network, parameters, sample_inputs, sample_targets)
     check_finite(inputs=inputs)
-    if not is_dask(targets):
-        check_targets(targets, network.outputs)
+    check_target_values(targets, network.outputs)
     whole = sample_targets if is_dask(targets) else targets
     return batches._replace(seed=seed, classes=_are_classes(to_numpy(whole)))
 

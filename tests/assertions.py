@@ -1,0 +1,46 @@
+"""Assertions that raise; test_assertions.py proves that each fails on what is wrong."""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_dask_array
+from array_api_compat import device as device_of
+from backends import Backend
+
+
+def tolerance(dtype: Any, terms: int, *, factor: float = 8.0) -> float:
+    """Return a relative tolerance for sums of ``terms`` products in a floating dtype."""
+    return factor * max(1, terms) * float(np.finfo(np.dtype(dtype)).eps)
+
+
+def assert_close(
+    actual: Any, expected: np.ndarray, backend: Backend, like: Any, *, rtol: float, scale: float | None = None
+) -> None:
+    """Compare library, device, dtype and shape with ``like`` and ``expected``, then the values.
+
+    ``rtol`` is relative to the largest expected value, or to ``scale`` where sums cancel.
+    """
+    if array_namespace(actual) is not array_namespace(like):
+        raise AssertionError(f"namespace {array_namespace(actual)} is not {array_namespace(like)}")
+    if actual.dtype != like.dtype:
+        raise AssertionError(f"dtype {actual.dtype} is not {like.dtype}")
+    if not is_dask_array(actual) and device_of(actual) != device_of(like):
+        raise AssertionError(f"device {device_of(actual)} is not {device_of(like)}")
+    values = backend.numpy(actual)
+    if values.shape != expected.shape:
+        raise AssertionError(f"shape {values.shape} is not {expected.shape}")
+    if expected.size == 0:
+        return
+    if scale is None:
+        scale = max(1.0, float(np.max(np.abs(expected))))
+    error = float(np.max(np.abs(values.astype(np.float64) - expected)))
+    if not error <= rtol * scale:
+        raise AssertionError(f"largest error {error:.3g} exceeds {rtol:.3g} * {scale:.3g}")
+
+
+def assert_same(actual: np.ndarray, expected: np.ndarray) -> None:
+    """Compare dtype, shape and every bit of two NumPy arrays."""
+    if actual.dtype != expected.dtype or actual.shape != expected.shape:
+        raise AssertionError(f"{actual.dtype} {actual.shape} is not {expected.dtype} {expected.shape}")
+    if actual.tobytes() != expected.tobytes():
+        raise AssertionError(f"{int(np.sum(actual != expected))} of {actual.size} values differ")

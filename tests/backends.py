@@ -1,0 +1,90 @@
+"""The array libraries that the suite runs on, and how arrays get there and back.
+
+A backend named in ``PYCOPI_TEST_BACKENDS`` (commas between) that is not installed is an error; any other
+that is not installed is a visible skip.
+"""
+
+import functools
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+REQUIRED = tuple(filter(None, os.environ.get("PYCOPI_TEST_BACKENDS", "").split(",")))
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One library, on one device, with what is peculiar to it."""
+
+    name: str
+    module: str
+    device: str | None = None
+    read_only: bool = False
+    jitted: bool = False
+
+    @property
+    def library(self) -> str:
+        return self.name.partition(":")[0]
+
+    @property
+    def installed(self) -> bool:
+        return importlib.util.find_spec(self.module.partition(".")[0]) is not None
+
+    @functools.cached_property
+    def xp(self) -> Any:
+        if self.name.startswith("jax"):
+            importlib.import_module("jax").config.update("jax_enable_x64", True)
+        if self.module == "array_api_strict":
+            strict = importlib.import_module("array_api_strict")
+            strict.set_array_api_strict_flags(
+                boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()
+            )
+        return importlib.import_module(self.module)
+
+    def asarray(self, values: np.ndarray) -> Any:
+        """Return a fresh array of this backend with the values and the dtype of a NumPy array."""
+        values = np.array(values)
+        if self.read_only:
+            values.flags.writeable = False
+        if self.library in ("numpy", "numpy-readonly"):
+            return values
+        keywords = {"device": self.xp.Device(self.device)} if self.device else {}
+        return self.xp.asarray(values, **keywords)
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """Return the values of an array of this backend."""
+        if self.library == "cupy":
+            return array.get()
+        if self.device:
+            array = array.to_device(self.xp.Device("CPU_DEVICE"))
+        return np.asarray(array)
+
+    def call(self, function: Callable[..., Any], *arrays: Any, **settings: Any) -> Any:
+        """Call a pure function, compiled where this backend stands for compiled code."""
+        bound = functools.partial(function, **settings)
+        if self.jitted:
+            return importlib.import_module("jax").jit(bound)(*arrays)
+        return bound(*arrays)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+BACKENDS = (
+    Backend("numpy", "numpy"),
+    Backend("numpy-readonly", "numpy", read_only=True),
+    Backend("array-api-strict:cpu", "array_api_strict", device="CPU_DEVICE"),
+    Backend("array-api-strict:device1", "array_api_strict", device="device1"),
+    Backend("torch", "torch"),
+    Backend("jax", "jax.numpy"),
+    Backend("jax-jit", "jax.numpy", jitted=True),
+    Backend("dask", "dask.array"),
+    Backend("cupy", "cupy"),
+)
+EAGER = tuple(b for b in BACKENDS if b.name not in ("dask", "jax-jit"))
+NUMPY = BACKENDS[0]

@@ -1,0 +1,43 @@
+"""Fixtures and settings of the whole suite."""
+
+import numpy as np
+import pytest
+from backends import BACKENDS, REQUIRED, Backend
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "pycopi",
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("pycopi")
+
+
+def _provide(backend: Backend) -> Backend:
+    if not backend.installed:
+        if backend.library in REQUIRED:
+            pytest.fail(f"PYCOPI_TEST_BACKENDS names {backend.library}, which is not installed")
+        pytest.skip(f"{backend.library} is not installed")
+    backend.xp  # noqa: B018  (imports and configures the library)
+    return backend
+
+
+@pytest.fixture(scope="session", params=BACKENDS, ids=str)
+def xp(request: pytest.FixtureRequest) -> Backend:
+    """Every backend in turn, lazy and traced ones included."""
+    return _provide(request.param)
+
+
+@pytest.fixture(scope="session", params=[b for b in BACKENDS if b.name not in ("dask", "jax-jit")], ids=str)
+def eager(request: pytest.FixtureRequest) -> Backend:
+    """Every backend whose values can be read at once."""
+    return _provide(request.param)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with a fixed seed."""
+    return np.random.default_rng(20231)

@@ -1,0 +1,230 @@
+"""Credit and the training step: against finite differences, plain formulas, and between backends."""
+
+import numpy as np
+import pytest
+import reference
+from assertions import assert_close, assert_same
+from backends import NUMPY
+from test_network import move, scrambled
+
+import pycopi
+from pycopi.activations import LeakyReLU, Tanh
+from pycopi.credit import align_feedback, backpropagate
+from pycopi.losses import LOSSES
+
+RNG = np.random.default_rng(5)
+Y = RNG.normal(size=(6, 4))
+CLASSES = np.array([0, 1, 2, 0, 1, 2])
+ONE_HOT = np.eye(3)[CLASSES]
+STEP = 1e-6
+
+
+def loss_of(network, parameters, loss):
+    return LOSSES[loss].value(network.trace(parameters, Y).outputs, ONE_HOT).mean()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
+@pytest.mark.parametrize("decorrelated", [False, True])
+def test_the_gradient_rule_descends_the_loss(loss, decorrelated):
+    """One step of rate 1 and gain 1 is minus the gradient of the mean loss, divided by R R.T where there is R."""
+    network = pycopi.mlp([4, 5, 3], activation="tanh", bias=True, decorrelated=decorrelated)
+    parameters = scrambled(network, 0)
+    settings = pycopi.Settings(rule="gradient", rate=1.0, gain=1.0, loss=loss)
+    stepped, metrics = pycopi.train_step(
+        network, parameters, Y, CLASSES, settings, pycopi.Rates(weights=1.0)
+    )
+    assert float(metrics.loss) == pytest.approx(loss_of(network, parameters, loss), rel=1e-12)
+    for index, own in enumerate(parameters):
+        for name in ("weight", "bias"):
+            wanted = np.empty_like(getattr(own, name))
+            for place in np.ndindex(wanted.shape):
+                values = []
+                for sign in (1, -1):
+                    moved = getattr(own, name).copy()
+                    moved[place] += sign * STEP
+                    changed = (*parameters[:index], own._replace(**{name: moved}), *parameters[index + 1 :])
+                    values.append(loss_of(network, changed, loss))
+                wanted[place] = -(values[0] - values[1]) / (2 * STEP)
+            change = getattr(stepped[index], name) - getattr(own, name)
+            assert_close(change, wanted, NUMPY, Y, rtol=1e-8)
+
+
+def test_perturbations_are_the_plain_formulas(xp):
+    network = pycopi.mlp([4, 5, 6, 3], activation=LeakyReLU(0.2))
+    parameters = scrambled(network, 1, feedback=True)
+    trace = network.trace(parameters, Y)
+    error = RNG.normal(size=(6, 3))
+    slopes = [np.where(a > 0, 1.0, 0.2) for a in trace.preactivations]
+    moved, moved_y, moved_error = move(parameters, xp), xp.asarray(Y), xp.asarray(error)
+    for credit, matrices in [
+        (backpropagate, [own.weight @ own.decorrelator for own in parameters]),
+        (align_feedback, [own.feedback for own in parameters]),
+    ]:
+        second = (error @ matrices[2]) * slopes[1]
+        first = (second @ matrices[1]) * slopes[0]
+
+        def perturb(parameters, y, error, credit=credit):
+            return credit(network.layers, parameters, network.trace(parameters, y), error)
+
+        deltas = xp.call(perturb, moved, moved_y, moved_error)
+        for delta, wanted in zip(deltas, (first, second, error), strict=True):
+            assert_close(delta, wanted, xp, moved_y, rtol=1e-13)
+
+
+SETTINGS = {
+    "paper": pycopi.Settings(gain=50.0, rate=1e-2),
+    "variance-scaled": pycopi.Settings(gain=5.0, rate=1e-2, variance_scaled=True, epsilon=1e-3),
+    "local": pycopi.Settings(gain=50.0, rate=1e-2, decorrelation=pycopi.Decorrelation(rule="local")),
+    "whitening": pycopi.Settings(gain=50.0, decorrelation=pycopi.Decorrelation(whitening=0.3)),
+    "feedback": pycopi.Settings(gain=50.0, credit="feedback_alignment"),
+    "gradient": pycopi.Settings(rule="gradient", gain=1.0, rate=0.1, loss="cross_entropy"),
+}
+
+
+def plain_step(network, parameters, settings):
+    """Return weights, decorrelators and biases after one step, by the plain equations."""
+    xs, activities, y = [], [], Y
+    for own, layer in zip(parameters, network.layers, strict=True):
+        x = y @ own.decorrelator.T
+        a = x @ own.weight.T + own.bias
+        y = layer.activation(a)
+        xs.append(x)
+        activities.append(a)
+    answer = y
+    if settings.loss == "cross_entropy":
+        answer = np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+    deltas = [settings.gain * (ONE_HOT - answer)]
+    for index in range(len(parameters) - 1, 0, -1):
+        own = parameters[index]
+        back = own.weight @ own.decorrelator if settings.credit == "backpropagation" else own.feedback
+        slope = network.layers[index - 1].activation.derivative(activities[index - 1])
+        deltas.insert(0, deltas[0] @ back * slope)
+    learned = []
+    for own, x, a, delta in zip(parameters, xs, activities, deltas, strict=True):
+        if settings.rule == "copi":
+            epsilon = settings.epsilon if settings.variance_scaled else None
+            weight = reference.copi(own.weight, a - own.bias + delta, x, settings.rate, epsilon)
+        else:
+            weight = own.weight + settings.rate * delta.T @ x / len(x)
+        how = settings.decorrelation
+        r = reference.decorrelation(own.decorrelator, x, how.rate, how.rule, how.whitening)
+        learned.append((weight, r, own.bias + settings.rate * delta.mean(axis=0)))
+    return learned
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_step_is_the_plain_equations_on_every_backend(xp, name):
+    settings = SETTINGS[name]
+    network = pycopi.mlp([4, 5, 3], bias=True)
+    parameters = scrambled(network, 2, feedback=settings.credit == "feedback_alignment")
+    like = xp.asarray(Y)
+    targets = xp.asarray(CLASSES)
+    stepped, metrics = xp.call(
+        lambda p, y, t: pycopi.train_step(network, p, y, t, settings), move(parameters, xp), like, targets
+    )
+    for own, wanted in zip(stepped, plain_step(network, parameters, settings), strict=True):
+        for array, numbers in zip((own.weight, own.decorrelator, own.bias), wanted, strict=True):
+            assert_close(array, numbers, xp, like, rtol=1e-12)
+    outputs = network.trace(parameters, Y).outputs
+    assert float(metrics.loss) == pytest.approx(loss_of(network, parameters, settings.loss), rel=1e-12)
+    assert float(metrics.accuracy) == pytest.approx((outputs.argmax(axis=1) == CLASSES).mean())
+
+
+@pytest.mark.parametrize("copy", [True, None])
+def test_a_step_leaves_its_parameters_only_with_copy_true(copy):
+    network = pycopi.mlp([4, 3])
+    parameters = scrambled(network, 3)
+    kept = [a.copy() for own in parameters for a in own if a is not None]
+    wanted, _ = pycopi.train_step(network, scrambled(network, 3), Y, CLASSES, pycopi.Settings())
+    stepped, _ = pycopi.train_step(network, parameters, Y, CLASSES, pycopi.Settings(), copy=copy)
+    for own, other in zip(stepped, wanted, strict=True):
+        assert_same(own.weight, other.weight)
+        assert_same(own.decorrelator, other.decorrelator)
+    if copy:
+        for array, old in zip([a for own in parameters for a in own if a is not None], kept, strict=True):
+            assert_same(array, old)
+
+
+def test_rates_of_none_leave_their_part_alone():
+    network = pycopi.mlp([4, 3], bias=True)
+    parameters = scrambled(network, 4)
+    for rates, changed, kept in [
+        (pycopi.Rates(weights=0.1), ("weight", "bias"), ("decorrelator",)),
+        (pycopi.Rates(decorrelation=0.1), ("decorrelator",), ("weight", "bias")),
+    ]:
+        stepped, _ = pycopi.train_step(network, parameters, Y, CLASSES, pycopi.Settings(), rates)
+        for name in kept:
+            assert_same(getattr(stepped[0], name), getattr(parameters[0], name))
+        for name in changed:
+            assert np.abs(getattr(stepped[0], name) - getattr(parameters[0], name)).max() > 1e-6
+
+
+def test_jax_compiles_a_step_once_for_all_rates():
+    jax = pytest.importorskip("jax")
+    traces = []
+
+    def counted(*arguments):
+        traces.append(1)
+        return pycopi.train_step(*arguments)
+
+    step = jax.jit(counted, static_argnums=(0, 4))
+    network, settings = pycopi.mlp([4, 3]), pycopi.Settings()
+    like = jax.numpy.asarray(Y, dtype=jax.numpy.float32)
+    parameters = network.init(0, like=like)
+    for rate in (0.1, 0.2, 0.3):
+        parameters, _ = step(
+            network, parameters, like, jax.numpy.asarray(CLASSES), settings, pycopi.Rates(rate, rate)
+        )
+    assert len(traces) == 1
+
+
+NETWORK = pycopi.mlp([4, 3])
+GOOD = NETWORK.init(0, like=Y)
+
+REFUSED = {
+    "nan": ((Y * np.nan, CLASSES, pycopi.Settings()), "inputs has nan at row 0"),
+    "class": ((Y, CLASSES + 1, pycopi.Settings()), "targets have the class number 3 but the network has 3 outputs"),
+    "rows": ((Y, CLASSES[:4], pycopi.Settings()), "targets has shape (4,) but inputs have 6 rows"),
+    "nothing": ((Y[:0], CLASSES[:0], pycopi.Settings()), "inputs has no rows; expected a batch"),
+    "infinite target": ((Y, np.where(ONE_HOT == 1, np.inf, 0.0), pycopi.Settings()), "targets has "),
+    "no feedback": (
+        (Y, CLASSES, pycopi.Settings(credit="feedback_alignment")),
+        "credit is 'feedback_alignment' but the parameters have no feedback matrices; "
+        "make them with network.init(seed, feedback=True)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_bad_batches_change_nothing(case):
+    arguments, message = case
+    parameters = scrambled(NETWORK, 0)
+    kept = [a.copy() for a in parameters[0] if a is not None]
+    with pytest.raises(ValueError) as error:
+        pycopi.train_step(NETWORK, parameters, *arguments, copy=None)
+    assert message in str(error.value)
+    for array, old in zip([a for a in parameters[0] if a is not None], kept, strict=True):
+        assert_same(array, old)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rule": "hebb"}, "rule is 'hebb'; expected one of copi, gradient"),
+        ({"credit": "magic"}, "credit is 'magic'; expected one of backpropagation, feedback_alignment"),
+        ({"loss": "hinge"}, "loss is 'hinge'; expected one of squared_error, cross_entropy"),
+        ({"gain": float("nan")}, "gain is nan; expected a finite number of at least 0"),
+        ({"rate": float("inf")}, "rate is inf; expected a finite number of at least 0"),
+        ({"decorrelation": 0.1}, "decorrelation is a float; expected a pycopi.Decorrelation"),
+    ],
+)
+def test_settings_are_checked(fields, message):
+    with pytest.raises((ValueError, TypeError)) as error:
+        pycopi.Settings(**fields)
+    assert str(error.value) == message
+
+
+def test_custom_activations_work():
+    network = pycopi.mlp([4, 5, 3], activation=Tanh())
+    stepped, _ = pycopi.train_step(network, network.init(0, like=Y), Y, ONE_HOT, pycopi.Settings(gain=1.0))
+    assert np.isfinite(stepped[0].weight).all()
