@@ -1,13 +1,16 @@
-from collections.abc import Buffer
+from typing import Any
+
+from numpy.typing import NDArray
 
 def rank_k_update(
-    out: Buffer,
-    matrix: Buffer,
-    left: Buffer,
-    right: Buffer,
+    out: NDArray[Any],
+    matrix: NDArray[Any],
+    left: NDArray[Any],
+    right: NDArray[Any],
     scale: float,
-    row_scale: Buffer | None,
-    column_scale: Buffer | None,
+    row_scale: NDArray[Any] | None,
+    column_scale: NDArray[Any] | None,
+    product: NDArray[Any] | None = None,
     /,
 ) -> None: ...
 def instruction_set() -> str: ...

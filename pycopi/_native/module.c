@@ -1,8 +1,5 @@
-/* pycopi._core: checks the arguments, then runs the kernels of rank_k.c without the GIL. */
-#define PY_SSIZE_T_CLEAN
-#ifndef Py_LIMITED_API
-#define Py_LIMITED_API 0x030B0000
-#endif
+/* pycopi._core: checks the arguments, then runs the kernels of rank_k.c without the GIL. The build defines
+ * Py_LIMITED_API, so that one binary serves every Python from 3.11 on. */
 #include <Python.h>
 
 #include <stdint.h>
@@ -15,10 +12,27 @@ typedef struct {
     int count;
 } module_state;
 
+/* Filled at the first use, which spares an initialising function; the GIL is held. */
+static module_state *state_of(PyObject *module)
+{
+    module_state *state = PyModule_GetState(module);
+    if (!state->count) {
+        state->count = instruction_sets(state->sets);
+        state->active = state->sets[state->count - 1];
+    }
+    return state;
+}
+
 enum { OUT, MATRIX, LEFT, RIGHT, PRODUCT, ROW_SCALE, COLUMN_SCALE, BUFFERS };
 
-static const char *const names[BUFFERS] = {"out",     "matrix",    "left",        "right",
-                                           "product", "row_scale", "column_scale"};
+static const char *const names[] = {"out", "matrix", "left", "right", "product", "row_scale", "column_scale"};
+
+/* 'f' or 'd' for a buffer of floats or doubles in the byte order of this machine, else 0. */
+static char type_of(const Py_buffer *view)
+{
+    const char *format = view->format + (view->format[0] == '@' || view->format[0] == '=');
+    return strcmp(format, "f") && strcmp(format, "d") ? 0 : format[0];
+}
 
 /* Fills the view of one argument and checks all that does not depend on the other arguments. */
 static int get_buffer(PyObject *object, Py_buffer *view, const char *name, int ndim)
@@ -29,33 +43,26 @@ static int get_buffer(PyObject *object, Py_buffer *view, const char *name, int n
     }
     if (PyObject_GetBuffer(object, view, PyBUF_STRIDES | PyBUF_FORMAT) < 0)
         return -1;
-    if (strcmp(view->format, "f") && strcmp(view->format, "d")) {
+    const Py_ssize_t size = view->itemsize, stride = view->ndim ? view->strides[view->ndim - 1] : 0;
+    if (!type_of(view))
         PyErr_Format(PyExc_ValueError,
                      "%s has the buffer format '%s'; expected 'f' or 'd' (float32 or float64 in the byte order of "
                      "this machine): convert it first",
                      name, view->format);
-        return -1;
-    }
-    if (view->ndim != ndim) {
+    else if (view->ndim != ndim)
         PyErr_Format(PyExc_ValueError, "%s has ndim %d; expected %d", name, view->ndim, ndim);
-        return -1;
-    }
-    const Py_ssize_t stride = view->strides[ndim - 1];
-    if (view->shape[ndim - 1] > 1 && stride != view->itemsize) {
+    else if (view->shape[ndim - 1] > 1 && stride != size)
         PyErr_Format(PyExc_ValueError,
                      "%s has a stride of %zd bytes along its last axis; expected %zd (contiguous): copy it first, as "
                      "in numpy.ascontiguousarray(%s)",
-                     name, stride, view->itemsize, name);
-        return -1;
-    }
-    if ((uintptr_t)view->buf % (size_t)view->itemsize ||
-        (ndim == 2 && view->shape[0] > 1 && view->strides[0] % view->itemsize)) {
+                     name, stride, size, name);
+    else if ((uintptr_t)view->buf % (size_t)size || (ndim == 2 && view->shape[0] > 1 && view->strides[0] % size))
         PyErr_Format(PyExc_ValueError,
-                     "%s is not aligned to its %zd-byte elements; copy it first, as in numpy.array(%s)", name,
-                     view->itemsize, name);
-        return -1;
-    }
-    return 0;
+                     "%s is not aligned to its %zd-byte elements; copy it first, as in numpy.array(%s)", name, size,
+                     name);
+    else
+        return 0;
+    return -1;
 }
 
 static int get_buffers(PyObject *const *objects, Py_buffer *views)
@@ -65,7 +72,7 @@ static int get_buffers(PyObject *const *objects, Py_buffer *views)
             continue;
         if (get_buffer(objects[i], &views[i], names[i], i < ROW_SCALE ? 2 : 1) < 0)
             return -1;
-        if (i > OUT && strcmp(views[i].format, views[OUT].format)) {
+        if (i > OUT && type_of(&views[i]) != type_of(&views[OUT])) {
             PyErr_Format(PyExc_ValueError,
                          "%s has the buffer format '%s' but out has '%s'; convert one of them to the other's dtype",
                          names[i], views[i].format, views[OUT].format);
@@ -81,20 +88,20 @@ static int check_shapes(const Py_buffer *views)
     const Py_ssize_t expected[ROW_SCALE][2] = {{m, n}, {m, n}, {k, m}, {k, n}, {m, n}};
     for (int i = 0; i < ROW_SCALE; i++) {
         const Py_ssize_t *shape = views[i].shape;
-        if (!views[i].obj || (shape[0] == expected[i][0] && shape[1] == expected[i][1]))
-            continue;
-        PyErr_Format(PyExc_ValueError,
-                     "%s has shape (%zd, %zd) but matrix has shape (%zd, %zd) and left has %zd rows; expected (%zd, %zd)",
-                     names[i], shape[0], shape[1], m, n, k, expected[i][0], expected[i][1]);
-        return -1;
+        if (views[i].obj && (shape[0] != expected[i][0] || shape[1] != expected[i][1])) {
+            PyErr_Format(PyExc_ValueError,
+                         "%s has shape (%zd, %zd) but matrix has shape (%zd, %zd) and left has %zd rows; expected "
+                         "(%zd, %zd)", names[i], shape[0], shape[1], m, n, k, expected[i][0], expected[i][1]);
+            return -1;
+        }
     }
     for (int i = ROW_SCALE; i < BUFFERS; i++) {
         const Py_ssize_t length = i == ROW_SCALE ? m : n;
-        if (!views[i].obj || views[i].shape[0] == length)
-            continue;
-        PyErr_Format(PyExc_ValueError, "%s has shape (%zd,) but matrix has shape (%zd, %zd); expected (%zd,)",
-                     names[i], views[i].shape[0], m, n, length);
-        return -1;
+        if (views[i].obj && views[i].shape[0] != length) {
+            PyErr_Format(PyExc_ValueError, "%s has shape (%zd,) but matrix has shape (%zd, %zd); expected (%zd,)",
+                         names[i], views[i].shape[0], m, n, length);
+            return -1;
+        }
     }
     return 0;
 }
@@ -105,10 +112,16 @@ static Py_ssize_t row_stride(const Py_buffer *view)
     return view->obj && view->ndim == 2 && view->shape[0] > 1 ? view->strides[0] : 0;
 }
 
-/* A row in bytes. */
 static size_t row_bytes(const Py_buffer *view)
 {
     return (size_t)(view->shape[view->ndim - 1] * view->itemsize);
+}
+
+/* Bytes from row to row upwards in memory, whichever way the array counts its rows. */
+static size_t pitch(const Py_buffer *view)
+{
+    const Py_ssize_t stride = row_stride(view);
+    return (size_t)(stride < 0 ? -stride : stride);
 }
 
 /* Whether arrays share memory. Exact where both have the same row stride, such as two blocks of columns of one
@@ -117,20 +130,15 @@ static int overlap(const Py_buffer *a, const Py_buffer *b)
 {
     const Py_buffer *views[2] = {a, b};
     uintptr_t low[2], high[2];
-    size_t strides[2];
     for (int i = 0; i < 2; i++) {
-        const Py_ssize_t stride = row_stride(views[i]);
-        const size_t span = (size_t)(stride < 0 ? -stride : stride) * (size_t)(views[i]->shape[0] - 1);
-        if (views[i]->len == 0)
-            return 0;
-        strides[i] = (size_t)(stride < 0 ? -stride : stride);
-        low[i] = (uintptr_t)views[i]->buf - (stride < 0 ? span : 0);
-        high[i] = low[i] + (strides[i] ? span : 0) + row_bytes(views[i]);
+        const size_t span = pitch(views[i]) * (size_t)(views[i]->shape[0] - 1);
+        low[i] = (uintptr_t)views[i]->buf - (row_stride(views[i]) < 0 ? span : 0);
+        high[i] = low[i] + span + row_bytes(views[i]);
     }
-    if (high[0] <= low[1] || high[1] <= low[0])
+    if (a->len == 0 || b->len == 0 || high[0] <= low[1] || high[1] <= low[0])
         return 0;
-    const size_t stride = strides[0] ? strides[0] : strides[1]; /* a single row fits any stride */
-    if (stride == 0 || (strides[1] && strides[1] != stride))
+    const size_t stride = pitch(a) ? pitch(a) : pitch(b); /* a single row fits any stride */
+    if (stride == 0 || (pitch(b) && pitch(b) != stride))
         return 1;
     const int first = low[0] <= low[1] ? 0 : 1;
     const size_t ahead = (low[1 - first] - low[first]) % stride;
@@ -146,7 +154,7 @@ static int check_out(const Py_buffer *views)
         PyErr_SetString(PyExc_ValueError, "out is read-only; expected a writable array: pass a copy of it");
         return -1;
     }
-    if (out->shape[0] > 1 && (size_t)(stride < 0 ? -stride : stride) < row_bytes(out)) {
+    if (out->shape[0] > 1 && pitch(out) < row_bytes(out)) {
         PyErr_Format(PyExc_ValueError,
                      "out has rows of %zd bytes that lie %zd bytes apart, so they share memory; pass a copy of it",
                      (Py_ssize_t)row_bytes(out), stride);
@@ -204,13 +212,12 @@ PyDoc_STRVAR(rank_k_update_doc,
 
 static PyObject *rank_k_update(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
-    const module_state *state = PyModule_GetState(module);
+    const module_state *state = state_of(module);
     Py_buffer views[BUFFERS] = {{0}};
     PyObject *result = NULL;
-    if (count != BUFFERS && count != BUFFERS + 1) {
-        PyErr_Format(PyExc_TypeError, "rank_k_update takes %d or %d arguments; got %zd", BUFFERS, BUFFERS + 1, count);
-        return NULL;
-    }
+    if (count != BUFFERS && count != BUFFERS + 1)
+        return PyErr_Format(PyExc_TypeError, "rank_k_update takes %d or %d arguments; got %zd", BUFFERS,
+                            BUFFERS + 1, count);
     PyObject *const arrays[BUFFERS] = {
         arguments[0], arguments[1], arguments[2], arguments[3], count > BUFFERS ? arguments[BUFFERS] : NULL,
         arguments[5], arguments[6]};
@@ -224,12 +231,9 @@ static PyObject *rank_k_update(PyObject *module, PyObject *const *arguments, Py_
     return result;
 }
 
-PyDoc_STRVAR(instruction_sets_doc, "instruction_sets()\n--\n\n"
-                                   "Return the names of the instruction sets that this processor has, slowest first.");
-
 static PyObject *get_instruction_sets(PyObject *module, PyObject *Py_UNUSED(unused))
 {
-    const module_state *state = PyModule_GetState(module);
+    const module_state *state = state_of(module);
     PyObject *result = PyTuple_New(state->count);
     for (int i = 0; result && i < state->count; i++) {
         PyObject *name = PyUnicode_FromString(state->sets[i]->name);
@@ -239,55 +243,39 @@ static PyObject *get_instruction_sets(PyObject *module, PyObject *Py_UNUSED(unus
     return result;
 }
 
-PyDoc_STRVAR(instruction_set_doc, "instruction_set()\n--\n\nReturn the name of the instruction set in use.");
-
 static PyObject *get_instruction_set(PyObject *module, PyObject *Py_UNUSED(unused))
 {
-    const module_state *state = PyModule_GetState(module);
-    return PyUnicode_FromString(state->active->name);
+    return PyUnicode_FromString(state_of(module)->active->name);
 }
-
-PyDoc_STRVAR(set_instruction_set_doc, "set_instruction_set(name, /)\n--\n\n"
-                                      "Use one of instruction_sets() from now on, in the whole process.");
 
 static PyObject *set_instruction_set(PyObject *module, PyObject *name)
 {
-    module_state *state = PyModule_GetState(module);
-    if (!PyUnicode_Check(name)) {
-        PyErr_Format(PyExc_TypeError, "name is of %R; expected a string", Py_TYPE(name));
-        return NULL;
-    }
+    module_state *state = state_of(module);
+    if (!PyUnicode_Check(name))
+        return PyErr_Format(PyExc_TypeError, "name is of %R; expected a string", Py_TYPE(name));
     for (int i = 0; i < state->count; i++)
         if (PyUnicode_CompareWithASCIIString(name, state->sets[i]->name) == 0) {
             state->active = state->sets[i];
             Py_RETURN_NONE;
         }
-    PyObject *available = get_instruction_sets(module, NULL);
-    if (available)
-        PyErr_Format(PyExc_ValueError, "this processor has no instruction set %R; expected one of %R", name, available);
-    Py_XDECREF(available);
+    PyObject *known = get_instruction_sets(module, NULL);
+    if (known)
+        PyErr_Format(PyExc_ValueError, "this processor has no instruction set %R; expected one of %R", name, known);
+    Py_XDECREF(known);
     return NULL;
 }
 
-static int initialise(PyObject *module)
-{
-    module_state *state = PyModule_GetState(module);
-    state->count = instruction_sets(state->sets);
-    state->active = state->sets[state->count - 1];
-    return 0;
-}
-
-/* C has no cast between function and object pointers; the one from PyCFunctionFast is what CPython asks for. */
+/* The double cast silences the compilers' warning at what CPython asks for. */
 static PyMethodDef methods[] = {
     {"rank_k_update", (PyCFunction)(void (*)(void))rank_k_update, METH_FASTCALL, rank_k_update_doc},
-    {"instruction_set", get_instruction_set, METH_NOARGS, instruction_set_doc},
-    {"instruction_sets", get_instruction_sets, METH_NOARGS, instruction_sets_doc},
-    {"set_instruction_set", set_instruction_set, METH_O, set_instruction_set_doc},
+    {"instruction_set", get_instruction_set, METH_NOARGS,
+     "instruction_set()\n--\n\nReturn the name of the instruction set in use."},
+    {"instruction_sets", get_instruction_sets, METH_NOARGS,
+     "instruction_sets()\n--\n\nReturn the names of the instruction sets of this processor, slowest first."},
+    {"set_instruction_set", set_instruction_set, METH_O,
+     "set_instruction_set(name, /)\n--\n\nUse one of instruction_sets() from now on, in the whole process."},
     {NULL, NULL, 0, NULL},
 };
-
-/* A slot holds a void pointer, to which ISO C converts no function; PyInit__core() copies its bytes instead. */
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, NULL}, {0, NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
@@ -295,12 +283,9 @@ static struct PyModuleDef definition = {
     .m_doc = "The C core of pycopi.",
     .m_size = sizeof(module_state),
     .m_methods = methods,
-    .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__core(void)
 {
-    int (*const function)(PyObject *) = initialise;
-    memcpy(&slots[0].value, &function, sizeof function);
     return PyModuleDef_Init(&definition);
 }

@@ -10,31 +10,30 @@
 
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
+#define NAME(base) JOINED(JOINED(base, T), SET)
 #define QUOTE(a) #a
 #define QUOTED(a) QUOTE(a)
-#define NAME(base) JOINED(JOINED(base, T), SET)
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__GNUC__) && !defined(PYCOPI_SCALAR) /* and Clang */
 #define UNROLL _Pragma("GCC unroll 16")
 #define BASELINE_BYTES 16
+#ifdef __x86_64__
+#define HAVE_X86_SETS 1
+#endif
 #else /* plain scalars: every compiler unrolls and some vectorise them */
 #define UNROLL
 #define BASELINE_BYTES 0
 #endif
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define HAVE_X86_SETS 1
-#endif
-
+#define VECTORS 2
 #define EACH_ROW UNROLL for (int r = 0; r < ROWS; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
 
-/* Shapes of the register block: enough sums to hide the latency of a multiply-add, and registers left for the
+/* A register block has ROWS x VECTORS registers: enough sums to hide the latency of a multiply-add, and registers left for the
  * operands. SSE2 and AVX2 have 16 registers, AVX-512 and NEON 32. */
 #define SET baseline
 #define TARGET
 #define VECTOR_BYTES BASELINE_BYTES
-#define VECTORS 2
 #ifdef __aarch64__
 #define ROWS 8
 #else
@@ -46,14 +45,12 @@
 #define SET avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #define VECTOR_BYTES 32
-#define VECTORS 2
 #define ROWS 6
 #include "rank_k_set.h"
 
 #define SET avx512
 #define TARGET __attribute__((target("avx512f")))
 #define VECTOR_BYTES 64
-#define VECTORS 2
 #define ROWS 8
 #include "rank_k_set.h"
 #endif

@@ -3,7 +3,6 @@
 #define T float
 #include "rank_k_template.h"
 #undef T
-
 #define T double
 #include "rank_k_template.h"
 #undef T
@@ -18,5 +17,4 @@ static const instruction_set JOINED(set, SET) = {
 #undef SET
 #undef TARGET
 #undef VECTOR_BYTES
-#undef VECTORS
 #undef ROWS

@@ -1,7 +1,7 @@
 /* The rank-k update for one type and one instruction set, included once for each pair. The includer defines
  *     T             float or double
  *     VECTOR_BYTES  bytes of a register, or 0 where the compiler has no vector extensions
- *     ROWS, VECTORS shape of the block of `out` that is kept in registers: ROWS x (VECTORS registers)
+ *     ROWS, VECTORS the block of `out` that is kept in registers: ROWS x VECTORS of them
  *     TARGET        the function attribute that turns the instruction set on, or nothing
  *     NAME(base)    a name made unique for the pair
  *
@@ -20,11 +20,10 @@ typedef T NAME(vector);
 #define LANES ((ptrdiff_t)(sizeof(VECTOR) / sizeof(T)))
 #define COLUMNS (VECTORS * LANES)
 
-/* memcpy is the one portable unaligned access; it compiles to a single move. */
 TARGET static inline VECTOR NAME(load)(const T *from)
 {
     VECTOR value;
-    memcpy(&value, from, sizeof value);
+    memcpy(&value, from, sizeof value); /* the portable unaligned access: a single move */
     return value;
 }
 
@@ -55,7 +54,7 @@ TARGET static const T *NAME(enlarge)(T *to, const T *from, ptrdiff_t stride, ptr
 /* One ROWS x COLUMNS block of out at (i, j): the product in registers, then one pass over matrix and out. Scales
  * that are NULL stand for ones; the others have ROWS and COLUMNS values. */
 TARGET static void NAME(block)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth, const T *left,
-                               const T *right, const T *row_scale, const T *column_scale)
+                               ptrdiff_t left_stride, const T *right, const T *row_scale, const T *column_scale)
 {
     const ptrdiff_t rows = a->m - i, columns = a->n - j;
     const int partial = rows < ROWS || columns < COLUMNS;
@@ -68,7 +67,7 @@ TARGET static void NAME(block)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t
 
     EACH_ROW EACH_VECTOR
         sums[r][v] = (VECTOR){0};
-    for (ptrdiff_t p = 0; p < depth; p++, left += ROWS, right += COLUMNS) {
+    for (ptrdiff_t p = 0; p < depth; p++, left += left_stride, right += COLUMNS) {
         VECTOR row[VECTORS];
         EACH_VECTOR
             row[v] = NAME(load)(right + v * LANES);
@@ -118,13 +117,20 @@ TARGET static void NAME(rows)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t 
                               const T *column_scale)
 {
     T row_scale[ROWS], packed[DEPTH * ROWS];
+    const T *left = (const T *)a->left + i;
+    ptrdiff_t left_stride = a->left_stride;
 
     if (a->row_scale)
         NAME(pad)(row_scale, (const T *)a->row_scale + i, a->m - i, ROWS);
-    for (ptrdiff_t p = 0; p < depth; p++)
-        NAME(pad)(packed + p * ROWS, (const T *)a->left + p * a->left_stride + i, a->m - i, ROWS);
+    /* Packing spares cache misses, but a short row does not use the packed values often enough. */
+    if (a->n > 16 * COLUMNS || a->m - i < ROWS) {
+        for (ptrdiff_t p = 0; p < depth; p++)
+            NAME(pad)(packed + p * ROWS, left + p * left_stride, a->m - i, ROWS);
+        left = packed;
+        left_stride = ROWS;
+    }
     for (ptrdiff_t j = 0; j < a->n; j += COLUMNS)
-        NAME(block)(a, i, j, depth, packed, panels + j * depth, a->row_scale ? row_scale : NULL,
+        NAME(block)(a, i, j, depth, left, left_stride, panels + j * depth, a->row_scale ? row_scale : NULL,
                     a->column_scale ? column_scale + j : NULL);
 }
 

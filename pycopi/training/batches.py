@@ -45,6 +45,16 @@ class Batches(NamedTuple):
             return self._iterate()
         return self._slice(number)
 
+    def probe(self, samples: int) -> Array:
+        """Return the first inputs of an epoch that is not shuffled: as many batches as ``samples`` need."""
+        parts, count = [], 0
+        for inputs, _ in self._replace(seed=None, batch_size=samples).epoch(0):
+            parts.append(inputs)
+            count += inputs.shape[0]
+            if count >= samples:
+                break
+        return namespace(parts[0]).concat(parts, axis=0)[: min(count, samples), ...]
+
     def _slice(self, number: int) -> Iterator[Batch]:
         inputs, targets = self.source
         samples = inputs.shape[0]

@@ -119,7 +119,7 @@ def fit(
     if validation is not None:
         pair = validation if isinstance(validation, tuple) and len(validation) == 2 else (validation, None)
         checked = open_batches(network, parameters, *pair, batch_size=1024, seed=None)
-    run = _Run(opened, checked, settings, epochs, choose_reporter(progress), guard)
+    run = _Run(opened, opened.probe(_PROBED), checked, settings, epochs, choose_reporter(progress), guard)
     state = TrainingState(parameters, tuple(history))
     live = copy_parameters(parameters)  # overwritten from here on
     try:
@@ -137,6 +137,7 @@ class _Run(NamedTuple):
     """What stays the same from epoch to epoch."""
 
     batches: Batches
+    probe: Array
     validation: Batches | None
     settings: Settings
     epochs: int
@@ -208,6 +209,5 @@ class _Run(NamedTuple):
         )
 
     def _correlations(self, parameters: Parameters) -> tuple[float, ...]:
-        inputs, _ = next(self.batches._replace(seed=None, batch_size=_PROBED).epoch(0))
-        trace = self.batches.network.trace(parameters, inputs)
+        trace = self.batches.network.trace(parameters, self.probe)
         return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)

@@ -1,0 +1,66 @@
+"""``pycopi evaluate``: loss and accuracy of a saved model."""
+
+import json
+
+import numpy as np
+
+from pycopi._array import Array, HostArray, is_numpy
+from pycopi.cli import options as o
+from pycopi.cli.backends import reference_array
+from pycopi.cli.flags import read_flag
+from pycopi.cli.folder import MODEL
+from pycopi.cli.splits import open_data, place
+from pycopi.data import Dataset
+from pycopi.storage import Saved, load
+from pycopi.training.evaluate import evaluate as evaluate_network
+
+
+def evaluate(
+    model: o.Model,
+    data: o.Data,
+    split: o.Split = "test",
+    loss: o.Loss = None,
+    backend: o.Backend = None,
+    device: o.Device = None,
+    data_dir: o.DataDir = None,
+    no_download: o.NoDownload = False,
+    as_json: o.AsJSON = False,
+) -> None:
+    """Print loss and accuracy of a saved model on a data set."""
+    split = read_flag("split", split)
+    path = model / MODEL if model.is_dir() else model
+    saved = load(path)
+    own_loss = saved.details.get("settings", {}).get("loss", "squared_error")
+    loss = own_loss if loss is None else read_flag("loss", loss)
+    like = _reference(saved, backend, device)
+    pair = place(*choose_split(open_data(data, data_dir, no_download), split), like)
+    if not is_numpy(like):
+        saved = load(path, like=like)
+    with np.errstate(all="ignore"):  # a diverged model says so by its loss
+        result = evaluate_network(saved.network, saved.parameters, *pair, loss=loss)
+    rows = {"loss": result.loss, "accuracy": result.accuracy, "samples": result.samples}
+    if as_json:
+        print(json.dumps({"model": str(model), "data": data, "split": split, **rows}))
+        return
+    for name, value in rows.items():
+        if value is not None:
+            print(f"{name:<9} {value:.4f}" if isinstance(value, float) else f"{name:<9} {value}")
+
+
+def choose_split(dataset: Dataset, split: str) -> tuple[HostArray, HostArray]:
+    """Return inputs and targets of one part of a data set."""
+    if split == "train":
+        return dataset.x_train, dataset.y_train
+    if dataset.x_test is None or dataset.y_test is None:
+        msg = (
+            f"{dataset.name} has no test arrays x_test and y_test; "
+            f"add them to the file, or evaluate with --split train"
+        )
+        raise ValueError(msg)
+    return dataset.x_test, dataset.y_test
+
+
+def _reference(saved: Saved, backend: str | None, device: str | None) -> Array:
+    """Return an array of the library and device to work on, in the dtype of the model."""
+    name = "numpy" if backend is None else read_flag("backend", backend)
+    return reference_array(name, device, saved.parameters[0].weight.dtype.name)

@@ -1,0 +1,208 @@
+"""The flags of the commands, grouped as the help shows them, each with its unit and default."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pycopi.cli.flags import CHOICES
+from pycopi.cli.presets import by_data_set
+
+_NETWORK = "Network"
+_LEARNING = "Learning"
+_DECORRELATION = "Decorrelation"
+_COURSE = "Course of the run"
+_VARIANTS = "Variants (off by default)"
+_MACHINE = "Machine"
+_FILES = "Data and output"
+
+
+def _option(panel: str, name: str, metavar: str | None, text: str, default: str = "") -> Any:
+    """Return an option of a panel, with its default at the end of its help."""
+    words = f"{text} Default: {default}." if default else text
+    return typer.Option(
+        name, metavar=metavar, help=words, show_default=False, rich_help_panel=panel
+    )
+
+
+def _preset(panel: str, name: str, metavar: str, text: str) -> Any:
+    """Return an option whose default depends on the data."""
+    return _option(panel, name, metavar, text, by_data_set(name.strip("-").replace("-", "_")))
+
+
+def _choice(panel: str, name: str, text: str) -> Any:
+    """Return an option that takes one of some names, the first by default."""
+    first, *others = CHOICES[name.strip("-").replace("-", "_")]
+    return _option(panel, name, "NAME", f"{text}: {', '.join([f'{first} (default)', *others])}.")
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="digits (built in), mnist, cifar10, or an .npz file with x, y (and x_test, y_test).",
+    ),
+]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model file, or the output folder of a run.")
+]
+
+Hidden = Annotated[
+    str | None,
+    _preset(_NETWORK, "--hidden", "SIZES", "Hidden layers: 128,64 or 500x6 (six of 500) or none."),
+]
+Activation = Annotated[
+    str | None, _choice(_NETWORK, "--activation", "Activation of the hidden layers")
+]
+
+Credit = Annotated[
+    str | None, _choice(_LEARNING, "--credit", "How the output error reaches the layers below")
+]
+Rule = Annotated[str | None, _choice(_LEARNING, "--rule", "How weights learn")]
+Loss = Annotated[
+    str | None, _choice(_LEARNING, "--loss", "What the output error is the derivative of")
+]
+Rate = Annotated[
+    float | None,
+    _preset(_LEARNING, "--rate", "NUMBER", "Step size of the weights, dimensionless."),
+]
+Gain = Annotated[
+    float | None,
+    _preset(
+        _LEARNING,
+        "--gain",
+        "NUMBER",
+        "Factor of the output error, dimensionless; gain times rate is the gradient step.",
+    ),
+]
+BatchSize = Annotated[int | None, _preset(_LEARNING, "--batch-size", "COUNT", "Samples in a step.")]
+
+DecorrelationRate = Annotated[
+    float | None,
+    _preset(
+        _DECORRELATION,
+        "--decorrelation-rate",
+        "NUMBER",
+        "Step size of the decorrelators, dimensionless; 0 leaves them out.",
+    ),
+]
+DecorrelationRule = Annotated[
+    str | None,
+    _choice(_DECORRELATION, "--decorrelation-rule", "How they learn, as in the paper or locally"),
+]
+Whitening = Annotated[
+    float | None,
+    _option(
+        _DECORRELATION,
+        "--whitening",
+        "SHARE",
+        "From 0, which only decorrelates, to 1, which only brings the powers to 1.",
+        "0",
+    ),
+]
+Freeze = Annotated[
+    int | None,
+    _option(
+        _DECORRELATION,
+        "--freeze-decorrelation-after",
+        "EPOCHS",
+        "Epochs after which the decorrelators stay as they are.",
+        "never",
+    ),
+]
+
+Epochs = Annotated[
+    int | None,
+    _preset(_COURSE, "--epochs", "COUNT", "Epochs of the whole run, in passes over the data."),
+]
+DecorrelationEpochs = Annotated[
+    int | None,
+    _option(
+        _COURSE,
+        "--decorrelation-epochs",
+        "COUNT",
+        "How many of them, at the start, train the decorrelators alone.",
+        "1",
+    ),
+]
+WarmUp = Annotated[
+    int | None,
+    _option(
+        _COURSE, "--warm-up", "EPOCHS", "Epochs over which the rate of the weights rises.", "0"
+    ),
+]
+Patience = Annotated[
+    int | None,
+    _option(
+        _COURSE,
+        "--patience",
+        "EPOCHS",
+        "End the run after so many epochs without a lower test loss; this selects by the test set.",
+        "off",
+    ),
+]
+
+Bias = Annotated[
+    bool | None, _option(_VARIANTS, "--bias/--no-bias", None, "Give each layer a bias.")
+]
+VarianceScaled = Annotated[
+    bool | None,
+    _option(
+        _VARIANTS,
+        "--variance-scaled/--no-variance-scaled",
+        None,
+        "Divide COPI steps by the power of the input.",
+    ),
+]
+
+Backend = Annotated[str | None, _choice(_MACHINE, "--backend", "Array library that does the work")]
+Device = Annotated[
+    str | None,
+    _option(
+        _MACHINE,
+        "--device",
+        "NAME",
+        "Device of that library, such as cuda or cuda:1.",
+        "the library's own",
+    ),
+]
+Dtype = Annotated[str | None, _choice(_MACHINE, "--dtype", "Kind of number")]
+Seed = Annotated[
+    int | None,
+    _option(_MACHINE, "--seed", "NUMBER", "Seed of the first weights and of the shuffling.", "0"),
+]
+
+Output = Annotated[
+    Path | None,
+    _option(
+        _FILES,
+        "--output",
+        "FOLDER",
+        "Folder for the model, history.json and learning-curve.png.",
+        "runs/ and the name of the data",
+    ),
+]
+Resume = Annotated[
+    bool,
+    _option(
+        _FILES, "--resume", None, "Go on with the run in the output folder; --epochs may extend it."
+    ),
+]
+Overwrite = Annotated[
+    bool, _option(_FILES, "--overwrite", None, "Replace the run in the output folder.")
+]
+Quiet = Annotated[bool, _option(_FILES, "--quiet", None, "Print nothing but errors.")]
+DataDir = Annotated[
+    Path | None,
+    _option(
+        _FILES,
+        "--data-dir",
+        "FOLDER",
+        "Folder to search for MNIST and CIFAR-10 before $PYCOPI_DATA and the cache.",
+    ),
+]
+NoDownload = Annotated[
+    bool, _option(_FILES, "--no-download", None, "Do not fetch data that is missing.")
+]
+Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
+AsJSON = Annotated[bool, _option(_FILES, "--json", None, "Print one JSON object.")]

@@ -1,0 +1,143 @@
+"""What a run is to do: one frozen description, of values that JSON has, from flags and presets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pycopi.cli.flags import flag, read_hidden
+from pycopi.cli.presets import PRESETS, preset_for
+from pycopi.network import Network, mlp
+from pycopi.rules.decorrelation import Decorrelation
+from pycopi.settings import Settings
+from pycopi.training.schedules import Schedule
+
+FREE_ON_RESUME = ("epochs", "backend", "device")
+"""Fields that may differ when a run goes on: how far, and on what machine."""
+
+
+class Schedules(NamedTuple):
+    """Factors of the two step sizes by epoch."""
+
+    weights: Schedule
+    decorrelation: Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything besides the data themselves that decides what a run does.
+
+    The fields have the names of the flags. ``data`` is the name of the data, the stem of a file.
+    """
+
+    data: str
+    hidden: tuple[int, ...]
+    batch_size: int
+    rate: float
+    decorrelation_rate: float
+    gain: float
+    epochs: int
+    decorrelation_epochs: int
+    activation: str = "leaky_relu"
+    bias: bool = False
+    credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
+    rule: Literal["copi", "gradient"] = "copi"
+    loss: Literal["squared_error", "cross_entropy"] = "squared_error"
+    variance_scaled: bool = False
+    decorrelation_rule: Literal["covariance", "local"] = "covariance"
+    whitening: float = 0.0
+    warm_up: int = 0
+    freeze_decorrelation_after: int | None = None
+    patience: int | None = None
+    backend: str = "numpy"
+    device: str | None = None
+    dtype: str = "float32"
+    seed: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        """How the network learns."""
+        return Settings(
+            rule=self.rule,
+            rate=self.rate,
+            gain=self.gain,
+            credit=self.credit,
+            loss=self.loss,
+            variance_scaled=self.variance_scaled,
+            decorrelation=Decorrelation(
+                rate=self.decorrelation_rate,
+                rule=self.decorrelation_rule,
+                whitening=self.whitening,
+            ),
+        )
+
+    @property
+    def schedules(self) -> Schedules:
+        """When weights and decorrelating matrices learn."""
+        return Schedules(
+            Schedule(start=self.decorrelation_epochs, warm_up=self.warm_up),
+            Schedule(freeze_after=self.freeze_decorrelation_after),
+        )
+
+    def network(self, inputs: int, outputs: int) -> Network:
+        """Return the network for data; a decorrelation rate of 0 leaves the decorrelators out."""
+        return mlp(
+            [inputs, *self.hidden, outputs],
+            activation=self.activation,
+            bias=self.bias,
+            decorrelated=self.decorrelation_rate > 0,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as values that JSON has."""
+        return {**asdict(self), "hidden": list(self.hidden)}
+
+    def resumed(self, given: Mapping[str, Any], folder: Path) -> "Plan":
+        """Return the plan to go on with the run in a folder; a flag that contradicts it raises."""
+        for name, value in given.items():
+            own = getattr(self, name)
+            if name not in FREE_ON_RESUME and value != own:
+                msg = (
+                    f"{flag(name)} is {_text(value)} but the run in {folder} has {_text(own)}; "
+                    f"leave the flag out, or start anew with --overwrite"
+                )
+                raise ValueError(msg)
+        return replace(self, **{name: given[name] for name in FREE_ON_RESUME if name in given})
+
+
+def new_plan(data: str, given: Mapping[str, Any]) -> Plan:
+    """Return the plan of a new run: the presets of the data set, overridden by the flags given."""
+    preset = preset_for(data)
+    usual = {name: value for name, value in preset._asdict().items() if name != "hidden"}
+    chosen = {**usual, **given}
+    chosen.setdefault("hidden", read_hidden(preset.hidden))
+    chosen.setdefault("decorrelation_epochs", 1 if chosen["decorrelation_rate"] > 0 else 0)
+    plan = Plan(data=data_name(data), **chosen)
+    _ = plan.settings, plan.schedules  # both check what they are made of
+    return plan
+
+
+def stored_plan(values: Mapping[str, Any]) -> Plan:
+    """Return the plan that `Plan.as_json` described; raise TypeError for anything else."""
+    names = {field.name for field in fields(Plan)}
+    if set(values) != names:
+        odd = ", ".join(sorted(names ^ set(values)))
+        msg = f"its settings are not those of this version: {odd}"
+        raise TypeError(msg)
+    return Plan(**{**values, "hidden": tuple(values["hidden"])})
+
+
+def data_name(data: str) -> str:
+    """Return the name of a data set: its own, or the stem of the file."""
+    return data if data in PRESETS else Path(data).stem
+
+
+def _text(value: object) -> str:
+    """Return a field's value as a user would type it."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return str(value)

@@ -1,0 +1,48 @@
+"""Good settings for each data set: a table."""
+
+from typing import NamedTuple
+
+
+class Preset(NamedTuple):
+    """Settings that depend on the data; a flag overrides each of them."""
+
+    hidden: str
+    batch_size: int
+    rate: float
+    decorrelation_rate: float
+    gain: float
+    epochs: int
+
+
+FILES = ".npz"
+"""The name in the table of a file of the user's own."""
+
+PRESETS = {
+    "digits": Preset("128x2", 20, 1e-2, 1e-2, 100.0, 40),
+    FILES: Preset("128x2", 20, 1e-2, 1e-2, 100.0, 40),
+    "mnist": Preset("500x6", 50, 1e-3, 1e-3, 1000.0, 20),
+    "cifar10": Preset("1000x4", 50, 1e-3, 1e-3, 1000.0, 20),
+}
+"""The settings by data set; those of MNIST and CIFAR-10 are the paper's, with fewer epochs."""
+
+
+def preset_for(data: str) -> Preset:
+    """Return the settings for a data set; anything without a name of its own counts as a file."""
+    return PRESETS.get(data, PRESETS[FILES])
+
+
+def by_data_set(field: str) -> str:
+    """Return the presets of one field as a short text, for the help of its flag.
+
+    Examples
+    --------
+    >>> by_data_set("batch_size")
+    '20; mnist, cifar10: 50'
+    """
+    groups: dict[str, list[str]] = {}
+    for name, preset in PRESETS.items():
+        value = getattr(preset, field)
+        groups.setdefault(f"{value:g}" if isinstance(value, float) else str(value), []).append(name)
+    usual = next(iter(groups))
+    others = [f"{', '.join(names)}: {value}" for value, names in groups.items() if value != usual]
+    return "; ".join([usual, *others])

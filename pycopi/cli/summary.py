@@ -1,0 +1,69 @@
+"""The short table at the end of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pycopi.network import Parameters
+from pycopi.training.history import EpochRecord
+
+
+def print_table(
+    console: Console, rows: Sequence[tuple[str, str]], title: str | None = None
+) -> None:
+    """Print names and values in two columns; long values are folded, never cut."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))
+    console.print(table)
+
+
+def summary_rows(
+    parameters: Parameters,
+    history: Sequence[EpochRecord],
+    folder: Path,
+    files: Sequence[str],
+    *,
+    selected: bool,
+) -> list[tuple[str, str]]:
+    """Return what a run came to, as rows for `print_table`.
+
+    ``selected`` says that the test loss has decided when the run ended.
+    """
+    last, seconds = history[-1], sum(record.seconds for record in history)
+    measured = [
+        ("test accuracy", last.validation_accuracy, ".2%"),
+        ("test loss", last.validation_loss, ".4f"),
+        ("training accuracy", last.accuracy, ".2%"),
+        ("training loss", last.loss, ".4f"),
+    ]
+    first, final = (sum(r.correlation) / len(r.correlation) for r in (history[0], last))
+    return [
+        *((name, format(value, form)) for name, value, form in measured if value is not None),
+        *_role_of_test(last, selected),
+        ("epochs", str(last.epoch)),
+        ("training time", f"{seconds:.1f} s ({seconds / len(history):.2f} s an epoch)"),
+        ("parameters", f"{count_parameters(parameters):,}"),
+        ("correlation left", f"{first:.3f} after epoch 1, {final:.3f} after epoch {last.epoch}"),
+        ("output", f"{folder}: {', '.join(files)}"),
+    ]
+
+
+def _role_of_test(last: EpochRecord, selected: bool) -> list[tuple[str, str]]:
+    """Return what the test set was used for, if there was one."""
+    if last.validation_loss is None:
+        return []
+    end = "its loss ended the run (--patience)" if selected else "shown only, nothing chosen by it"
+    return [("test set", f"evaluated after each epoch; {end}")]
+
+
+def count_parameters(parameters: Parameters) -> int:
+    """Return how many numbers are learned."""
+    learned = [(own.weight, own.decorrelator, own.bias) for own in parameters]
+    sizes = [array.shape for arrays in learned for array in arrays if array is not None]
+    return sum(shape[0] * (shape[1] if len(shape) > 1 else 1) for shape in sizes)

@@ -1,0 +1,168 @@
+"""Pictures of runs. Matplotlib is imported when one is drawn; its global state is left alone."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pycopi._files import whole_file
+from pycopi.training.history import EpochRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TRAINING, TEST = "#0072B2", "#D55E00"
+"""Blue and vermilion of the palette of Okabe and Ito, which the colour-blind can tell apart."""
+
+_COLORS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+_MARKERS = "osD^vPX"
+_LINES = ("-", "--", ":")  # for layers beyond the seven colours
+_CROWDED = 4  # lines from which on the legend stands beside the panel
+_WIDE_RANGE = 30.0  # ratio of extremes from which on an axis is logarithmic
+
+
+def learning_curve(history: Sequence[EpochRecord], path: str | os.PathLike[str]) -> None:
+    """Draw loss, accuracy and correlation of a run against the epoch.
+
+    Parameters
+    ----------
+    history : sequence of EpochRecord
+        The records of a run, at least one, as in `TrainingState.history`.
+    path : path
+        The picture to write; its ending names the format (``.png``, ``.svg``, ``.pdf``). It appears
+        in one moment, when it is complete.
+
+    Raises
+    ------
+    ValueError
+        If the history is empty, or Matplotlib does not know the format.
+    ImportError
+        If Matplotlib is not installed.
+    OSError
+        If the picture cannot be written; whatever stood there before is kept.
+
+    Notes
+    -----
+    Training values are means over an epoch's batches, each taken before its step; test values,
+    those of the validation data, are taken after the epoch. Epochs that leave the weights alone are
+    shaded. There is no panel of accuracy for real-valued targets. An axis is logarithmic where
+    values spread widely.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, pycopi
+    >>> record = pycopi.EpochRecord(1, 0.5, 0.9, 0.6, 0.8, (0.1, 0.2), 1e-3, 1e-3, 72, 0.1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "learning-curve.png"
+    ...     learning_curve([record], path)
+    ...     path.stat().st_size > 0
+    True
+    """
+    if not history:
+        msg = "history is empty; expected the records of at least one epoch"
+        raise ValueError(msg)
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        msg = 'pictures need Matplotlib, which is not installed; pip install "pycopi[cli]"'
+        raise ImportError(msg) from error
+    panels = [_draw_loss, _draw_correlation]
+    if history[0].accuracy is not None:
+        panels.insert(0, _draw_accuracy)
+    beside = 1.4 if len(history[0].correlation) > _CROWDED else 0.0
+    figure = Figure(figsize=(4.2 * len(panels) + beside, 3.6), dpi=150, layout="constrained")
+    grid = figure.subplots(1, len(panels), gridspec_kw={"wspace": 0.06})
+    for axes, draw in zip(grid, panels, strict=True):
+        draw(axes, history)
+        _finish(axes, history)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _draw_accuracy(axes: "Axes", history: Sequence[EpochRecord]) -> None:
+    _draw_pair(axes, history, "accuracy", 100.0, ".1f", " %")
+    axes.set_ylabel("accuracy (% of samples)")
+
+
+def _draw_loss(axes: "Axes", history: Sequence[EpochRecord]) -> None:
+    _draw_pair(axes, history, "loss", 1.0, ".4f", "")
+    axes.set_ylabel("loss (mean per sample)")
+
+
+def _draw_correlation(axes: "Axes", history: Sequence[EpochRecord]) -> None:
+    for index in range(len(history[0].correlation)):
+        values = [record.correlation[index] for record in history]
+        style = {
+            "color": _COLORS[index % len(_COLORS)],
+            "marker": _MARKERS[index % len(_MARKERS)],
+            "linestyle": _LINES[index // len(_COLORS) % len(_LINES)],
+        }
+        _draw_line(axes, history, values, f"layer {index + 1}: {values[-1]:.3f}", **style)
+    axes.set_ylabel("correlation left (mean |r|, 0 to 1)")
+
+
+def _draw_pair(
+    axes: "Axes",
+    history: Sequence[EpochRecord],
+    field: str,
+    factor: float,
+    form: str,
+    unit: str,
+) -> None:
+    """Draw the training and, where there are any, the test values of a field."""
+    sources = ((field, "training", TRAINING, "o"), (f"validation_{field}", "test", TEST, "s"))
+    for name, source, color, marker in sources:
+        values = [getattr(record, name) for record in history]
+        if None not in values:
+            scaled = [factor * value for value in values]
+            label = f"{source}: {scaled[-1]:{form}}{unit}"
+            _draw_line(axes, history, scaled, label, color=color, marker=marker)
+
+
+def _draw_line(
+    axes: "Axes", history: Sequence[EpochRecord], values: Sequence[float], label: str, **style: Any
+) -> None:
+    epochs = [record.epoch for record in history]
+    every = max(1, len(epochs) // 10)
+    axes.plot(epochs, values, label=label, linewidth=1.5, markersize=4, markevery=every, **style)
+
+
+def _scale(axes: "Axes") -> None:
+    """Begin the vertical axis at zero, or make it logarithmic where its values spread widely."""
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
+    finite = values[np.isfinite(values)]
+    least, most = float(finite.min(initial=np.inf)), float(finite.max(initial=0.0))
+    if least > 0 and most > _WIDE_RANGE * least:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0.0, 1.08 * most or 1.0)
+
+
+def _finish(axes: "Axes", history: Sequence[EpochRecord]) -> None:
+    """Add what all panels have: epochs, shading, grid, legend."""
+    from matplotlib.ticker import MaxNLocator
+
+    _scale(axes)
+    label: str | None = "decorrelation only"
+    for record in history:
+        if record.weight_rate == 0:
+            span = record.epoch - 0.5, record.epoch + 0.5
+            axes.axvspan(*span, color="#BBBBBB", alpha=0.5, linewidth=0, label=label)
+            label = None
+    axes.set_xlabel("epoch")
+    axes.set_xlim(history[0].epoch - 0.5, history[-1].epoch + 0.5)
+    axes.xaxis.set_major_locator(
+        MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+    )
+    axes.grid(alpha=0.3)
+    crowded = len(axes.get_lines()) > _CROWDED
+    axes.legend(
+        title=f"after epoch {history[-1].epoch}",
+        loc="upper left" if crowded else "best",
+        bbox_to_anchor=(1.0, 1.02) if crowded else None,
+        fontsize="small",
+        title_fontsize="small",
+        framealpha=0.7,
+        edgecolor="none",
+    )

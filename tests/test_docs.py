@@ -1,0 +1,156 @@
+"""README, documentation and examples: what they show runs and prints that, and what they link to is there.
+
+A block of Python followed by a block of text must print that text. Numbers may differ in rounding, ``...`` stands
+for anything. Blocks of one page share their names and run in their order; those that import a library which is
+not installed are skipped, visibly.
+"""
+
+import contextlib
+import io
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import pycopi
+
+ROOT = Path(__file__).resolve().parents[1]
+if not (ROOT / "docs" / "index.md").is_file():
+    pytest.skip("the repository is not here, only its tests", allow_module_level=True)
+
+PAGES = ("README.md", "docs/index.md", "docs/quickstart.md")
+LINKING = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+OPTIONAL = ("torch", "jax", "dask")
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+ABSOLUTE = 0.015  # a few test images of 360
+RELATIVE = 0.1  # a loss, late in a run
+
+
+def assert_prints(actual: str, expected: str) -> None:
+    """Compare texts line by line: words exactly, numbers with a decimal point with tolerance."""
+    have, want = actual.strip().splitlines(), expected.strip().splitlines()
+    if len(have) != len(want):
+        raise AssertionError(f"{len(have)} lines instead of {len(want)}:\n{actual}")
+    for got, shown in zip(have, want, strict=True):
+        pattern = re.escape(NUMBER.sub(lambda m: m[0] if "." not in m[0] else "#", shown))
+        pattern = pattern.replace(re.escape("#"), f"({NUMBER.pattern})").replace(re.escape("..."), ".*")
+        match = re.fullmatch(re.sub(r"(\\ )+", r" +", pattern), got.strip())
+        numbers = [float(n) for n in NUMBER.findall(shown) if "." in n]
+        if match is None or any(
+            abs(float(g) - n) > ABSOLUTE + RELATIVE * abs(n)
+            for g, n in zip(match.groups(), numbers, strict=True)
+        ):
+            raise AssertionError(f"printed {got!r} where {shown!r} is shown")
+
+
+def run(code: str, names: dict) -> str:
+    """Return what a block prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(code, "<block>", "exec"), names)
+    return printed.getvalue()
+
+
+def library_of(code: str) -> str | None:
+    """Return the optional library that a block imports."""
+    return next((name for name in OPTIONAL if re.search(rf"^ *(import|from) {name}\b", code, re.M)), None)
+
+
+def blocks_of(page: str) -> list[tuple[str, str | None]]:
+    return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+
+
+def libraries_of(page: str) -> list[str | None]:
+    return sorted({library_of(code) for code, _ in blocks_of(page)}, key=str)
+
+
+@pytest.mark.parametrize(
+    ("page", "library"), [(page, library) for page in PAGES for library in libraries_of(page)]
+)
+def test_blocks_print_what_is_shown(page, library, tmp_path, monkeypatch):
+    if library is not None:
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "block"}
+    for code, expected in blocks_of(page):
+        if library_of(code) in (None, library):
+            printed = run(code, names)
+            if library_of(code) == library:
+                assert_prints(printed, expected)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_print_what_their_docstrings_say(path, tmp_path, monkeypatch):
+    library = library_of(path.read_text(encoding="utf-8"))
+    if library is not None:
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        names = runpy.run_path(str(path), run_name="__main__")
+    shown = [line for line in names["__doc__"].splitlines() if line.startswith("    ")]
+    assert_prints(printed.getvalue(), "\n".join(line.strip() for line in shown))
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 50
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:|mailto:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = ((ROOT / page).parent / path) if path else ROOT / page
+        assert file.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors_of(file.read_text(encoding="utf-8")), f"{page} links to {target}"
+
+
+def anchors_of(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings)
+    return {*plain, *re.findall(r"^\(([\w-]+)\)=$", text, re.M)}
+
+
+def test_every_public_name_is_in_the_reference():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"pycopi\.(\w+)", text))
+    missing = set(pycopi.__all__) - listed
+    assert not missing, f"docs/api.md lacks {sorted(missing)}"
+
+
+def test_versions_agree():
+    changelog = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    citation = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)
+    assert changelog is not None
+    assert citation is not None
+    assert changelog[1].strip("[]") == citation[1].strip("\"'") == pycopi.__version__
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_flags_of_the_command_exist(page):
+    """Every --flag that a page shows after `pycopi COMMAND` is one of that command."""
+    pytest.importorskip("typer")
+    from pycopi.cli.app import app
+
+    typer_main = pytest.importorskip("typer.main")
+    commands = typer_main.get_command(app).commands
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name, rest in re.findall(r"\bpycopi (train|evaluate|info)\b([^`\n]*)", text):
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        for flag in re.findall(r"--[\w-]+", rest):
+            assert flag in {*known, "--help"}, f"{page}: pycopi {name} has no {flag}"
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [("a 1", "a 2"), ("a 0.5", "a 0.9"), ("a", "a\nb"), ("b 0.5", "a 0.5"), ("a nan", "a 0.5")],
+)
+def test_assert_prints_fails_on_what_is_wrong(actual, expected):
+    with pytest.raises(AssertionError):
+        assert_prints(actual, expected)
+
+
+def test_assert_prints_accepts_rounding():
+    assert_prints("x  0.501 (3,)\nanything at all", "x 0.5 (3,)\nany... all")

@@ -1,0 +1,401 @@
+"""The epoch loop: what it learns from, what it records, how it ends and how it goes on."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from assertions import assert_close, assert_same
+from test_network import move
+
+import pycopi
+from pycopi.data import load_dataset
+from pycopi.training.progress import ProgressLine, Report, choose_reporter
+
+RNG = np.random.default_rng(11)
+CENTRES = RNG.uniform(size=(3, 6))
+CLASSES = np.arange(120) % 3
+X = (CENTRES[CLASSES] + 0.1 * RNG.normal(size=(120, 6))).astype(np.float32)
+NETWORK = pycopi.mlp([6, 8, 3])
+START = NETWORK.init(0)
+SETTINGS = pycopi.Settings(rate=1e-2, gain=100.0, decorrelation=pycopi.Decorrelation(rate=1e-2))
+
+
+def run(inputs=X, targets=CLASSES, parameters=START, network=NETWORK, **changes):
+    keywords = {"epochs": 4, "settings": SETTINGS, "batch_size": 16, "progress": False, **changes}
+    return pycopi.fit(network, parameters, inputs, targets, **keywords)
+
+
+def flat(parameters):
+    return [array for own in parameters for array in own if array is not None]
+
+
+def without_seconds(history):
+    return [record._replace(seconds=0.0) for record in history]
+
+
+def assert_same_run(state, other):
+    assert without_seconds(state.history) == without_seconds(other.history)
+    for array, wanted in zip(flat(state.parameters), flat(other.parameters), strict=True):
+        assert_same(array, wanted)
+
+
+def test_digits_are_learned():
+    digits = load_dataset("digits")
+    network = pycopi.mlp([64, 64, 10])
+    state = pycopi.fit(
+        network, network.init(0), digits.x_train, digits.y_train, epochs=12, batch_size=20,
+        settings=SETTINGS, validation=(digits.x_test, digits.y_test),
+    )  # fmt: skip
+    first, last = state.history[0], state.history[-1]
+    assert last.validation_accuracy >= 0.97
+    assert last.accuracy > 0.99
+    assert last.loss < 0.1 * first.loss
+    assert all(after < before for before, after in zip(first.correlation, last.correlation, strict=True))
+    assert (first.weight_rate, last.weight_rate, first.decorrelation_rate) == (0.0, 1e-2, 1e-2)
+
+
+def test_a_record_holds_what_it_says():
+    state = run(validation=(X[:30], CLASSES[:30]))
+    first, *_, last = state.history
+    assert [record.epoch for record in state.history] == [1, 2, 3, 4]
+    assert last.steps == 8
+    assert len(last.correlation) == 2
+    outputs = NETWORK.predict(state.parameters, X[:30])
+    assert last.validation_accuracy == (outputs.argmax(axis=1) == CLASSES[:30]).mean()
+    assert last.validation_loss == pytest.approx(
+        0.5 * ((np.eye(3)[CLASSES[:30]] - outputs) ** 2).sum(axis=1).mean(), rel=1e-5
+    )
+    probe = NETWORK.trace(state.parameters, X)
+    assert last.correlation == pytest.approx(
+        [pycopi.analysis.off_diagonal_correlation(x) for x in probe.decorrelated], rel=1e-5
+    )
+    assert json.loads(json.dumps(last._asdict()))["loss"] == last.loss
+    assert first.seconds > 0
+
+
+def test_the_first_epoch_only_decorrelates_and_nothing_given_is_changed():
+    kept = [array.copy() for array in flat(START)]
+    state = run(epochs=1)
+    for own, old in zip(state.parameters, START, strict=True):
+        assert_same(own.weight, old.weight)
+        assert np.abs(own.decorrelator - old.decorrelator).max() > 1e-3
+    for array, old in zip(flat(START), kept, strict=True):
+        assert_same(array, old)
+    assert run(epochs=0).history == ()
+
+
+def test_a_run_is_its_seed():
+    assert_same_run(run(seed=3), run(seed=3))
+    assert run(seed=3).history[-1].loss != run(seed=4).history[-1].loss
+    ordered = run(seed=None)
+    batches = [(X[i : i + 16], CLASSES[i : i + 16]) for i in range(0, 120, 16)]
+    assert_same_run(ordered, run(batches, None))
+
+
+@pytest.mark.parametrize("split", [1, 2, 3])
+def test_a_run_goes_on_where_it_stopped(split):
+    whole = run(weight_schedule=pycopi.Schedule(start=1, warm_up=2))
+    early = run(weight_schedule=pycopi.Schedule(start=1, warm_up=2), epochs=split)
+    late = run(
+        parameters=early.parameters, history=early.history, weight_schedule=pycopi.Schedule(start=1, warm_up=2)
+    )
+    assert_same_run(late, whole)
+
+
+@pytest.mark.parametrize("layout", ["F", "strided", "read-only", "memory map", "float64"])
+def test_layouts_of_numpy_data_give_the_same_run(layout, tmp_path):
+    data, parameters = X, START
+    if layout == "F":
+        data = np.asfortranarray(X)
+    if layout == "strided":
+        data = np.repeat(X, 2, axis=1)[:, ::2]
+    if layout == "read-only":
+        data = X.copy()
+        data.flags.writeable = False
+    if layout == "memory map":
+        np.save(tmp_path / "x.npy", X)
+        data = np.load(tmp_path / "x.npy", mmap_mode="r")
+    if layout == "float64":
+        data, parameters = X.astype(np.float64), NETWORK.init(0, like=np.zeros(1))
+    state, wanted = run(data, parameters=parameters), run()
+    for array, same in zip(flat(state.parameters), flat(wanted.parameters), strict=True):
+        np.testing.assert_allclose(array, same, rtol=0, atol=2e-5)
+
+
+def test_every_library_gives_the_same_run(eager):
+    """Data may lie on the library of the parameters, or in host memory."""
+    wanted = run(validation=(X, CLASSES))
+    parameters = move(START, eager)
+    for inputs, targets in [(eager.asarray(X), eager.asarray(CLASSES)), (X, CLASSES)]:
+        state = run(inputs, targets, parameters, validation=(inputs, targets))
+        for array, same in zip(flat(state.parameters), flat(wanted.parameters), strict=True):
+            assert_close(array, same.astype(np.float64), eager, eager.asarray(X), rtol=2e-5)
+        for record, other in zip(state.history, wanted.history, strict=True):
+            assert record.loss == pytest.approx(other.loss, rel=1e-4)
+            assert record.validation_accuracy == other.validation_accuracy
+            assert record.correlation == pytest.approx(other.correlation, abs=1e-5)
+    batches = [(eager.asarray(X[:60]), eager.asarray(CLASSES[:60])), (X[60:], CLASSES[60:])]
+    state, wanted = run(batches, None, parameters), run(batches_of(60), None)
+    assert state.history[-1].loss == pytest.approx(wanted.history[-1].loss, rel=1e-4)
+
+
+def batches_of(size):
+    return [(X[i : i + size], CLASSES[i : i + size]) for i in range(0, len(X), size)]
+
+
+@pytest.mark.filterwarnings("ignore::dask.array.core.PerformanceWarning")
+def test_dask_is_a_source_of_data():
+    da = pytest.importorskip("dask.array")
+    lazy = da.from_array(X, chunks=(40, 6)), da.from_array(CLASSES, chunks=40)
+    assert_same_run(run(*lazy, validation=lazy), run(validation=(X, CLASSES)))
+    with pytest.raises(ValueError, match="inputs has nan at row"):
+        run(lazy[0] * np.float32("nan"), lazy[1])
+    with pytest.raises(TypeError, match="give Dask arrays as inputs"):
+        run(parameters=NETWORK.init(0, like=lazy[0]))
+
+
+@pytest.mark.parametrize(
+    ("targets", "outputs"),
+    [
+        (np.eye(3, dtype=np.float32)[CLASSES], 3),
+        (np.eye(3, dtype=bool)[CLASSES], 3),
+        (CLASSES.astype(np.uint8), 3),
+    ],
+    ids=["one-hot", "boolean", "uint8"],
+)
+def test_kinds_of_class_targets_give_the_same_run(targets, outputs):
+    assert_same_run(run(targets=targets), run())
+
+
+@pytest.mark.parametrize("columns", [None, 1, 2])
+def test_regression_has_no_accuracy(columns):
+    wanted = X @ RNG.normal(size=(6, columns or 1)).astype(np.float32)
+    targets = wanted[:, 0] if columns is None else wanted
+    network = pycopi.mlp([6, columns or 1], bias=True)
+    state = run(
+        X, targets, network.init(0), network, validation=(X, targets), epochs=60,
+        settings=pycopi.Settings(rate=0.1, gain=1.0, decorrelation=pycopi.Decorrelation(rate=0.05)),
+    )  # fmt: skip
+    last = state.history[-1]
+    assert last.accuracy is last.validation_accuracy is None
+    assert last.validation_loss < 0.01 * np.var(targets)
+
+
+@pytest.mark.parametrize("rule", ["copi", "gradient"])
+@pytest.mark.parametrize("credit", ["backpropagation", "feedback_alignment"])
+@pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
+def test_every_method_learns(rule, credit, loss):
+    settings = pycopi.Settings(
+        rule=rule, credit=credit, loss=loss, rate=1e-2 if rule == "copi" else 0.5,
+        gain=100.0 if rule == "copi" else 1.0, decorrelation=pycopi.Decorrelation(rate=1e-2),
+    )  # fmt: skip
+    state = run(parameters=NETWORK.init(0, feedback=True), settings=settings, epochs=10)
+    assert state.history[-1].accuracy > 0.95
+
+
+def test_schedules():
+    schedule = pycopi.Schedule(start=1, warm_up=2, freeze_after=6, decay=0.5)
+    assert [schedule(epoch) for epoch in range(8)] == [0.0, 0.5, 1.0, 0.5, 0.25, 0.125, 0.0, 0.0]
+    assert [pycopi.Schedule(decay=0.5)(epoch) for epoch in range(3)] == [1.0, 0.5, 0.25]
+    state = run(decorrelation_schedule=pycopi.Schedule(freeze_after=2), epochs=4)
+    assert [record.decorrelation_rate for record in state.history] == [1e-2, 1e-2, 0.0, 0.0]
+    frozen = run(decorrelation_schedule=pycopi.Schedule(freeze_after=2), epochs=2)
+    for own, old in zip(state.parameters, frozen.parameters, strict=True):
+        assert_same(own.decorrelator, old.decorrelator)
+    halved = run(weight_schedule=lambda epoch: 0.5, epochs=1)
+    assert halved.history[0].weight_rate == 5e-3
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"start": -1}, "start is -1; expected a whole number of at least 0"),
+        ({"freeze_after": 1.5}, "freeze_after is 1.5; expected a whole number of at least 0"),
+        ({"decay": 2.0}, "decay is 2.0; expected a finite number of at least 0 and at most 1"),
+    ],
+)
+def test_schedules_are_checked(fields, message):
+    with pytest.raises(ValueError) as error:
+        pycopi.Schedule(**fields)
+    assert str(error.value) == message
+
+
+def test_callbacks_see_every_epoch_and_may_end_the_run():
+    seen = []
+
+    def stop(state):
+        seen.append(state)
+        return len(state.history) == 3
+
+    state = run(epochs=10, callbacks=[lambda state: None, stop])
+    assert len(state.history) == 3
+    assert seen[-1] is state
+    assert_same_run(seen[0], run(epochs=1))  # what a callback keeps is not overwritten
+
+
+def record(loss, accuracy=None, weight_rate=1.0):
+    return pycopi.EpochRecord(1, loss, accuracy, loss, accuracy, (), weight_rate, 0.0, 1, 0.0)
+
+
+def test_early_stopping_reads_the_history_alone():
+    stop = pycopi.early_stopping(patience=2)
+
+    def ends(*losses, **keywords):
+        return stop(pycopi.TrainingState((), tuple(record(loss, **keywords) for loss in losses)))
+
+    assert not ends()
+    assert not ends(3.0, 2.0, 2.5)
+    assert ends(3.0, 2.0, 2.5, 2.1)
+    assert not ends(1.0, 2.0, 3.0, weight_rate=0.0)
+    best = pycopi.early_stopping(patience=1, monitor="accuracy")
+    assert best(pycopi.TrainingState((), (record(0.0, 0.9), record(0.0, 0.8))))
+    assert not best(pycopi.TrainingState((), (record(0.0, 0.8), record(0.0, 0.9))))
+    state = run(epochs=50, callbacks=[pycopi.early_stopping(patience=2, monitor="loss")])
+    assert len(state.history) <= 50
+    with pytest.raises(ValueError, match="early_stopping monitors 'validation_loss' but the history has none"):
+        run(callbacks=[pycopi.early_stopping(patience=2)])
+    with pytest.raises(ValueError, match="monitor is 'f1'; expected one of validation_loss"):
+        pycopi.early_stopping(patience=1, monitor="f1")
+    with pytest.raises(ValueError, match="patience is 0; expected a whole number of at least 1"):
+        pycopi.early_stopping(patience=0)
+
+
+def test_ctrl_c_hands_over_the_last_complete_epoch():
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(Interrupting(), None)
+    assert isinstance(caught.value, pycopi.TrainingInterrupted)
+    state = caught.value.state
+    assert str(caught.value) == "training interrupted after 2 complete epochs"
+    assert_same_run(state, run(batches_of(16), None, epochs=2))
+
+
+class Interrupting:
+    """Batches during whose third epoch the user presses Ctrl-C; opening and probing them read some too."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def __iter__(self):
+        for batch in batches_of(16):
+            self.steps += 1
+            if self.steps > 1 + 8 + 8 + 8 + 4:
+                raise KeyboardInterrupt
+            yield batch
+
+
+REFUSED = {
+    "nan": (lambda: run(np.where(X == X[77, 0], np.nan, X).astype(np.float32)), "inputs has nan at row 77"),
+    "class": (lambda: run(targets=CLASSES * 2), "targets have the class number 4 but the network has 3 outputs"),
+    "rows": (lambda: run(targets=CLASSES[:60]), "targets have 60 rows but inputs have 120; expected the same number"),
+    "nothing": (lambda: run(X[:0], CLASSES[:0]), "inputs have no rows; expected at least one sample"),
+    "features": (lambda: run(X[:, :4]), "inputs has shape (16, 4) but the network takes 6 features"),
+    "dtype": (lambda: run(X.astype(np.float64)), "inputs has dtype float64 but parameters has float32"),
+    "list": (lambda: run(X.tolist()), "inputs is a list; expected an array with a sample a row"),
+    "generator": (lambda: run((b for b in batches_of(16)), None), "a generator, which can be iterated only once"),
+    "number": (lambda: run(5, None), "inputs are a int without targets; expected arrays, or an iterable"),
+    "batch": (lambda: run([X], None), "a batch is a ndarray; expected a pair (inputs, targets)"),
+    "triple": (lambda: run([(X, CLASSES, 1)], None), "a batch is a tuple of 3; expected a pair (inputs, targets)"),
+    "empty iterable": (lambda: run([], None), "the batches gave nothing when iterated"),
+    "bad later batch": (
+        lambda: run([(X, CLASSES), (X * np.float32("inf"), CLASSES)], None), "inputs has ",
+    ),
+    "epochs": (lambda: run(epochs=-1), "epochs is -1; expected a whole number of at least 0"),
+    "batch size": (lambda: run(batch_size=0), "batch_size is 0; expected a whole number of at least 1"),
+    "feedback": (
+        lambda: run(settings=pycopi.Settings(credit="feedback_alignment")),
+        "make them with network.init(seed, feedback=True)",
+    ),
+    "loss": (
+        lambda: pycopi.evaluate(NETWORK, START, X, CLASSES, loss="hinge"),
+        "loss is 'hinge'; expected one of squared_error, cross_entropy",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_bad_data_are_named_and_change_nothing(case):
+    call, message = case
+    kept = [array.copy() for array in flat(START)]
+    with pytest.raises((ValueError, TypeError)) as error:
+        call()
+    assert message in str(error.value)
+    for array, old in zip(flat(START), kept, strict=True):
+        assert_same(array, old)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 2e6], ids=str)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_keeps_the_last_good_parameters(wrong, eager):
+    parameters = move(START, eager)
+
+    def poison(epoch):  # the third epoch explodes
+        return 1.0 if epoch < 2 else wrong if np.isfinite(wrong) else 1e30
+
+    with pytest.raises(pycopi.DivergenceError) as caught:
+        run(eager.asarray(X), eager.asarray(CLASSES), parameters, weight_schedule=poison, guard=pycopi.Guard(every=3))
+    error = caught.value
+    assert error.epoch == 3
+    assert error.step in (3, 6, 8)
+    assert error.layer in (1, 2)
+    assert len(error.state.history) == 2
+    assert f"training diverged in layer {error.layer}, epoch 3, step {error.step}: " in str(error)
+    assert all(np.isfinite(eager.numpy(a)).all() for a in flat(error.parameters))
+
+
+def test_a_diverging_loss_is_noticed_too():
+    network = pycopi.mlp([2, 1])
+    huge = np.full((4, 2), 1e5, np.float32)
+    with pytest.raises(pycopi.DivergenceError, match=r"layer 1, epoch 1, step 1: the loss reached"):
+        pycopi.fit(
+            network, network.init(0), huge, huge[:, :1], epochs=1,
+            settings=pycopi.Settings(rate=0.0, decorrelation=pycopi.Decorrelation(rate=0.0)),
+        )  # fmt: skip
+
+
+def test_the_guard_keeps_parameters_between_epochs():
+    """The last look before the divergence is later than the last complete epoch."""
+    def explode(epoch):
+        return 1.0 if epoch == 0 else 3e3
+
+    with pytest.raises(pycopi.DivergenceError) as caught:
+        run(weight_schedule=explode, guard=pycopi.Guard(every=1))
+    state, kept = caught.value.state, caught.value.parameters
+    assert caught.value.step > 1
+    assert any(
+        np.abs(a - b).max() > 0 for a, b in zip(flat(kept), flat(state.parameters), strict=True)
+    )
+    with pytest.raises(ValueError, match="every is 0; expected a whole number of at least 1"):
+        pycopi.Guard(every=0)
+
+
+def test_the_progress_line_is_for_terminals_only(capfd):
+    run(progress=None)
+    assert capfd.readouterr() == ("", "")
+    run(progress=True, epochs=2)
+    error = capfd.readouterr().err
+    assert "\repoch 1/2 [" in error
+    assert error.count("\n") == 2
+    assert "accuracy 0." in error
+    reports = []
+    run(progress=reports.append)
+    assert reports[-1] == Report(4, 4, 8, 8, reports[-1].loss, reports[-1].accuracy)
+    assert choose_reporter(False) is None
+
+
+def test_the_progress_line_shows_in_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    run(progress=None, epochs=1)
+    assert "epoch 1/1 [########################] loss" in sys.stderr.getvalue()
+
+
+def test_the_progress_line_without_a_known_end():
+    stream = io.StringIO()
+    ProgressLine(stream)(Report(1, 2, 5, None, 0.5, None))
+    assert stream.getvalue() == "\repoch 1/2 [########################] loss 0.5000"

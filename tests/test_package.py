@@ -1,0 +1,126 @@
+"""The package as a whole: what it imports, how its rooms depend on each other, what it exports."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pycopi
+
+ROOT = Path(pycopi.__file__).parent
+HEAVY = ("numba", "cupy", "torch", "jax", "dask", "sklearn", "matplotlib", "typer", "rich", "pooch", "safetensors")
+
+FLOORS = (
+    ("_array", "_build", "_files", "_core", "data"),
+    ("kernels",),
+    ("rules", "activations", "config"),
+    ("losses",),
+    ("settings",),
+    ("credit",),
+    ("layers",),
+    ("network",),
+    ("analysis", "storage"),
+    ("training",),
+    ("plotting",),
+    ("cli",),
+)
+"""The rooms from the ground up: each may import what is on the floors below it, and itself."""
+
+
+def test_importing_pycopi_imports_nothing_heavy():
+    code = f"import sys, pycopi; print([name for name in {HEAVY} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def floor_of(room):
+    """Return the floor of a room; any other name is of the public interface, on the floor of training."""
+    known = {name: number for number, rooms in enumerate(FLOORS) for name in rooms}
+    return known.get(room, known["training"])
+
+
+def imports_of(path):
+    """Return the rooms that a file imports at run time."""
+    tree = ast.parse(path.read_text())
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in guarded:
+            continue
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "pycopi":
+            names = [f"pycopi.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        yield from (name.split(".")[1] for name in names if name.startswith("pycopi."))
+
+
+def files_of(room):
+    return [ROOT / f"{room}.py"] if (ROOT / f"{room}.py").exists() else sorted((ROOT / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("room", [room for rooms in FLOORS for room in rooms if room != "_core"])
+def test_imports_run_downwards(room):
+    files = files_of(room)
+    assert files
+    for path in files:
+        for imported in imports_of(path):
+            assert imported == room or floor_of(imported) < floor_of(room), f"{path.name} imports {imported}"
+
+
+def test_every_room_stands_on_a_floor():
+    found = {path.name.partition(".")[0] for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert found - {"__init__", "__pycache__", "py"} <= {room for rooms in FLOORS for room in rooms}
+
+
+def test_every_public_name_is_there_and_documented():
+    assert pycopi.__all__ == sorted(pycopi.__all__)
+    for name in set(pycopi.__all__) - {"__version__"}:
+        assert getattr(pycopi, name).__doc__, name
+
+
+def test_the_wheel_holds_every_module():
+    for path in ROOT.rglob("*.py"):
+        name = ".".join(("pycopi", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+        importlib.import_module(name)
+
+
+def test_training_works_without_the_c_core():
+    """What a pure-Python installation does, shown by hiding the core from the import."""
+    code = (
+        "import sys; sys.modules['pycopi._core'] = None\n"
+        "import numpy as np, pycopi\n"
+        "from pycopi.kernels import native\n"
+        "x, y = np.eye(4, dtype=np.float32), np.arange(4)\n"
+        "network = pycopi.mlp([4, 8, 4])\n"
+        "settings = pycopi.Settings(gain=100.0)\n"
+        "state = pycopi.fit(network, network.init(0), x, y, epochs=60, settings=settings)\n"
+        "print(native.available, state.history[-1].accuracy)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False 1.0\n"
+
+
+def test_correlation_of_known_features(eager):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 700))
+    x[:, 3] = 0.0
+    x[:, 5] = x[:, 4]
+    norms = np.sqrt((x**2).sum(axis=0))
+    live = norms > 0
+    scaled = x[:, live] / norms[live]
+    matrix = np.abs(scaled.T @ scaled)
+    wanted = (matrix.sum() - live.sum()) / (live.sum() * (live.sum() - 1))
+    found = pycopi.analysis.off_diagonal_correlation(eager.asarray(x))
+    assert found == pytest.approx(wanted, rel=1e-12)
+    assert pycopi.analysis.off_diagonal_correlation(eager.asarray(np.zeros((3, 2)))) == 0.0
