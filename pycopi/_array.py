@@ -75,7 +75,8 @@ def may_overwrite(name: str, array: Array, copy: bool | None) -> bool:
     if copy is None:
         return False
     msg = f"{name} cannot be changed in place (a read-only {library(array)} array), but copy=False asks for it"
-    raise ValueError(f"{msg}; pass copy=None or copy=True")
+    msg_0 = f"{msg}; pass copy=None or copy=True"
+    raise ValueError(msg_0)
 
 
 def copy_array(array: Array) -> Array:
@@ -183,7 +184,8 @@ def check_shape(name: str, array: Array, expected: tuple[int | None, ...], becau
     )
     if not fits:
         wanted = str(tuple("any" if size is None else size for size in expected)).replace("'", "")
-        raise ValueError(f"{name} has shape {shape} but {because}; expected {wanted}")
+        msg = f"{name} has shape {shape} but {because}; expected {wanted}"
+        raise ValueError(msg)
 
 
 def slices(count: int, size: int) -> list[slice]:
@@ -219,7 +221,9 @@ def check_rate(name: str, value: Any, *, least: float = 0.0, most: float = float
     if is_traced(value):
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a Python float")
+        msg = f"{name} is a {type(value).__name__}; expected a Python float"
+        raise TypeError(msg)
     if not least <= value <= most or value == float("inf"):
         upper = "" if most == float("inf") else f" and at most {most:g}"
-        raise ValueError(f"{name} is {value}; expected a finite number of at least {least:g}{upper}")
+        msg = f"{name} is {value}; expected a finite number of at least {least:g}{upper}"
+        raise ValueError(msg)

@@ -44,7 +44,8 @@ class LeakyReLU:
     def __post_init__(self) -> None:
         """Check the slope."""
         if not 0.0 <= self.slope <= 1.0:
-            raise ValueError(f"slope is {self.slope}; expected a number from 0 to 1")
+            msg = f"slope is {self.slope}; expected a number from 0 to 1"
+            raise ValueError(msg)
 
     def __call__(self, preactivations: Array) -> Array:
         """Return a where it is positive and slope a elsewhere."""
@@ -107,5 +108,6 @@ def resolve(activation: str | Activation) -> Activation:
         return activation
     if activation not in ACTIVATIONS:
         names = ", ".join(ACTIVATIONS)
-        raise ValueError(f"there is no activation {activation!r}; expected one of {names}")
+        msg = f"there is no activation {activation!r}; expected one of {names}"
+        raise ValueError(msg)
     return ACTIVATIONS[activation]()

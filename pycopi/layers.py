@@ -54,7 +54,8 @@ class Dense:
         for name in ("inputs", "outputs"):
             size = getattr(self, name)
             if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} is {size!r}; expected a whole number of at least 1")
+                msg = f"{name} is {size!r}; expected a whole number of at least 1"
+                raise ValueError(msg)
 
     def shapes(self, *, feedback: bool = False) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter that the layer has, by its name."""
@@ -132,9 +133,7 @@ class Dense:
             if bias is not None:  # W is inferred from the state that it makes itself
                 targets = targets - bias
             epsilon = settings.epsilon if settings.variance_scaled else None
-            weight = infer_weight(
-                weight, targets, decorrelated, power, rates.weights, epsilon, copy
-            )
+            weight = infer_weight(weight, targets, decorrelated, power, rates.weights, epsilon, copy)
         elif perturbations is not None:
             weight = descend_weight(weight, perturbations, decorrelated, rates.weights, copy)
         if perturbations is not None and bias is not None:

@@ -59,7 +59,8 @@ class Network:
     def __post_init__(self) -> None:
         """Check that the layers fit together."""
         if not isinstance(self.layers, tuple) or not self.layers:
-            raise ValueError(f"layers is {self.layers!r}; expected a tuple of at least one Dense layer")
+            msg = f"layers is {self.layers!r}; expected a tuple of at least one Dense layer"
+            raise ValueError(msg)
         for index, (below, above) in enumerate(zip(self.layers, self.layers[1:], strict=False), 1):
             if below.outputs != above.inputs:
                 msg = (
@@ -224,17 +225,20 @@ class Network:
         if not isinstance(parameters, tuple) or len(parameters) != len(self.layers):
             count = len(parameters) if isinstance(parameters, (tuple, list)) else type(parameters).__name__
             msg = f"parameters are of {count} layers but the network has {len(self.layers)}"
-            raise ValueError(f"{msg}; expected a tuple such as network.init() returns")
+            msg_0 = f"{msg}; expected a tuple such as network.init() returns"
+            raise ValueError(msg_0)
         for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True), 1):
             if not isinstance(own, DenseParameters):
                 kind = type(own).__name__
-                raise TypeError(f"parameters of layer {index} are a {kind}; expected DenseParameters")
+                msg_0 = f"parameters of layer {index} are a {kind}; expected DenseParameters"
+                raise TypeError(msg_0)
             expected = layer.shapes(feedback=own.feedback is not None)
             for name, array in own._asdict().items():
                 if (array is None) == (name in expected):
                     state = "is None" if array is None else "is an array"
                     msg = f"{name} of layer {index} {state}, unlike the layer's description {layer}"
-                    raise ValueError(f"{msg}; use the parameters that network.init() made for it")
+                    msg_0 = f"{msg}; use the parameters that network.init() made for it"
+                    raise ValueError(msg_0)
                 if array is not None:
                     check_shape(f"{name} of layer {index}", array, expected[name], f"the layer is {layer}")
         named = {
@@ -294,7 +298,8 @@ def mlp(
     """
     sizes = tuple(sizes)
     if len(sizes) < 2:
-        raise ValueError(f"sizes is {sizes}; expected at least two: the inputs and the outputs")
+        msg = f"sizes is {sizes}; expected at least two: the inputs and the outputs"
+        raise ValueError(msg)
     hidden, last = resolve(activation), resolve(output_activation)
     return Network(
         tuple(
@@ -313,4 +318,5 @@ def mlp(
 def check_whole(name: str, value: int, *, least: int = 1) -> None:
     """Check a whole number such as a batch size."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")
+        msg = f"{name} is {value!r}; expected a whole number of at least {least}"
+        raise ValueError(msg)

@@ -63,12 +63,14 @@ class Settings:
         for name, names in choices.items():
             if getattr(self, name) not in names:
                 value = getattr(self, name)
-                raise ValueError(f"{name} is {value!r}; expected one of {', '.join(names)}")
+                msg = f"{name} is {value!r}; expected one of {', '.join(names)}"
+                raise ValueError(msg)
         for name in ("rate", "gain", "epsilon"):
             check_rate(name, getattr(self, name))
         if not isinstance(self.decorrelation, Decorrelation):
             kind = type(self.decorrelation).__name__
-            raise TypeError(f"decorrelation is a {kind}; expected a pycopi.Decorrelation")
+            msg = f"decorrelation is a {kind}; expected a pycopi.Decorrelation"
+            raise TypeError(msg)
 
 
 class Rates(NamedTuple):

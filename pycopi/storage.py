@@ -114,20 +114,17 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
     try:
         network = Network(tuple(_restore(layer) for layer in description["network"]))
         parameters = tuple(
-            DenseParameters(
-                **{name: tensors.pop(f"layers.{index}.{name}") for name in _names(tensors, index)}
-            )
+            DenseParameters(**{name: tensors.pop(f"layers.{index}.{name}") for name in _names(tensors, index)})
             for index in range(len(network.layers))
         )
         network.check_parameters(parameters)
         details = dict(description["details"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: the model in this file is damaged ({error}); save it anew") from error
+        msg = f"{path}: the model in this file is damaged ({error}); save it anew"
+        raise ValueError(msg) from error
     if like is not None:
         parameters = tuple(
-            DenseParameters(
-                *(None if a is None else from_numpy(a, like, dtype=like.dtype) for a in own)
-            )
+            DenseParameters(*(None if a is None else from_numpy(a, like, dtype=like.dtype) for a in own))
             for own in parameters
         )
     return Saved(network, parameters, details)
@@ -138,11 +135,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; expected a model that pycopi.save wrote")
+        msg = f"{path}: there is no such file; expected a model that pycopi.save wrote"
+        raise FileNotFoundError(msg)
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get("pycopi")
-            tensors = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, TypeError, AttributeError) as error:
         msg = f"{path}: not a whole safetensors file ({error}); it is truncated, damaged or of another kind"
         raise ValueError(msg) from error
@@ -153,7 +151,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
         description = json.loads(text)
         written, version = int(description["format"]), str(description["version"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: the description in this file is damaged; save it anew") from error
+        msg_0 = f"{path}: the description in this file is damaged; save it anew"
+        raise ValueError(msg_0) from error
     if written > FORMAT:
         msg = (
             f"{path}: written by pycopi {version} in file format {written}, but this is pycopi {VERSION}, "
@@ -172,8 +171,10 @@ def _describe(layer: Dense) -> dict[str, Any]:
     known = {kind: name for name, kind in ACTIVATIONS.items()}
     if type(layer.activation) not in known:
         msg = f"the activation {layer.activation} has no name to save it by"
-        raise ValueError(f"{msg}; expected one of {', '.join(ACTIVATIONS)}")
-    activation = {"name": known[type(layer.activation)], **asdict(layer.activation)}  # type: ignore[call-overload]
+        msg_0 = f"{msg}; expected one of {', '.join(ACTIVATIONS)}"
+        raise ValueError(msg_0)
+    fields: Any = layer.activation
+    activation = {"name": known[type(layer.activation)], **asdict(fields)}
     return {
         "kind": "dense",
         "inputs": layer.inputs,
@@ -188,7 +189,8 @@ def _restore(description: dict[str, Any]) -> Dense:
     fields = dict(description)
     kind = fields.pop("kind")
     if kind != "dense":
-        raise ValueError(f"there is no layer of kind {kind!r}")
+        msg = f"there is no layer of kind {kind!r}"
+        raise ValueError(msg)
     activation = dict(fields.pop("activation"))
     return Dense(**fields, activation=ACTIVATIONS[activation.pop("name")](**activation))
 

@@ -33,7 +33,9 @@ def covariance(x: Matrix) -> tuple[Matrix, Matrix]:
     return second - power, power
 
 
-def decorrelation(r: Matrix, x: Matrix, rate: float, rule: str = "covariance", whitening: float = 0.0) -> Matrix:
+def decorrelation(
+    r: Matrix, x: Matrix, rate: float, rule: str = "covariance", whitening: float = 0.0
+) -> Matrix:
     c, power = covariance(x)
     bracket = (1 - whitening) * c + whitening * (power - np.eye(len(power)))
     return r - rate * (bracket @ r if rule == "covariance" else r @ bracket)

@@ -106,10 +106,7 @@ IDX_ERRORS = [
     (LABELS[:4] + bytes(4), "offset 4: axis 0 must have length 1 or more, got 0"),
     (
         LABELS[:4] + b"\xff\0\0\0",
-        (
-            "offset 8: the header declares shape (4278190080,), so 4278190088 bytes, "
-            "but the file has 8"
-        ),
+        ("offset 8: the header declares shape (4278190080,), so 4278190088 bytes, but the file has 8"),
     ),
     (gzip.compress(LABELS + bytes(1 << 24)), "offset 13: data go on after the declared shape (5,)"),
     (
@@ -178,9 +175,7 @@ def test_idx_cut_short_anywhere(tmp_path, packed):
     raw = gzip.compress(raw) if packed else raw
     for length in range(len(raw)):
         path.write_bytes(raw[:length])
-        with pytest.raises(
-            ValueError, match=f"^{re.escape(str(path))}: offset [0-9]+: .*{REPLACE}$"
-        ):
+        with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: offset [0-9]+: .*{REPLACE}$"):
             idx.read_idx(path, (None, 3, 4))
 
 

@@ -20,7 +20,12 @@ if not (ROOT / "docs" / "index.md").is_file():
     pytest.skip("the repository is not here, only its tests", allow_module_level=True)
 
 PAGES = ("README.md", "docs/index.md", "docs/quickstart.md")
-LINKING = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
+LINKING = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+)
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 OPTIONAL = ("torch", "jax", "dask")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
@@ -33,7 +38,8 @@ def assert_prints(actual: str, expected: str) -> None:
     """Compare texts line by line: words exactly, numbers with a decimal point with tolerance."""
     have, want = actual.strip().splitlines(), expected.strip().splitlines()
     if len(have) != len(want):
-        raise AssertionError(f"{len(have)} lines instead of {len(want)}:\n{actual}")
+        msg = f"{len(have)} lines instead of {len(want)}:\n{actual}"
+        raise AssertionError(msg)
     for got, shown in zip(have, want, strict=True):
         pattern = re.escape(NUMBER.sub(lambda m: m[0] if "." not in m[0] else "#", shown))
         pattern = pattern.replace(re.escape("#"), f"({NUMBER.pattern})").replace(re.escape("..."), ".*")
@@ -43,7 +49,8 @@ def assert_prints(actual: str, expected: str) -> None:
             abs(float(g) - n) > ABSOLUTE + RELATIVE * abs(n)
             for g, n in zip(match.groups(), numbers, strict=True)
         ):
-            raise AssertionError(f"printed {got!r} where {shown!r} is shown")
+            msg = f"printed {got!r} where {shown!r} is shown"
+            raise AssertionError(msg)
 
 
 def run(code: str, names: dict) -> str:

@@ -39,7 +39,9 @@ def test_the_user_chooses_for_a_block_and_a_thread():
         thread.start()
         thread.join()
     assert found == [engine_for(M)]
-    with pytest.raises(ValueError, match="use_engine names the engine 'fast'; expected one of portable, native"):
+    with pytest.raises(
+        ValueError, match="use_engine names the engine 'fast'; expected one of portable, native"
+    ):
         with pycopi.use_engine("fast"):
             pass
 
@@ -52,7 +54,9 @@ def test_a_forced_native_engine_does_not_fall_back():
         return
     with pycopi.use_engine("native"):
         assert engine_for(M) is native
-        with pytest.raises(TypeError, match="takes float32 and float64 NumPy matrices with contiguous rows; got a"):
+        with pytest.raises(
+            TypeError, match="takes float32 and float64 NumPy matrices with contiguous rows; got a"
+        ):
             pycopi.rank_k_update(M.astype(np.float16), M.astype(np.float16), M.astype(np.float16))
 
 

@@ -12,7 +12,19 @@ import pytest
 import pycopi
 
 ROOT = Path(pycopi.__file__).parent
-HEAVY = ("numba", "cupy", "torch", "jax", "dask", "sklearn", "matplotlib", "typer", "rich", "pooch", "safetensors")
+HEAVY = (
+    "numba",
+    "cupy",
+    "torch",
+    "jax",
+    "dask",
+    "sklearn",
+    "matplotlib",
+    "typer",
+    "rich",
+    "pooch",
+    "safetensors",
+)
 
 FLOORS = (
     ("_array", "_build", "_files", "_core", "data"),

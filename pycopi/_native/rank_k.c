@@ -3,8 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* How many rows of left and right are multiplied in one pass: a packed block of left stays in the
- * first-level cache, and partial sums stay short. */
+/* Rows of left and right that one pass takes: packed left stays in the first-level cache, partial sums short. */
 #define DEPTH 256
 #define CACHE_LINE 64
 
@@ -29,8 +28,8 @@
 #define EACH_ROW UNROLL for (int r = 0; r < ROWS; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
 
-/* A register block has ROWS x VECTORS registers: enough sums to hide the latency of a multiply-add, and registers left for the
- * operands. SSE2 and AVX2 have 16 registers, AVX-512 and NEON 32. */
+/* Blocks of ROWS x VECTORS registers: enough sums to hide the latency of a multiply-add, and registers left for
+ * the operands. SSE2 and AVX2 have 16 registers, AVX-512 and NEON 32. */
 #define SET baseline
 #define TARGET
 #define VECTOR_BYTES BASELINE_BYTES

@@ -29,11 +29,9 @@ typedef struct {
     rank_k_kernel *f32, *f64;
 } instruction_set;
 
-/* The longest list that instruction_sets() gives. */
 #define INSTRUCTION_SETS_MAX 3
 
-/* Writes the instruction sets that this processor and system can run, slowest first, and returns their
- * number; the first, the baseline of the compiler's target, is always there. */
+/* Writes the instruction sets that this processor and system can run, slowest first, and returns their number. */
 int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX]);
 
 /* The bytes that a call needs as its workspace; 0 if that number does not fit in a size_t. */

@@ -27,10 +27,7 @@ TARGET static inline VECTOR NAME(load)(const T *from)
     return value;
 }
 
-TARGET static inline void NAME(store)(T *to, VECTOR value)
-{
-    memcpy(to, &value, sizeof value);
-}
+TARGET static inline void NAME(store)(T *to, VECTOR value) { memcpy(to, &value, sizeof value); }
 
 /* Copies up to `width` values and fills the rest with zeros; the usual full copy has a size known beforehand. */
 TARGET static inline void NAME(pad)(T *to, const T *from, ptrdiff_t count, ptrdiff_t width)

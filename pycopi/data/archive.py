@@ -57,9 +57,7 @@ def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[P
     return list(wanted.values())
 
 
-def _write(
-    archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, target: Path
-) -> None:
+def _write(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, target: Path) -> None:
     """Copy one member to its place, under another name until it is complete."""
     if member.size != size:
         what = f"offset {member.offset} unpacked: expected {size} bytes in {member.name}"

@@ -91,9 +91,7 @@ def _read_gzip(file: BufferedIOBase, path: Path, shape: tuple[int | None, ...], 
     return values
 
 
-def _read_header(
-    stream: BufferedIOBase, path: Path, shape: tuple[int | None, ...]
-) -> tuple[int, ...]:
+def _read_header(stream: BufferedIOBase, path: Path, shape: tuple[int | None, ...]) -> tuple[int, ...]:
     """Return the declared shape, once the magic number and the lengths are as expected."""
     wanted = bytes([0, 0, 8, len(shape)])
     header = stream.read(4 + 4 * len(shape))

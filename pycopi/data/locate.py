@@ -36,9 +36,7 @@ class FileSet(NamedTuple):
     layouts: tuple[str, ...]
 
 
-def locate(
-    files: FileSet, data_dir: Path | None, fetch: Callable[[Path], list[Path]] | None
-) -> list[Path]:
+def locate(files: FileSet, data_dir: Path | None, fetch: Callable[[Path], list[Path]] | None) -> list[Path]:
     """Return the paths of a set's files, in the order of its names, fetched if they are missing.
 
     Parameters

@@ -15,10 +15,12 @@ ENGINES = ("portable", "native")
 
 def _checked(name: str, source: str) -> str:
     if name not in ENGINES:
-        raise ValueError(f"{source} names the engine {name!r}; expected one of {', '.join(ENGINES)}")
+        msg = f"{source} names the engine {name!r}; expected one of {', '.join(ENGINES)}"
+        raise ValueError(msg)
     if name == "native" and not native.available:
         msg = f"{source} names the engine 'native', but pycopi was built without its C core"
-        raise ValueError(f"{msg}; reinstall it on a machine with a C compiler, or use 'portable'")
+        msg_0 = f"{msg}; reinstall it on a machine with a C compiler, or use 'portable'"
+        raise ValueError(msg_0)
     return name
 
 

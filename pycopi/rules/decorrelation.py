@@ -34,7 +34,8 @@ class Decorrelation:
         check_rate("rate", self.rate)
         check_rate("whitening", self.whitening, most=1.0)
         if self.rule not in RULES:
-            raise ValueError(f"rule is {self.rule!r}; expected one of {', '.join(RULES)}")
+            msg = f"rule is {self.rule!r}; expected one of {', '.join(RULES)}"
+            raise ValueError(msg)
 
 
 def decorrelation_update(
@@ -115,9 +116,7 @@ def decorrelate(
     kept = kept_share(power, rate, settings.whitening)
     if settings.rule == "covariance":
         right = xp.matmul(decorrelated, decorrelator)
-        return kernels.update(
-            decorrelator, decorrelated, right, scale=scale, row_scale=kept, copy=copy
-        )
+        return kernels.update(decorrelator, decorrelated, right, scale=scale, row_scale=kept, copy=copy)
     left = xp.matmul(decorrelated, xp.matrix_transpose(decorrelator))
     return kernels.update(decorrelator, left, decorrelated, scale=scale, column_scale=kept, copy=copy)
 

@@ -85,7 +85,8 @@ def decorrelate_stream(
     check_rate("rate", rate)
     check_rate("whitening", whitening, most=1.0)
     if not isinstance(block_size, int) or block_size < 1:
-        raise ValueError(f"block_size is {block_size!r}; expected a whole number of at least 1")
+        msg = f"block_size is {block_size!r}; expected a whole number of at least 1"
+        raise ValueError(msg)
     xp = namespace(inputs)
     if not may_overwrite("decorrelator", decorrelator, copy):
         decorrelator = copy_array(decorrelator)
@@ -97,9 +98,7 @@ def decorrelate_stream(
     return DecorrelatedStream(xp.concat(blocks, axis=0) if blocks else inputs, decorrelator)
 
 
-def _decorrelate_block(
-    decorrelator: Array, block: Array, rate: float, whitening: float
-) -> tuple[Array, Array]:
+def _decorrelate_block(decorrelator: Array, block: Array, rate: float, whitening: float) -> tuple[Array, Array]:
     """Return the decorrelated block (k, n) and the matrix after its last sample."""
     xp = namespace(block)
     projected = xp.matmul(block, xp.matrix_transpose(decorrelator))

@@ -146,9 +146,7 @@ def descend_weight(
     weight: Array, perturbations: Array, decorrelated: Array, rate: Any, copy: bool | None
 ) -> Array:
     """Return the plain gradient step."""
-    return kernels.update(
-        weight, perturbations, decorrelated, scale=rate / decorrelated.shape[0], copy=copy
-    )
+    return kernels.update(weight, perturbations, decorrelated, scale=rate / decorrelated.shape[0], copy=copy)
 
 
 def infer_bias(bias: Array, perturbations: Array, rate: Any) -> Array:
@@ -178,4 +176,5 @@ def _check(weight: Array, name: str, states: Array, decorrelated: Array, rate: A
 def check_samples(name: str, samples: int) -> None:
     """Check that a batch is not empty."""
     if samples == 0:
-        raise ValueError(f"{name} has no rows; expected a batch of at least one sample")
+        msg = f"{name} has no rows; expected a batch of at least one sample"
+        raise ValueError(msg)

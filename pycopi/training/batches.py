@@ -87,7 +87,8 @@ class Batches(NamedTuple):
             yield batch
         if empty:
             msg = "the batches gave nothing when iterated"
-            raise ValueError(f"{msg}; expected a re-iterable, such as a list or an object with __iter__")
+            msg_0 = f"{msg}; expected a re-iterable, such as a list or an object with __iter__"
+            raise ValueError(msg_0)
 
 
 def open_batches(
@@ -118,7 +119,8 @@ def open_batches(
         msg = f"targets have {targets.shape[0]} rows but inputs have {samples}; expected the same number"
         raise ValueError(msg)
     if samples == 0:
-        raise ValueError("inputs have no rows; expected at least one sample")
+        msg_0 = "inputs have no rows; expected at least one sample"
+        raise ValueError(msg_0)
     steps = -(-samples // batch_size)
     batches = Batches(network, parameters, (inputs, targets), batch_size, None, True, steps)
     sample_inputs, sample_targets = next(batches.epoch(0))
@@ -137,7 +139,8 @@ def _check_iterable(source: Iterable[Any]) -> None:
         raise TypeError(msg)
     if isinstance(source, Iterator):
         msg = f"inputs are a {type(source).__name__}, which can be iterated only once"
-        raise TypeError(f"{msg}; expected a re-iterable, such as a list or an object with __iter__")
+        msg_0 = f"{msg}; expected a re-iterable, such as a list or an object with __iter__"
+        raise TypeError(msg_0)
 
 
 def _pair(item: Any) -> Batch:

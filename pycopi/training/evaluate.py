@@ -66,7 +66,8 @@ def evaluate(
 def evaluate_batches(batches: Batches, parameters: Parameters, loss: str) -> Evaluation:
     """Return what `evaluate` does, for batches that are already open."""
     if loss not in LOSSES:
-        raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
+        msg = f"loss is {loss!r}; expected one of {', '.join(LOSSES)}"
+        raise ValueError(msg)
     network, folded = batches.network.fold(parameters)
     total_loss, right, samples = 0.0, 0.0, 0
     for inputs, targets in batches.epoch(0):

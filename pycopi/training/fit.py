@@ -113,7 +113,8 @@ def fit(
     check_credit(parameters, settings)
     if is_dask(parameters[0].weight):
         msg = "parameters are Dask arrays, on which a run would only pile up tasks"
-        raise TypeError(f"{msg}; give Dask arrays as inputs, and parameters of NumPy or another library")
+        msg_0 = f"{msg}; give Dask arrays as inputs, and parameters of NumPy or another library"
+        raise TypeError(msg_0)
     opened = open_batches(network, parameters, inputs, targets, batch_size=batch_size, seed=seed)
     checked = None
     if validation is not None:
@@ -204,9 +205,7 @@ class _Run(NamedTuple):
 
     def _report(self, epoch: int, step: int, loss: Array, right: Array, samples: int) -> Report:
         share = min(1.0, number(right) / samples) if self.batches.classes else None
-        return Report(
-            epoch + 1, self.epochs, step, self.batches.steps, number(loss) / samples, share
-        )
+        return Report(epoch + 1, self.epochs, step, self.batches.steps, number(loss) / samples, share)
 
     def _correlations(self, parameters: Parameters) -> tuple[float, ...]:
         trace = self.batches.network.trace(parameters, self.probe)

@@ -77,16 +77,19 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
     """
     monitored = ("validation_loss", "validation_accuracy", "loss", "accuracy")
     if monitor not in monitored:
-        raise ValueError(f"monitor is {monitor!r}; expected one of {', '.join(monitored)}")
+        msg = f"monitor is {monitor!r}; expected one of {', '.join(monitored)}"
+        raise ValueError(msg)
     if not isinstance(patience, int) or patience < 1:
-        raise ValueError(f"patience is {patience!r}; expected a whole number of at least 1")
+        msg = f"patience is {patience!r}; expected a whole number of at least 1"
+        raise ValueError(msg)
     sign = -1.0 if monitor.endswith("accuracy") else 1.0
 
     def stop(state: TrainingState) -> bool:
         values = [getattr(record, monitor) for record in state.history if record.weight_rate > 0]
         if None in values:
             msg = f"early_stopping monitors {monitor!r} but the history has none"
-            raise ValueError(f"{msg}; give fit validation data, or monitor another field")
+            msg_0 = f"{msg}; give fit validation data, or monitor another field"
+            raise ValueError(msg_0)
         signed = [sign * value for value in values]
         return bool(signed) and len(signed) - 1 - signed.index(min(signed)) >= patience
 

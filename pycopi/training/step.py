@@ -101,7 +101,8 @@ def check_credit(parameters: Parameters, settings: Settings) -> None:
     """Check that the parameters hold what the way of assigning credit needs."""
     if settings.credit == "feedback_alignment" and any(own.feedback is None for own in parameters):
         msg = "credit is 'feedback_alignment' but the parameters have no feedback matrices"
-        raise ValueError(f"{msg}; make them with network.init(seed, feedback=True)")
+        msg_0 = f"{msg}; make them with network.init(seed, feedback=True)"
+        raise ValueError(msg_0)
 
 
 def step(
@@ -121,9 +122,7 @@ def step(
     loss = LOSSES[settings.loss]
     perturbations: tuple[Array | None, ...] = (None,) * len(parameters)
     if rates.weights is not None:
-        error = settings.gain * loss.error(
-            trace.preactivations[-1], wanted, network.layers[-1].activation
-        )
+        error = settings.gain * loss.error(trace.preactivations[-1], wanted, network.layers[-1].activation)
         perturbations = CREDIT[settings.credit](network.layers, parameters, trace, error)
     learned = tuple(
         layer.learn(own, x, a, delta, settings, rates, copy)
@@ -136,9 +135,7 @@ def step(
             strict=True,
         )
     )
-    return learned, Metrics(
-        xp.mean(loss.value(trace.outputs, wanted)), accuracy(trace.outputs, wanted)
-    )
+    return learned, Metrics(xp.mean(loss.value(trace.outputs, wanted)), accuracy(trace.outputs, wanted))
 
 
 def accuracy(outputs: Array, wanted: Array) -> Array:

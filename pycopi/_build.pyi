@@ -1,0 +1,3 @@
+VERSION: str
+NATIVE: bool
+COMPILER: str
