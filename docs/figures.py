@@ -1,4 +1,4 @@
-"""Makes the picture of the documentation: run it, with matplotlib installed, when the data or the rule change."""
+"""Makes a picture of the documentation: run it, with matplotlib, when the data or the rule change."""
 
 from pathlib import Path
 

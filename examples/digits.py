@@ -19,9 +19,7 @@ def main() -> None:
     digits = load_dataset("digits")
     test = digits.x_test, digits.y_test
     network = pycopi.mlp([64, 128, 128, 10])
-    settings = pycopi.Settings(
-        rate=1e-2, gain=100.0, decorrelation=pycopi.Decorrelation(rate=1e-2)
-    )
+    settings = pycopi.Settings(rate=1e-2, gain=100.0, decorrelation=pycopi.Decorrelation(rate=1e-2))
     state = pycopi.fit(
         network,
         network.init(seed=0),

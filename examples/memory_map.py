@@ -32,9 +32,7 @@ def main() -> None:
         x[:16_000],
         y[:16_000],
         epochs=10,
-        settings=pycopi.Settings(
-            rate=1e-2, gain=30.0, decorrelation=pycopi.Decorrelation(rate=1e-2)
-        ),
+        settings=pycopi.Settings(rate=1e-2, gain=30.0, decorrelation=pycopi.Decorrelation(rate=1e-2)),
         validation=(x[16_000:], y[16_000:]),
     )
     for record in (state.history[0], state.history[4], state.history[9]):

@@ -75,8 +75,8 @@ def may_overwrite(name: str, array: Array, copy: bool | None) -> bool:
     if copy is None:
         return False
     msg = f"{name} cannot be changed in place (a read-only {library(array)} array), but copy=False asks for it"
-    msg_0 = f"{msg}; pass copy=None or copy=True"
-    raise ValueError(msg_0)
+    msg += "; pass copy=None or copy=True"
+    raise ValueError(msg)
 
 
 def copy_array(array: Array) -> Array:

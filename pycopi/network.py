@@ -225,20 +225,20 @@ class Network:
         if not isinstance(parameters, tuple) or len(parameters) != len(self.layers):
             count = len(parameters) if isinstance(parameters, (tuple, list)) else type(parameters).__name__
             msg = f"parameters are of {count} layers but the network has {len(self.layers)}"
-            msg_0 = f"{msg}; expected a tuple such as network.init() returns"
-            raise ValueError(msg_0)
+            msg += "; expected a tuple such as network.init() returns"
+            raise ValueError(msg)
         for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True), 1):
             if not isinstance(own, DenseParameters):
                 kind = type(own).__name__
-                msg_0 = f"parameters of layer {index} are a {kind}; expected DenseParameters"
-                raise TypeError(msg_0)
+                msg = f"parameters of layer {index} are a {kind}; expected DenseParameters"
+                raise TypeError(msg)
             expected = layer.shapes(feedback=own.feedback is not None)
             for name, array in own._asdict().items():
                 if (array is None) == (name in expected):
                     state = "is None" if array is None else "is an array"
                     msg = f"{name} of layer {index} {state}, unlike the layer's description {layer}"
-                    msg_0 = f"{msg}; use the parameters that network.init() made for it"
-                    raise ValueError(msg_0)
+                    msg += "; use the parameters that network.init() made for it"
+                    raise ValueError(msg)
                 if array is not None:
                     check_shape(f"{name} of layer {index}", array, expected[name], f"the layer is {layer}")
         named = {

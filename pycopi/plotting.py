@@ -152,9 +152,7 @@ def _finish(axes: "Axes", history: Sequence[EpochRecord]) -> None:
             label = None
     axes.set_xlabel("epoch")
     axes.set_xlim(history[0].epoch - 0.5, history[-1].epoch + 0.5)
-    axes.xaxis.set_major_locator(
-        MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
-    )
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     crowded = len(axes.get_lines()) > _CROWDED
     axes.legend(

@@ -151,8 +151,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
         description = json.loads(text)
         written, version = int(description["format"]), str(description["version"])
     except (KeyError, TypeError, ValueError) as error:
-        msg_0 = f"{path}: the description in this file is damaged; save it anew"
-        raise ValueError(msg_0) from error
+        msg = f"{path}: the description in this file is damaged; save it anew"
+        raise ValueError(msg) from error
     if written > FORMAT:
         msg = (
             f"{path}: written by pycopi {version} in file format {written}, but this is pycopi {VERSION}, "
@@ -171,8 +171,8 @@ def _describe(layer: Dense) -> dict[str, Any]:
     known = {kind: name for name, kind in ACTIVATIONS.items()}
     if type(layer.activation) not in known:
         msg = f"the activation {layer.activation} has no name to save it by"
-        msg_0 = f"{msg}; expected one of {', '.join(ACTIVATIONS)}"
-        raise ValueError(msg_0)
+        msg += f"; expected one of {', '.join(ACTIVATIONS)}"
+        raise ValueError(msg)
     fields: Any = layer.activation
     activation = {"name": known[type(layer.activation)], **asdict(fields)}
     return {

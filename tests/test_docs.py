@@ -1,8 +1,8 @@
 """README, documentation and examples: what they show runs and prints that, and what they link to is there.
 
-A block of Python followed by a block of text must print that text. Numbers may differ in rounding, ``...`` stands
-for anything. Blocks of one page share their names and run in their order; those that import a library which is
-not installed are skipped, visibly.
+A block of Python followed by a block of text must print that text. Numbers may differ in rounding, ``...``
+stands for anything. Blocks of one page share their names and run in their order; those that import a
+library which is not installed are skipped, visibly.
 """
 
 import contextlib
@@ -40,10 +40,10 @@ def assert_prints(actual: str, expected: str) -> None:
     if len(have) != len(want):
         msg = f"{len(have)} lines instead of {len(want)}:\n{actual}"
         raise AssertionError(msg)
-    for got, shown in zip(have, want, strict=True):
+    for got, shown in zip(map(str.strip, have), map(str.strip, want), strict=True):
         pattern = re.escape(NUMBER.sub(lambda m: m[0] if "." not in m[0] else "#", shown))
         pattern = pattern.replace(re.escape("#"), f"({NUMBER.pattern})").replace(re.escape("..."), ".*")
-        match = re.fullmatch(re.sub(r"(\\ )+", r" +", pattern), got.strip())
+        match = re.fullmatch(re.sub(r"(\\ )+", r" +", pattern), got)
         numbers = [float(n) for n in NUMBER.findall(shown) if "." in n]
         if match is None or any(
             abs(float(g) - n) > ABSOLUTE + RELATIVE * abs(n)
@@ -76,6 +76,7 @@ def libraries_of(page: str) -> list[str | None]:
 @pytest.mark.parametrize(
     ("page", "library"), [(page, library) for page in PAGES for library in libraries_of(page)]
 )
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")  # a run that is to diverge
 def test_blocks_print_what_is_shown(page, library, tmp_path, monkeypatch):
     if library is not None:
         pytest.importorskip(library)

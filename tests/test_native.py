@@ -213,10 +213,7 @@ REFUSED = {
     "mixed": (
         {"column_scale": ones(4, dtype=np.float64)},
         ValueError,
-        (
-            "column_scale has the buffer format 'd' but out has 'f'; "
-            "convert one of them to the other's dtype"
-        ),
+        ("column_scale has the buffer format 'd' but out has 'f'; convert one of them to the other's dtype"),
     ),
     "dimensions": ({"left": ones(3)}, ValueError, "left has ndim 1; expected 2"),
     "no dimensions": ({"row_scale": ones()}, ValueError, "row_scale has ndim 0; expected 1"),
@@ -440,7 +437,7 @@ def test_accepts():
 
 
 # The first stays in the kernel; the others go to BLAS, in whole and in cut blocks.
-SHAPES = [(20, 30, 5), (512, 512, 96), (1030, 1200, 100)]
+SHAPES = [(20, 30, 5), (512, 512, 128), (520, 1200, 130)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -449,6 +446,7 @@ SHAPES = [(20, 30, 5), (512, 512, 96), (1030, 1200, 100)]
 @pytest.mark.parametrize("threaded", [False, True])
 def test_engine_agrees_with_its_portable_twin(shape, scales, copy, threaded, monkeypatch):
     monkeypatch.setattr(native, "_threaded", threaded)
+    monkeypatch.setattr(native, "_BLOCK", 512)
     arguments = problem(*shape, np.float32, scales=scales)
     wide = [a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in arguments]
     expected = portable.rank_k_update(*wide, True)

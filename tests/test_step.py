@@ -157,6 +157,37 @@ def test_rates_of_none_leave_their_part_alone():
             assert np.abs(getattr(stepped[0], name) - getattr(parameters[0], name)).max() > 1e-6
 
 
+def hundred_steps(backend, dtype, rates):
+    """Return the losses of a hundred steps on changing batches."""
+    network = pycopi.mlp([16, 24, 24, 4])
+    generator = np.random.default_rng(0)
+    parameters = network.init(0, like=backend.asarray(np.empty(0, dtype)))
+    losses = []
+    for _ in range(100):
+        classes = generator.integers(0, 4, size=20)
+        y = (np.repeat(np.eye(4)[classes], 4, axis=1) + generator.uniform(size=(20, 16))).astype(dtype)
+        arguments = parameters, backend.asarray(y), backend.asarray(classes)
+        parameters, metrics = pycopi.train_step(network, *arguments, SETTINGS["paper"], rates, copy=None)
+        losses.append(float(metrics.loss))
+    return losses
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rates", "tolerance"),
+    [
+        (np.float32, pycopi.Rates(None, 1e-2), 1e-5),
+        (np.float64, pycopi.Rates(None, 1e-2), 1e-14),
+        (np.float32, pycopi.Rates(1e-2, 1e-2), 1e-3),
+        (np.float64, pycopi.Rates(1e-2, 1e-2), 1e-11),
+    ],
+    ids=["decorrelating float32", "decorrelating float64", "learning float32", "learning float64"],
+)
+def test_a_hundred_steps_are_the_same_on_every_backend(eager, dtype, rates, tolerance):
+    """Learning amplifies rounding, decorrelating does not."""
+    losses, wanted = (hundred_steps(backend, dtype, rates) for backend in (eager, NUMPY))
+    assert losses == pytest.approx(wanted, rel=tolerance)
+
+
 def test_jax_compiles_a_step_once_for_all_rates():
     jax = pytest.importorskip("jax")
     traces = []

@@ -30,8 +30,7 @@ def evaluate(
     split = read_flag("split", split)
     path = model / MODEL if model.is_dir() else model
     saved = load(path)
-    own_loss = saved.details.get("settings", {}).get("loss", "squared_error")
-    loss = own_loss if loss is None else read_flag("loss", loss)
+    loss = _stored_loss(saved) if loss is None else read_flag("loss", loss)
     like = _reference(saved, backend, device)
     pair = place(*choose_split(open_data(data, data_dir, no_download), split), like)
     if not is_numpy(like):
@@ -40,7 +39,7 @@ def evaluate(
         result = evaluate_network(saved.network, saved.parameters, *pair, loss=loss)
     rows = {"loss": result.loss, "accuracy": result.accuracy, "samples": result.samples}
     if as_json:
-        print(json.dumps({"model": str(model), "data": data, "split": split, **rows}))
+        print(json.dumps({"model": str(model), "data": data, "split": split, **rows}, allow_nan=False))
         return
     for name, value in rows.items():
         if value is not None:
@@ -58,6 +57,12 @@ def choose_split(dataset: Dataset, split: str) -> tuple[HostArray, HostArray]:
         )
         raise ValueError(msg)
     return dataset.x_test, dataset.y_test
+
+
+def _stored_loss(saved: Saved) -> str:
+    """Return the loss that a model was trained with, where it says so."""
+    settings = saved.details.get("settings")
+    return str(settings["loss"]) if isinstance(settings, dict) and "loss" in settings else "squared_error"
 
 
 def _reference(saved: Saved, backend: str | None, device: str | None) -> Array:

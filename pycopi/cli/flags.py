@@ -79,8 +79,7 @@ def read_hidden(text: str) -> tuple[int, ...]:
         match = _LAYERS.fullmatch(part.strip())
         if match is None:
             msg = (
-                f"--hidden is {text!r}; expected sizes of layers such as 128,64 or "
-                f"500x6 (six of 500), or none"
+                f"--hidden is {text!r}; expected sizes of layers such as 128,64 or 500x6 (six of 500), or none"
             )
             raise ValueError(msg)
         sizes += [int(match[1])] * int(match[2] or 1)

@@ -53,10 +53,7 @@ class RunFolder(NamedTuple):
         """Return the run that lies here."""
         model = self.path / MODEL
         if not model.is_file():
-            msg = (
-                f"{self.path} holds no run to resume (there is no {MODEL}); "
-                f"leave --resume out to start one"
-            )
+            msg = f"{self.path} holds no run to resume (there is no {MODEL}); leave --resume out to start one"
             raise FileNotFoundError(msg)
         return read_run(model, load(model).details)
 

@@ -20,9 +20,7 @@ _FILES = "Data and output"
 def _option(panel: str, name: str, metavar: str | None, text: str, default: str = "") -> Any:
     """Return an option of a panel, with its default at the end of its help."""
     words = f"{text} Default: {default}." if default else text
-    return typer.Option(
-        name, metavar=metavar, help=words, show_default=False, rich_help_panel=panel
-    )
+    return typer.Option(name, metavar=metavar, help=words, show_default=False, rich_help_panel=panel)
 
 
 def _preset(panel: str, name: str, metavar: str, text: str) -> Any:
@@ -43,25 +41,17 @@ Data = Annotated[
         help="digits (built in), mnist, cifar10, or an .npz file with x, y (and x_test, y_test).",
     ),
 ]
-Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model file, or the output folder of a run.")
-]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or the output folder of a run.")]
 
 Hidden = Annotated[
     str | None,
     _preset(_NETWORK, "--hidden", "SIZES", "Hidden layers: 128,64 or 500x6 (six of 500) or none."),
 ]
-Activation = Annotated[
-    str | None, _choice(_NETWORK, "--activation", "Activation of the hidden layers")
-]
+Activation = Annotated[str | None, _choice(_NETWORK, "--activation", "Activation of the hidden layers")]
 
-Credit = Annotated[
-    str | None, _choice(_LEARNING, "--credit", "How the output error reaches the layers below")
-]
+Credit = Annotated[str | None, _choice(_LEARNING, "--credit", "How the output error reaches the layers below")]
 Rule = Annotated[str | None, _choice(_LEARNING, "--rule", "How weights learn")]
-Loss = Annotated[
-    str | None, _choice(_LEARNING, "--loss", "What the output error is the derivative of")
-]
+Loss = Annotated[str | None, _choice(_LEARNING, "--loss", "What the output error is the derivative of")]
 Rate = Annotated[
     float | None,
     _preset(_LEARNING, "--rate", "NUMBER", "Step size of the weights, dimensionless."),
@@ -127,9 +117,7 @@ DecorrelationEpochs = Annotated[
 ]
 WarmUp = Annotated[
     int | None,
-    _option(
-        _COURSE, "--warm-up", "EPOCHS", "Epochs over which the rate of the weights rises.", "0"
-    ),
+    _option(_COURSE, "--warm-up", "EPOCHS", "Epochs over which the rate of the weights rises.", "0"),
 ]
 Patience = Annotated[
     int | None,
@@ -142,9 +130,7 @@ Patience = Annotated[
     ),
 ]
 
-Bias = Annotated[
-    bool | None, _option(_VARIANTS, "--bias/--no-bias", None, "Give each layer a bias.")
-]
+Bias = Annotated[bool | None, _option(_VARIANTS, "--bias/--no-bias", None, "Give each layer a bias.")]
 VarianceScaled = Annotated[
     bool | None,
     _option(
@@ -184,13 +170,9 @@ Output = Annotated[
 ]
 Resume = Annotated[
     bool,
-    _option(
-        _FILES, "--resume", None, "Go on with the run in the output folder; --epochs may extend it."
-    ),
+    _option(_FILES, "--resume", None, "Go on with the run in the output folder; --epochs may extend it."),
 ]
-Overwrite = Annotated[
-    bool, _option(_FILES, "--overwrite", None, "Replace the run in the output folder.")
-]
+Overwrite = Annotated[bool, _option(_FILES, "--overwrite", None, "Replace the run in the output folder.")]
 Quiet = Annotated[bool, _option(_FILES, "--quiet", None, "Print nothing but errors.")]
 DataDir = Annotated[
     Path | None,
@@ -201,8 +183,6 @@ DataDir = Annotated[
         "Folder to search for MNIST and CIFAR-10 before $PYCOPI_DATA and the cache.",
     ),
 ]
-NoDownload = Annotated[
-    bool, _option(_FILES, "--no-download", None, "Do not fetch data that is missing.")
-]
+NoDownload = Annotated[bool, _option(_FILES, "--no-download", None, "Do not fetch data that is missing.")]
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
 AsJSON = Annotated[bool, _option(_FILES, "--json", None, "Print one JSON object.")]

@@ -29,9 +29,7 @@ def show_progress(
         with _live_bar(console, epochs, history) as shown:
             yield shown
     else:
-        yield Shown(
-            False, lambda state: print(describe_epoch(state.history[-1], epochs), flush=True)
-        )
+        yield Shown(False, lambda state: print(describe_epoch(state.history[-1], epochs), flush=True))
 
 
 @contextmanager
@@ -40,9 +38,7 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
 
     columns = (TextColumn("{task.description}"), BarColumn(12), TextColumn("{task.fields[means]}"))
     with Progress(*columns, TimeRemainingColumn(compact=True), console=console) as progress:
-        task = progress.add_task(
-            _epoch(len(history), epochs), total=epochs, completed=len(history), means=""
-        )
+        task = progress.add_task(_epoch(len(history), epochs), total=epochs, completed=len(history), means="")
         tested = _tested(history[-1]) if history else ""
 
         def during(report: Report) -> None:

@@ -11,9 +11,7 @@ from pycopi.network import Parameters
 from pycopi.training.history import EpochRecord
 
 
-def print_table(
-    console: Console, rows: Sequence[tuple[str, str]], title: str | None = None
-) -> None:
+def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | None = None) -> None:
     """Print names and values in two columns; long values are folded, never cut."""
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="bold", no_wrap=True)

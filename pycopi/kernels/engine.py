@@ -19,8 +19,8 @@ def _checked(name: str, source: str) -> str:
         raise ValueError(msg)
     if name == "native" and not native.available:
         msg = f"{source} names the engine 'native', but pycopi was built without its C core"
-        msg_0 = f"{msg}; reinstall it on a machine with a C compiler, or use 'portable'"
-        raise ValueError(msg_0)
+        msg += "; reinstall it on a machine with a C compiler, or use 'portable'"
+        raise ValueError(msg)
     return name
 
 

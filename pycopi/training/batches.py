@@ -87,8 +87,8 @@ class Batches(NamedTuple):
             yield batch
         if empty:
             msg = "the batches gave nothing when iterated"
-            msg_0 = f"{msg}; expected a re-iterable, such as a list or an object with __iter__"
-            raise ValueError(msg_0)
+            msg += "; expected a re-iterable, such as a list or an object with __iter__"
+            raise ValueError(msg)
 
 
 def open_batches(
@@ -119,8 +119,8 @@ def open_batches(
         msg = f"targets have {targets.shape[0]} rows but inputs have {samples}; expected the same number"
         raise ValueError(msg)
     if samples == 0:
-        msg_0 = "inputs have no rows; expected at least one sample"
-        raise ValueError(msg_0)
+        msg = "inputs have no rows; expected at least one sample"
+        raise ValueError(msg)
     steps = -(-samples // batch_size)
     batches = Batches(network, parameters, (inputs, targets), batch_size, None, True, steps)
     sample_inputs, sample_targets = next(batches.epoch(0))
@@ -139,8 +139,8 @@ def _check_iterable(source: Iterable[Any]) -> None:
         raise TypeError(msg)
     if isinstance(source, Iterator):
         msg = f"inputs are a {type(source).__name__}, which can be iterated only once"
-        msg_0 = f"{msg}; expected a re-iterable, such as a list or an object with __iter__"
-        raise TypeError(msg_0)
+        msg += "; expected a re-iterable, such as a list or an object with __iter__"
+        raise TypeError(msg)
 
 
 def _pair(item: Any) -> Batch:

@@ -113,8 +113,8 @@ def fit(
     check_credit(parameters, settings)
     if is_dask(parameters[0].weight):
         msg = "parameters are Dask arrays, on which a run would only pile up tasks"
-        msg_0 = f"{msg}; give Dask arrays as inputs, and parameters of NumPy or another library"
-        raise TypeError(msg_0)
+        msg += "; give Dask arrays as inputs, and parameters of NumPy or another library"
+        raise TypeError(msg)
     opened = open_batches(network, parameters, inputs, targets, batch_size=batch_size, seed=seed)
     checked = None
     if validation is not None:

@@ -88,8 +88,8 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
         values = [getattr(record, monitor) for record in state.history if record.weight_rate > 0]
         if None in values:
             msg = f"early_stopping monitors {monitor!r} but the history has none"
-            msg_0 = f"{msg}; give fit validation data, or monitor another field"
-            raise ValueError(msg_0)
+            msg += "; give fit validation data, or monitor another field"
+            raise ValueError(msg)
         signed = [sign * value for value in values]
         return bool(signed) and len(signed) - 1 - signed.index(min(signed)) >= patience
 

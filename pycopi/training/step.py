@@ -101,8 +101,8 @@ def check_credit(parameters: Parameters, settings: Settings) -> None:
     """Check that the parameters hold what the way of assigning credit needs."""
     if settings.credit == "feedback_alignment" and any(own.feedback is None for own in parameters):
         msg = "credit is 'feedback_alignment' but the parameters have no feedback matrices"
-        msg_0 = f"{msg}; make them with network.init(seed, feedback=True)"
-        raise ValueError(msg_0)
+        msg += "; make them with network.init(seed, feedback=True)"
+        raise ValueError(msg)
 
 
 def step(
