@@ -76,7 +76,6 @@ def libraries_of(page: str) -> list[str | None]:
 @pytest.mark.parametrize(
     ("page", "library"), [(page, library) for page in PAGES for library in libraries_of(page)]
 )
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")  # a run that is to diverge
 def test_blocks_print_what_is_shown(page, library, tmp_path, monkeypatch):
     if library is not None:
         pytest.importorskip(library)

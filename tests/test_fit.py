@@ -145,7 +145,6 @@ def batches_of(size):
     return [(X[i : i + size], CLASSES[i : i + size]) for i in range(0, len(X), size)]
 
 
-@pytest.mark.filterwarnings("ignore::dask.array.core.PerformanceWarning")
 def test_dask_is_a_source_of_data():
     da = pytest.importorskip("dask.array")
     lazy = da.from_array(X, chunks=(40, 6)), da.from_array(CLASSES, chunks=40)
@@ -338,7 +337,6 @@ def test_bad_data_are_named_and_change_nothing(case):
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 2e6], ids=str)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_divergence_keeps_the_last_good_parameters(wrong, eager):
     parameters = move(START, eager)
 

@@ -2,8 +2,6 @@
 
 import json
 
-import numpy as np
-
 from pycopi._array import Array, HostArray, is_numpy
 from pycopi.cli import options as o
 from pycopi.cli.backends import reference_array
@@ -19,7 +17,7 @@ def evaluate(
     model: o.Model,
     data: o.Data,
     split: o.Split = "test",
-    loss: o.Loss = None,
+    loss: o.ReportedLoss = None,
     backend: o.Backend = None,
     device: o.Device = None,
     data_dir: o.DataDir = None,
@@ -35,8 +33,7 @@ def evaluate(
     pair = place(*choose_split(open_data(data, data_dir, no_download), split), like)
     if not is_numpy(like):
         saved = load(path, like=like)
-    with np.errstate(all="ignore"):  # a diverged model says so by its loss
-        result = evaluate_network(saved.network, saved.parameters, *pair, loss=loss)
+    result = evaluate_network(saved.network, saved.parameters, *pair, loss=loss)
     rows = {"loss": result.loss, "accuracy": result.accuracy, "samples": result.samples}
     if as_json:
         print(json.dumps({"model": str(model), "data": data, "split": split, **rows}, allow_nan=False))

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pycopi.cli.backends import reference_array
 from pycopi.cli.folder import LAST_GOOD, PICTURE, RunFolder, StoredRun, describe_run
 from pycopi.cli.plan import Plan, data_name, new_plan
@@ -49,22 +47,21 @@ class Job(NamedTuple):
         plan, stopping = self.plan, self._stopping()
         ended = any(stop(self.state) for stop in stopping)  # before it was resumed
         try:
-            with np.errstate(all="ignore"):  # the guard looks for what does not stay finite
-                return fit(
-                    self.network,
-                    self.state.parameters,
-                    *self.splits.train,
-                    epochs=len(self.state.history) if ended else plan.epochs,
-                    settings=plan.settings,
-                    batch_size=plan.batch_size,
-                    seed=plan.seed,
-                    validation=self.splits.test,
-                    weight_schedule=plan.schedules.weights,
-                    decorrelation_schedule=plan.schedules.decorrelation,
-                    callbacks=[self.save, shown.after, *stopping],
-                    progress=shown.during,
-                    history=self.state.history,
-                )
+            return fit(
+                self.network,
+                self.state.parameters,
+                *self.splits.train,
+                epochs=len(self.state.history) if ended else plan.epochs,
+                settings=plan.settings,
+                batch_size=plan.batch_size,
+                seed=plan.seed,
+                validation=self.splits.test,
+                weight_schedule=plan.schedules.weights,
+                decorrelation_schedule=plan.schedules.decorrelation,
+                callbacks=[self.save, shown.after, *stopping],
+                progress=shown.during,
+                history=self.state.history,
+            )
         except DivergenceError as error:
             raise ArithmeticError(self._keep_last_good(error)) from error
 
@@ -85,8 +82,7 @@ class Job(NamedTuple):
         path = self.folder.path / LAST_GOOD
         details = describe_run(self.plan, self.samples, error.state.history)
         save(path, self.network, error.parameters, details=details)
-        what = str(error).removesuffix(" (the last good parameters are attached)")
-        return f"{what}; the last good parameters are in {path}"
+        return f"{error}; the last good parameters are in {path}"
 
 
 def start(source: Source, given: Mapping[str, Any], folder: RunFolder, *, overwrite: bool) -> Job:

@@ -184,5 +184,9 @@ DataDir = Annotated[
     ),
 ]
 NoDownload = Annotated[bool, _option(_FILES, "--no-download", None, "Do not fetch data that is missing.")]
+ReportedLoss = Annotated[
+    str | None,
+    _option(_FILES, "--loss", "NAME", f"Loss to report: {', '.join(CHOICES['loss'])}.", "the model's own"),
+]
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
 AsJSON = Annotated[bool, _option(_FILES, "--json", None, "Print one JSON object.")]

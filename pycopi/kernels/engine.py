@@ -24,10 +24,8 @@ def _checked(name: str, source: str) -> str:
     return name
 
 
-_environment = os.environ.get("PYCOPI_ENGINE") or None
-_forced: ContextVar[str | None] = ContextVar(
-    "pycopi_engine", default=_environment and _checked(_environment, "PYCOPI_ENGINE")
-)
+_environment = os.environ.get("PYCOPI_ENGINE")
+_forced: ContextVar[str | None] = ContextVar("pycopi_engine", default=None)
 
 
 @contextmanager
@@ -67,12 +65,15 @@ def use_engine(name: str) -> Iterator[None]:
 
 def forced_engine() -> str | None:
     """Return the name of the engine that the user has forced, or None."""
-    return _forced.get()
+    forced = _forced.get()
+    if forced is None and _environment:
+        return _checked(_environment, "PYCOPI_ENGINE")
+    return forced
 
 
 def engine_for(matrix: Array) -> ModuleType:
     """Return the engine module that works on ``matrix``."""
-    forced = _forced.get()
+    forced = forced_engine()
     if forced == "portable":
         return portable
     if native.available and native.accepts(matrix):

@@ -71,7 +71,9 @@ class Batches(NamedTuple):
     def _take(self, array: Array, rows: Any) -> Array:
         """Return rows of an array, moved to the library of the parameters if they lie in host memory."""
         like = self.parameters[0].weight
-        if is_numpy(array) or is_dask(array):
+        if is_dask(array):
+            return from_numpy(_read(array, rows), like)
+        if is_numpy(array):
             return from_numpy(np.asarray(array[rows]), like)
         if isinstance(rows, slice):
             return array[rows, ...]
@@ -129,6 +131,14 @@ def open_batches(
     check_target_values(targets, network.outputs)
     whole = sample_targets if is_dask(targets) else targets
     return batches._replace(seed=seed, classes=_are_classes(to_numpy(whole)))
+
+
+def _read(lazy: Array, rows: Any) -> HostArray:
+    """Return rows of a Dask array, read in their order there, so that each chunk is read once."""
+    if isinstance(rows, slice):
+        return np.asarray(lazy[rows])
+    order = np.argsort(rows)
+    return np.asarray(lazy[rows[order]])[np.argsort(order)]
 
 
 def _check_iterable(source: Iterable[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pycopi._array import number, to_numpy
 from pycopi.losses import LOSSES, encode_targets
 from pycopi.network import Network, Parameters
@@ -63,6 +65,7 @@ def evaluate(
     return evaluate_batches(batches, parameters, loss)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a diverged network says so by its loss
 def evaluate_batches(batches: Batches, parameters: Parameters, loss: str) -> Evaluation:
     """Return what `evaluate` does, for batches that are already open."""
     if loss not in LOSSES:

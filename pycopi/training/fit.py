@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pycopi._array import Array, is_dask, jit, number
 from pycopi.analysis import off_diagonal_correlation
 from pycopi.network import Network, Parameters, check_whole
@@ -178,6 +180,7 @@ class _Run(NamedTuple):
         )
         return live, TrainingState(kept, (*state.history, record))
 
+    @np.errstate(over="ignore", invalid="ignore")  # the guard looks for what does not stay finite
     def _train(
         self, epoch: int, live: Parameters, state: TrainingState, rates: Rates
     ) -> tuple[Parameters, Parameters, Report]:

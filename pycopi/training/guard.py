@@ -27,7 +27,7 @@ class DivergenceError(ArithmeticError):
     ) -> None:
         super().__init__(
             f"training diverged in layer {layer}, epoch {epoch}, step {step}: {what}; "
-            f"lower the gain or the rates (the last good parameters are attached)"
+            f"lower the gain or the rates, or let more epochs only decorrelate before the weights learn"
         )
         self.layer, self.epoch, self.step = layer, epoch, step
         self.parameters, self.state = parameters, state

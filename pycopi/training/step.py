@@ -66,6 +66,8 @@ def train_step(
 
     Notes
     -----
+    A loop of its own should begin with an epoch that only decorrelates, ``Rates(None, rate)``, as `fit` does:
+    at the paper's gain, learning from inputs that are still correlated diverges, and nothing looks for it here.
     All perturbations are computed before any parameter changes; the output's is
     ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same arguments give the same result, and it
     may be compiled as ``jax.jit(pycopi.train_step, static_argnames=("network", "settings"))``.
