@@ -30,7 +30,7 @@ def decorrelate_stream(
     *,
     rate: float,
     whitening: float = 0.0,
-    block_size: int = 32,
+    block_size: int = 64,
     copy: bool | None = True,
 ) -> DecorrelatedStream:
     """Return samples decorrelated one by one, each by the matrix that all samples before it have made.
