@@ -1,7 +1,7 @@
 """Credit: how the error of the outputs becomes a perturbation of each layer below.
 
-Each function sees a trace and an output error and nothing else, and computes all perturbations before any
-parameter changes.
+Each function sees the layers with their parameters, a trace and an output error, and computes all
+perturbations before any parameter changes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def backpropagate(
 
     ``delta_l = (delta_{l+1} W_{l+1} R_{l+1}) f'(a_l)``, beginning with ``error`` (B, m) at the output.
     """
-    return _descend(layers, parameters, trace, error, lambda layer: layer.pull_back)
+    return _descend(layers, parameters, trace, error, lambda layer, own, delta: layer.pull_back(own, delta))
 
 
 def align_feedback(
@@ -42,9 +42,10 @@ def align_feedback(
 ) -> tuple[Array, ...]:
     """Return each layer's perturbations by feedback alignment.
 
-    ``delta_l = (delta_{l+1} B_{l+1}.T) f'(a_l)``, where the fixed random B replaces W and R together.
+    ``delta_l = (delta_{l+1} F_{l+1}) f'(a_l)``, where the fixed random F, of the shape of W, replaces W and R
+    together.
     """
-    return _descend(layers, parameters, trace, error, lambda layer: layer.feed_back)
+    return _descend(layers, parameters, trace, error, lambda layer, own, delta: layer.feed_back(own, delta))
 
 
 def _descend(
@@ -52,11 +53,11 @@ def _descend(
     parameters: Sequence[DenseParameters],
     trace: Trace,
     error: Array,
-    backward: Callable[[Dense], Callable[[DenseParameters, Array], Array]],
+    backward: Callable[[Dense, DenseParameters, Array], Array],
 ) -> tuple[Array, ...]:
     perturbations = [error]
     for index in range(len(layers) - 1, 0, -1):
-        asked = backward(layers[index])(parameters[index], perturbations[-1])
+        asked = backward(layers[index], parameters[index], perturbations[-1])
         below = layers[index - 1].activation
         perturbations.append(asked * below.derivative(trace.preactivations[index - 1]))
     return tuple(reversed(perturbations))

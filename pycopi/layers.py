@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from pycopi._array import Array, namespace
-from pycopi.activations import Activation, LeakyReLU
+from pycopi._checks import as_whole, check_shape, common_namespace
+from pycopi.activations import Activation, LeakyReLU, resolve
 from pycopi.rules.decorrelation import decorrelate
-from pycopi.rules.weights import descend_weight, infer_bias, infer_weight, mean_square
+from pycopi.rules.power import mean_square
+from pycopi.rules.weights import descend_weight, infer_bias, infer_weight
 from pycopi.settings import Rates, Settings
 
 
@@ -26,6 +29,14 @@ class DenseParameters(NamedTuple):
     bias: Array | None = None
     feedback: Array | None = None
 
+    def map(self, function: Callable[[Array], Array]) -> DenseParameters:
+        """Return the same parameters with a function applied to every array that is there."""
+        return DenseParameters(*(None if array is None else function(array) for array in self))
+
+    def named(self, suffix: str = "") -> dict[str, Array]:
+        """Return the arrays that are there by their names, each followed by ``suffix``."""
+        return {f"{name}{suffix}": array for name, array in self._asdict().items() if array is not None}
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -35,8 +46,8 @@ class Dense:
     ----------
     inputs, outputs : int
         Numbers of features n and m, at least 1.
-    activation : Activation
-        What makes outputs of preactivations.
+    activation : str or Activation
+        What makes outputs of preactivations, by name or as an object of `pycopi.activations`.
     bias : bool
         Whether the layer has a bias b; the paper has none.
     decorrelated : bool
@@ -50,12 +61,10 @@ class Dense:
     decorrelated: bool = True
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes, and find the activation of a name."""
         for name in ("inputs", "outputs"):
-            size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                msg = f"{name} is {size!r}; expected a whole number of at least 1"
-                raise ValueError(msg)
+            object.__setattr__(self, name, as_whole(name, getattr(self, name)))
+        object.__setattr__(self, "activation", resolve(self.activation))
 
     def shapes(self, *, feedback: bool = False) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter that the layer has, by its name."""
@@ -67,6 +76,23 @@ class Dense:
             "feedback": (feedback, weight),
         }
         return {name: shape for name, (present, shape) in parts.items() if present}
+
+    def check_parameters(self, parameters: DenseParameters, place: str) -> None:
+        """Check that parameters are those of this layer; ``place`` says in errors where it stands."""
+        if not isinstance(parameters, DenseParameters):
+            kind = type(parameters).__name__
+            msg = f"parameters of {place} are a {kind}; expected DenseParameters"
+            raise TypeError(msg)
+        expected = self.shapes(feedback=parameters.feedback is not None)
+        for name, array in parameters._asdict().items():
+            if (array is None) == (name in expected):
+                state = "is None" if array is None else "is an array"
+                msg = f"{name} of {place} {state}, unlike the layer's description {self}"
+                msg += "; use the parameters that network.init() made for it"
+                raise ValueError(msg)
+            if array is not None:
+                common_namespace(**{f"{name} of {place}": array})
+                check_shape(f"{name} of {place}", array, expected[name], f"the layer is {self}")
 
     def init(self, generator: np.random.Generator, *, feedback: bool = False) -> DenseParameters:
         """Return fresh float64 NumPy parameters: Xavier-normal W, the identity for R, zero for b.
@@ -104,7 +130,7 @@ class Dense:
         return xp.matmul(pulled, parameters.decorrelator)
 
     def feed_back(self, parameters: DenseParameters, perturbations: Array) -> Array:
-        """Return delta B.T, shape (B, n): feedback alignment's stand-in for `pull_back`."""
+        """Return delta F, shape (B, n): feedback alignment's stand-in for `pull_back`."""
         return namespace(perturbations).matmul(perturbations, parameters.feedback)
 
     def learn(
@@ -137,7 +163,7 @@ class Dense:
         elif perturbations is not None:
             weight = descend_weight(weight, perturbations, decorrelated, rates.weights, copy)
         if perturbations is not None and bias is not None:
-            bias = infer_bias(bias, perturbations, rates.weights)
+            bias = infer_bias(bias, perturbations, rates.weights, copy)
         return parameters._replace(weight=weight, decorrelator=decorrelator, bias=bias)
 
     def fold(self, parameters: DenseParameters) -> tuple[Dense, DenseParameters]:

@@ -3,16 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from pycopi._array import (
-    Array,
-    check_finite,
-    check_floats,
-    check_shape,
-    common_namespace,
-    is_readable,
-    namespace,
-    one_hot,
-)
+from pycopi._array import Array, is_readable, namespace, one_hot, wide_integers
+from pycopi._checks import check_finite, check_floats, check_shape, common_namespace
 from pycopi.activations import Activation, Identity
 
 
@@ -24,6 +16,9 @@ class Loss(Protocol):
 
     def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
         """Return minus the derivative of the loss by the preactivations of each sample, shape (B, m)."""
+
+    def check(self, activation: Activation) -> None:
+        """Raise ValueError if the loss cannot follow this activation of the output layer."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,9 @@ class SquaredError:
             return targets - preactivations
         return (targets - activation(preactivations)) * activation.derivative(preactivations)
 
+    def check(self, activation: Activation) -> None:
+        """Accept every activation."""
+
 
 @dataclass(frozen=True)
 class CrossEntropy:
@@ -56,19 +54,31 @@ class CrossEntropy:
 
     def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
         """Return t - softmax(a), for targets that sum to 1."""
+        xp = namespace(preactivations)
+        raised = xp.exp(preactivations - xp.max(preactivations, axis=1, keepdims=True))
+        return targets - raised / xp.sum(raised, axis=1, keepdims=True)
+
+    def check(self, activation: Activation) -> None:
+        """Accept the identity alone."""
         if not isinstance(activation, Identity):
             msg = (
                 f"the loss 'cross_entropy' takes preactivations as logits but the output layer has the "
                 f"activation {activation}; expected the activation 'identity' there"
             )
             raise ValueError(msg)
-        xp = namespace(preactivations)
-        raised = xp.exp(preactivations - xp.max(preactivations, axis=1, keepdims=True))
-        return targets - raised / xp.sum(raised, axis=1, keepdims=True)
 
 
 LOSSES: dict[str, Loss] = {"squared_error": SquaredError(), "cross_entropy": CrossEntropy()}
 """The losses by the names that `pycopi.Settings` uses."""
+
+
+def check_loss(name: str, activation: Activation) -> Loss:
+    """Return the loss of a name, which must be able to follow the activation of the output layer."""
+    if name not in LOSSES:
+        msg = f"loss is {name!r}; expected one of {', '.join(LOSSES)}"
+        raise ValueError(msg)
+    LOSSES[name].check(activation)
+    return LOSSES[name]
 
 
 def encode_targets(targets: Array, like: Array) -> Array:
@@ -105,7 +115,11 @@ def check_target_values(targets: Array, outputs: int) -> None:
     if not xp.isdtype(targets.dtype, ("integral", "bool")):
         check_finite(targets=targets)
     elif targets.ndim == 1 and targets.shape[0] > 0 and is_readable(targets):
-        lowest, highest = int(xp.min(targets)), int(xp.max(targets))
+        wide = wide_integers(targets)
+        least, most = xp.min(wide), xp.max(wide)
+        if not is_readable(least):
+            return
+        lowest, highest = int(least), int(most)
         if lowest < 0 or highest >= outputs:
             wrong = lowest if lowest < 0 else highest
             msg = (

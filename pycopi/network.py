@@ -2,21 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import (
-    Array,
-    check_finite,
-    check_floats,
-    check_shape,
-    common_namespace,
-    from_numpy,
-    is_numpy,
-    namespace,
-    slices,
-)
+from pycopi._array import Array, from_numpy, is_numpy, namespace, slices
+from pycopi._checks import as_whole, check_finite, check_floats, check_shape, common_namespace
 from pycopi.activations import Activation, resolve
 from pycopi.credit import Trace
 from pycopi.layers import Dense, DenseParameters
@@ -113,15 +105,8 @@ class Network:
         like = np.empty(0, dtype=np.float32) if like is None else like
         check_floats(like=like)
         generator = np.random.default_rng(seed)
-        return tuple(
-            DenseParameters(
-                *(
-                    None if values is None else from_numpy(values, like, dtype=like.dtype)
-                    for values in layer.init(generator, feedback=feedback)
-                )
-            )
-            for layer in self.layers
-        )
+        move = partial(from_numpy, like=like, dtype=like.dtype)
+        return tuple(layer.init(generator, feedback=feedback).map(move) for layer in self.layers)
 
     def forward(self, parameters: Parameters, inputs: Array) -> Trace:
         """Return the trace of a forward pass.
@@ -141,8 +126,9 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If library, device, dtype or shape of the inputs do not fit the parameters.
+            If library, device, dtype or shape of inputs or parameters do not fit the network.
         """
+        self.check_parameters(parameters)
         self.check_inputs(parameters, inputs)
         return self.trace(parameters, inputs)
 
@@ -187,9 +173,11 @@ class Network:
         >>> network.predict(network.init(seed=0), np.zeros((5, 3), np.float32)).shape
         (5, 2)
         """
-        check_whole("batch_size", batch_size)
+        batch_size = as_whole("batch_size", batch_size)
+        self.check_parameters(parameters)
+        common_namespace(inputs=inputs)
+        check_shape("inputs", inputs, (None, self.inputs), f"the network takes {self.inputs} features")
         like = parameters[0].weight
-        xp = namespace(like)
         moves = is_numpy(inputs) and not is_numpy(like)
         batches = []
         for rows in slices(inputs.shape[0], batch_size) or [slice(0, 0)]:
@@ -200,7 +188,7 @@ class Network:
             for layer, own in zip(self.layers, parameters, strict=True):
                 batch = layer.activation(layer.forward(own, batch)[1])
             batches.append(batch)
-        return batches[0] if len(batches) == 1 else xp.concat(batches, axis=0)
+        return batches[0] if len(batches) == 1 else namespace(like).concat(batches, axis=0)
 
     def fold(self, parameters: Parameters) -> FoldedNetwork:
         """Return a network that predicts the same with one matrix, W R, in each layer.
@@ -227,26 +215,10 @@ class Network:
             msg = f"parameters are of {count} layers but the network has {len(self.layers)}"
             msg += "; expected a tuple such as network.init() returns"
             raise ValueError(msg)
+        named: dict[str, Array] = {}
         for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True), 1):
-            if not isinstance(own, DenseParameters):
-                kind = type(own).__name__
-                msg = f"parameters of layer {index} are a {kind}; expected DenseParameters"
-                raise TypeError(msg)
-            expected = layer.shapes(feedback=own.feedback is not None)
-            for name, array in own._asdict().items():
-                if (array is None) == (name in expected):
-                    state = "is None" if array is None else "is an array"
-                    msg = f"{name} of layer {index} {state}, unlike the layer's description {layer}"
-                    msg += "; use the parameters that network.init() made for it"
-                    raise ValueError(msg)
-                if array is not None:
-                    check_shape(f"{name} of layer {index}", array, expected[name], f"the layer is {layer}")
-        named = {
-            f"{name} of layer {index}": array
-            for index, own in enumerate(parameters, 1)
-            for name, array in own._asdict().items()
-            if array is not None
-        }
+            layer.check_parameters(own, f"layer {index}")
+            named |= own.named(f" of layer {index}")
         return check_floats(**named)
 
     def check_inputs(self, parameters: Parameters, inputs: Array) -> None:
@@ -313,10 +285,3 @@ def mlp(
             for index in range(len(sizes) - 1)
         )
     )
-
-
-def check_whole(name: str, value: int, *, least: int = 1) -> None:
-    """Check a whole number such as a batch size."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        msg = f"{name} is {value!r}; expected a whole number of at least {least}"
-        raise ValueError(msg)

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from pycopi._array import check_rate
+from pycopi._checks import as_float
+from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
 from pycopi.rules.decorrelation import Decorrelation
 from pycopi.rules.weights import EPSILON
 
 WEIGHT_RULES = ("copi", "gradient")
-CREDITS = ("backpropagation", "feedback_alignment")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Settings:
     rate : float
         Step size of the weights, dimensionless, at least 0.
     gain : float
-        Factor of the output error, dimensionless, > 0. With COPI the effective gradient step is
+        Factor of the output error, dimensionless, at least 0. With COPI the effective gradient step is
         ``gain * rate``; with the gradient rule, 1 is usual.
     credit : {"backpropagation", "feedback_alignment"}
         Where the perturbations of the lower layers come from.
@@ -59,14 +59,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        choices = {"rule": WEIGHT_RULES, "credit": CREDITS, "loss": tuple(LOSSES)}
+        choices = {"rule": WEIGHT_RULES, "credit": tuple(CREDIT), "loss": tuple(LOSSES)}
         for name, names in choices.items():
             if getattr(self, name) not in names:
                 value = getattr(self, name)
                 msg = f"{name} is {value!r}; expected one of {', '.join(names)}"
                 raise ValueError(msg)
         for name in ("rate", "gain", "epsilon"):
-            check_rate(name, getattr(self, name))
+            object.__setattr__(self, name, as_float(name, getattr(self, name)))
         if not isinstance(self.decorrelation, Decorrelation):
             kind = type(self.decorrelation).__name__
             msg = f"decorrelation is a {kind}; expected a pycopi.Decorrelation"
@@ -74,7 +74,7 @@ class Settings:
 
 
 class Rates(NamedTuple):
-    """The two step sizes of one training step; None leaves that part as it is.
+    """The two step sizes of one training step, dimensionless; None leaves that part as it is.
 
     They stand apart from `Settings` because a schedule changes them, and a new number must not make JAX
     compile the step again.
@@ -82,3 +82,18 @@ class Rates(NamedTuple):
 
     weights: Any = None
     decorrelation: Any = None
+
+
+def checked_rates(rates: Rates | None, settings: Settings) -> Rates:
+    """Return rates as Python floats, checked; None stands for those of the settings."""
+    if rates is None:
+        return Rates(settings.rate, settings.decorrelation.rate)
+    if not isinstance(rates, Rates):
+        msg = f"rates is a {type(rates).__name__}; expected a pycopi.Rates, or None for those of the settings"
+        raise TypeError(msg)
+    return Rates(
+        *(
+            None if value is None else as_float(f"rates.{name}", value)
+            for name, value in rates._asdict().items()
+        )
+    )

@@ -3,11 +3,15 @@
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pycopi._array import Array, HostArray, from_numpy, to_numpy
 from pycopi._build import VERSION
+from pycopi._checks import check_floats
 from pycopi._files import whole_file
 from pycopi.activations import ACTIVATIONS
 from pycopi.layers import Dense, DenseParameters
@@ -15,6 +19,9 @@ from pycopi.network import Network, Parameters
 
 FORMAT = 1
 """Version of the file format; raised when older releases can no longer read the files."""
+
+DTYPES = ("float16", "float32", "float64")
+"""What the parameters in a file may be."""
 
 
 class Saved(NamedTuple):
@@ -63,6 +70,7 @@ def save(
     ...     pycopi.load(path).details
     {'note': 'untrained'}
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     network.check_parameters(parameters)
@@ -73,14 +81,17 @@ def save(
         "details": details or {},
     }
     tensors = {
-        f"layers.{index}.{name}": _contiguous(array)
+        f"layers.{index}.{name}": _storable(name, array)
         for index, own in enumerate(parameters)
-        for name, array in own._asdict().items()
-        if array is not None
+        for name, array in own.named().items()
     }
     text = json.dumps(description, allow_nan=False)
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"pycopi": text})
+        try:
+            save_file(tensors, temporary, metadata={"pycopi": text})
+        except SafetensorError as error:  # a full disk, for one
+            msg = f"{path}: the file cannot be written ({error})"
+            raise OSError(msg) from error
 
 
 def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
@@ -110,6 +121,8 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
     --------
     See `save`.
     """
+    if like is not None:
+        check_floats(like=like)
     description, tensors = _read(Path(path))
     try:
         network = Network(tuple(_restore(layer) for layer in description["network"]))
@@ -123,10 +136,8 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
         msg = f"{path}: the model in this file is damaged ({error}); save it anew"
         raise ValueError(msg) from error
     if like is not None:
-        parameters = tuple(
-            DenseParameters(*(None if a is None else from_numpy(a, like, dtype=like.dtype) for a in own))
-            for own in parameters
-        )
+        move = partial(from_numpy, like=like, dtype=like.dtype)
+        parameters = tuple(own.map(move) for own in parameters)
     return Saved(network, parameters, details)
 
 
@@ -150,7 +161,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
     try:
         description = json.loads(text)
         written, version = int(description["format"]), str(description["version"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         msg = f"{path}: the description in this file is damaged; save it anew"
         raise ValueError(msg) from error
     if written > FORMAT:
@@ -195,6 +206,10 @@ def _restore(description: dict[str, Any]) -> Dense:
     return Dense(**fields, activation=ACTIVATIONS[activation.pop("name")](**activation))
 
 
-def _contiguous(array: Array) -> HostArray:
-    values = to_numpy(array)
-    return values if values.flags.c_contiguous else values.copy()
+def _storable(name: str, array: Array) -> HostArray:
+    """Return the values of a parameter as a model file can hold them."""
+    kind = str(array.dtype).rpartition(".")[2]
+    if kind not in DTYPES:
+        msg = f"{name} has dtype {kind}; expected one of {', '.join(DTYPES)}, which model files hold"
+        raise TypeError(msg)
+    return np.ascontiguousarray(to_numpy(array))

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "docs" / "index.md").is_file():
     pytest.skip("the repository is not here, only its tests", allow_module_level=True)
 
-PAGES = ("README.md", "docs/index.md", "docs/quickstart.md")
+PAGES = ("README.md", "docs/index.md", "docs/quickstart.md", "docs/copi.md")
 LINKING = (
     "README.md",
     "CONTRIBUTING.md",
@@ -125,6 +125,14 @@ def test_every_public_name_is_in_the_reference():
     listed = set(re.findall(r"pycopi\.(\w+)", text))
     missing = set(pycopi.__all__) - listed
     assert not missing, f"docs/api.md lacks {sorted(missing)}"
+
+
+def test_every_room_is_in_the_design():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| `.*?\|", text, re.M))))
+    files = {path.name.partition(".")[0] for path in (ROOT / "pycopi").iterdir()}
+    missing = files - listed - {"__init__", "__pycache__", "py"}
+    assert not missing, f"docs/design.md lacks {sorted(missing)}"
 
 
 def test_versions_agree():

@@ -294,9 +294,9 @@ REFUSED = {
         "targets have 60 rows but inputs have 120; expected the same number",
     ),
     "nothing": (lambda: run(X[:0], CLASSES[:0]), "inputs have no rows; expected at least one sample"),
-    "features": (lambda: run(X[:, :4]), "inputs has shape (16, 4) but the network takes 6 features"),
-    "dtype": (lambda: run(X.astype(np.float64)), "inputs has dtype float64 but parameters has float32"),
-    "list": (lambda: run(X.tolist()), "inputs is a list; expected an array with a sample a row"),
+    "features": (lambda: run(X[:, :4]), "inputs has shape (120, 4) but the network takes 6 features"),
+    "dtype": (lambda: run(X.astype(np.float64)), "data have dtype float64 but parameters have float32"),
+    "list": (lambda: run(X.tolist()), "inputs is a list; expected an array of a library that follows"),
     "generator": (
         lambda: run((b for b in batches_of(16)), None),
         "a generator, which can be iterated only once",
@@ -360,21 +360,32 @@ def test_divergence_keeps_the_last_good_parameters(wrong, eager):
     assert all(np.isfinite(eager.numpy(a)).all() for a in flat(error.parameters))
 
 
-def test_a_diverging_loss_is_noticed_too():
-    network = pycopi.mlp([2, 1])
-    huge = np.full((4, 2), 1e5, np.float32)
-    with pytest.raises(pycopi.DivergenceError, match=r"layer 1, epoch 1, step 1: the loss reached"):
-        pycopi.fit(
-            network, network.init(0), huge, huge[:, :1], epochs=1,
-            settings=pycopi.Settings(rate=0.0, decorrelation=pycopi.Decorrelation(rate=0.0)),
-        )  # fmt: skip
+@pytest.mark.parametrize("gain", [1e4, 1e6, 1e10])
+def test_a_loss_that_explodes_while_parameters_do_not_is_noticed_too(gain):
+    """Seven layers multiply weights that are each within the limit."""
+    deep = pycopi.mlp([6, *[20] * 7, 3])
+    with pytest.raises(pycopi.DivergenceError) as caught:
+        run(parameters=deep.init(0), network=deep, settings=pycopi.Settings(gain=gain), weight_schedule=abs)
+    error = caught.value
+    assert f"layer {error.layer}, epoch {error.epoch}, step {error.step}: " in str(error)
+    assert pycopi.evaluate(deep, error.parameters, X, CLASSES).loss < 1e6
+
+
+def test_a_loss_in_large_units_is_no_divergence():
+    targets = (2e5 + 1e4 * X[:, :1]).astype(np.float64)
+    network = pycopi.mlp([6, 1], bias=True)
+    settings = pycopi.Settings(rate=0.05, gain=1.0, decorrelation=pycopi.Decorrelation(rate=0.05))
+    start = network.init(0, like=targets)
+    state = run(X.astype(np.float64), targets, start, network, settings=settings, epochs=200)
+    assert state.history[0].loss > 1e10
+    assert state.history[-1].loss < 1e-3 * state.history[0].loss
 
 
 def test_the_guard_keeps_parameters_between_epochs():
     """The last look before the divergence is later than the last complete epoch."""
 
     def explode(epoch):
-        return 1.0 if epoch == 0 else 3e3
+        return 1.0 if epoch == 0 else 20.0
 
     with pytest.raises(pycopi.DivergenceError) as caught:
         run(weight_schedule=explode, guard=pycopi.Guard(every=1))

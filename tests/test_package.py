@@ -28,11 +28,11 @@ HEAVY = (
 
 FLOORS = (
     ("_array", "_build", "_files", "_core", "data"),
+    ("_checks",),
     ("kernels",),
-    ("rules", "activations", "config"),
+    ("rules", "activations", "config", "credit"),
     ("losses",),
     ("settings",),
-    ("credit",),
     ("layers",),
     ("network",),
     ("analysis", "storage"),

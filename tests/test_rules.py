@@ -208,7 +208,7 @@ def test_a_read_only_matrix_is_copied_or_refused(update, rng):
     matrix.flags.writeable = False
     assert_same(update(matrix, x, None), wanted)
     message = (
-        f"{name} cannot be changed in place (a read-only numpy array), but copy=False asks for it; "
+        f"{name} cannot be changed in place, as copy=False asks: it is a read-only numpy array; "
         f"pass copy=None or copy=True"
     )
     with pytest.raises(ValueError, match=exactly(message)):
@@ -289,7 +289,7 @@ REFUSED = {
     "rate kind": (
         lambda: pycopi.copi_update(W, Z, X, rate="fast"),
         TypeError,
-        "rate is a str; expected a Python float",
+        "rate is a str; expected a number",
     ),
     "whitening": (
         lambda: pycopi.decorrelation_update(np.eye(3), X, rate=0.1, whitening=1.5),

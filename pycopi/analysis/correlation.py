@@ -1,6 +1,7 @@
 """How correlated the features of a batch still are."""
 
-from pycopi._array import Array, check_finite, check_floats, check_shape, namespace, number, slices
+from pycopi._array import Array, namespace, number, slices, wide_floats
+from pycopi._checks import check_finite, check_floats, check_samples, check_shape
 
 _ROWS = 512  # features at a time: the (n, n) matrix never stands in memory whole
 
@@ -37,14 +38,27 @@ def off_diagonal_correlation(features: Array) -> float:
     """
     xp = check_floats(features=features)
     check_shape("features", features, (None, None), "it must be a batch of rows")
+    check_samples("features", features.shape[0])
     check_finite(features=features)
-    power = xp.sum(xp.square(features), axis=0)
-    live = power > 0
-    inverse = xp.where(live, 1.0 / xp.sqrt(xp.where(live, power, xp.ones_like(power))), xp.zeros_like(power))
-    scaled = features * inverse[None, :]
-    count = number(xp.sum(xp.astype(live, features.dtype)))
+    scaled = _over_norms(wide_floats(features))
+    count = number(xp.sum(wide_floats(xp.astype(xp.any(features != 0, axis=0), features.dtype))))
     total = sum(_absolute_sum(scaled, columns) for columns in slices(features.shape[1], _ROWS))
     return max(0.0, total - count) / max(1.0, count * (count - 1.0))
+
+
+def _over_norms(features: Array) -> Array:
+    """Return every column divided by its norm; columns of zeros stay.
+
+    It is divided by its largest value first, so that no square overflows or vanishes.
+    """
+    xp = namespace(features)
+    scaled = features / _or_one(xp.max(xp.abs(features), axis=0))
+    return scaled / _or_one(xp.sqrt(xp.sum(xp.square(scaled), axis=0)))
+
+
+def _or_one(sizes: Array) -> Array:
+    xp = namespace(sizes)
+    return xp.where(sizes > 0, sizes, xp.ones_like(sizes))[None, :]
 
 
 def _absolute_sum(scaled: Array, columns: slice) -> float:

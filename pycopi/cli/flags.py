@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pycopi.activations import ACTIVATIONS
+from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
 from pycopi.rules.decorrelation import RULES
-from pycopi.settings import CREDITS, WEIGHT_RULES
+from pycopi.settings import WEIGHT_RULES
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "activation": ("leaky_relu", *(name for name in ACTIVATIONS if name != "leaky_relu")),
-    "credit": CREDITS,
+    "credit": tuple(CREDIT),
     "rule": WEIGHT_RULES,
     "loss": tuple(LOSSES),
     "decorrelation_rule": RULES,

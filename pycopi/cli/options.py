@@ -17,10 +17,39 @@ _MACHINE = "Machine"
 _FILES = "Data and output"
 
 
-def _option(panel: str, name: str, metavar: str | None, text: str, default: str = "") -> Any:
+def _parse_float(text: str) -> float:
+    """Return a number; the message of typer itself does not say what was given."""
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"{text!r} is not a number"
+        raise typer.BadParameter(msg) from None
+
+
+def _parse_integer(text: str) -> int:
+    """Return a whole number, as `_parse_float` does."""
+    try:
+        return int(text)
+    except ValueError:
+        msg = f"{text!r} is not a whole number"
+        raise typer.BadParameter(msg) from None
+
+
+_PARSERS = {"FLOAT": _parse_float, "INTEGER": _parse_integer}
+
+
+def _option(panel: str, name: str, metavar: str, text: str, default: str = "") -> Any:
     """Return an option of a panel, with its default at the end of its help."""
     words = f"{text} Default: {default}." if default else text
-    return typer.Option(name, metavar=metavar, help=words, show_default=False, rich_help_panel=panel)
+    parser = _PARSERS.get(metavar)
+    return typer.Option(
+        name, metavar=metavar, parser=parser, help=words, show_default=False, rich_help_panel=panel
+    )
+
+
+def _switch(panel: str, name: str, text: str) -> Any:
+    """Return an option without a value."""
+    return _option(panel, name, "", text)
 
 
 def _preset(panel: str, name: str, metavar: str, text: str) -> Any:
@@ -54,25 +83,25 @@ Rule = Annotated[str | None, _choice(_LEARNING, "--rule", "How weights learn")]
 Loss = Annotated[str | None, _choice(_LEARNING, "--loss", "What the output error is the derivative of")]
 Rate = Annotated[
     float | None,
-    _preset(_LEARNING, "--rate", "NUMBER", "Step size of the weights, dimensionless."),
+    _preset(_LEARNING, "--rate", "FLOAT", "Step size of the weights, dimensionless."),
 ]
 Gain = Annotated[
     float | None,
     _preset(
         _LEARNING,
         "--gain",
-        "NUMBER",
+        "FLOAT",
         "Factor of the output error, dimensionless; gain times rate is the gradient step.",
     ),
 ]
-BatchSize = Annotated[int | None, _preset(_LEARNING, "--batch-size", "COUNT", "Samples in a step.")]
+BatchSize = Annotated[int | None, _preset(_LEARNING, "--batch-size", "INTEGER", "Samples in a step.")]
 
 DecorrelationRate = Annotated[
     float | None,
     _preset(
         _DECORRELATION,
         "--decorrelation-rate",
-        "NUMBER",
+        "FLOAT",
         "Step size of the decorrelators, dimensionless; 0 leaves them out.",
     ),
 ]
@@ -85,7 +114,7 @@ Whitening = Annotated[
     _option(
         _DECORRELATION,
         "--whitening",
-        "SHARE",
+        "FLOAT",
         "From 0, which only decorrelates, to 1, which only brings the powers to 1.",
         "0",
     ),
@@ -95,7 +124,7 @@ Freeze = Annotated[
     _option(
         _DECORRELATION,
         "--freeze-decorrelation-after",
-        "EPOCHS",
+        "INTEGER",
         "Epochs after which the decorrelators stay as they are.",
         "never",
     ),
@@ -103,40 +132,39 @@ Freeze = Annotated[
 
 Epochs = Annotated[
     int | None,
-    _preset(_COURSE, "--epochs", "COUNT", "Epochs of the whole run, in passes over the data."),
+    _preset(_COURSE, "--epochs", "INTEGER", "Epochs of the whole run, in passes over the data."),
 ]
 DecorrelationEpochs = Annotated[
     int | None,
     _option(
         _COURSE,
         "--decorrelation-epochs",
-        "COUNT",
+        "INTEGER",
         "How many of them, at the start, train the decorrelators alone.",
         "1",
     ),
 ]
 WarmUp = Annotated[
     int | None,
-    _option(_COURSE, "--warm-up", "EPOCHS", "Epochs over which the rate of the weights rises.", "0"),
+    _option(_COURSE, "--warm-up", "INTEGER", "Epochs over which the rate of the weights rises.", "0"),
 ]
 Patience = Annotated[
     int | None,
     _option(
         _COURSE,
         "--patience",
-        "EPOCHS",
+        "INTEGER",
         "End the run after so many epochs without a lower test loss; this selects by the test set.",
         "off",
     ),
 ]
 
-Bias = Annotated[bool | None, _option(_VARIANTS, "--bias/--no-bias", None, "Give each layer a bias.")]
+Bias = Annotated[bool | None, _switch(_VARIANTS, "--bias/--no-bias", "Give each layer a bias.")]
 VarianceScaled = Annotated[
     bool | None,
-    _option(
+    _switch(
         _VARIANTS,
         "--variance-scaled/--no-variance-scaled",
-        None,
         "Divide COPI steps by the power of the input.",
     ),
 ]
@@ -155,7 +183,7 @@ Device = Annotated[
 Dtype = Annotated[str | None, _choice(_MACHINE, "--dtype", "Kind of number")]
 Seed = Annotated[
     int | None,
-    _option(_MACHINE, "--seed", "NUMBER", "Seed of the first weights and of the shuffling.", "0"),
+    _option(_MACHINE, "--seed", "INTEGER", "Seed of the first weights and of the shuffling.", "0"),
 ]
 
 Output = Annotated[
@@ -170,10 +198,10 @@ Output = Annotated[
 ]
 Resume = Annotated[
     bool,
-    _option(_FILES, "--resume", None, "Go on with the run in the output folder; --epochs may extend it."),
+    _switch(_FILES, "--resume", "Go on with the run in the output folder; --epochs may extend it."),
 ]
-Overwrite = Annotated[bool, _option(_FILES, "--overwrite", None, "Replace the run in the output folder.")]
-Quiet = Annotated[bool, _option(_FILES, "--quiet", None, "Print nothing but errors.")]
+Overwrite = Annotated[bool, _switch(_FILES, "--overwrite", "Replace the run in the output folder.")]
+Quiet = Annotated[bool, _switch(_FILES, "--quiet", "Print nothing but errors.")]
 DataDir = Annotated[
     Path | None,
     _option(
@@ -183,10 +211,10 @@ DataDir = Annotated[
         "Folder to search for MNIST and CIFAR-10 before $PYCOPI_DATA and the cache.",
     ),
 ]
-NoDownload = Annotated[bool, _option(_FILES, "--no-download", None, "Do not fetch data that is missing.")]
+NoDownload = Annotated[bool, _switch(_FILES, "--no-download", "Do not fetch data that is missing.")]
 ReportedLoss = Annotated[
     str | None,
     _option(_FILES, "--loss", "NAME", f"Loss to report: {', '.join(CHOICES['loss'])}.", "the model's own"),
 ]
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
-AsJSON = Annotated[bool, _option(_FILES, "--json", None, "Print one JSON object.")]
+AsJSON = Annotated[bool, _switch(_FILES, "--json", "Print one JSON object.")]

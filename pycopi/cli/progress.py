@@ -39,41 +39,33 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
     columns = (TextColumn("{task.description}"), BarColumn(12), TextColumn("{task.fields[means]}"))
     with Progress(*columns, TimeRemainingColumn(compact=True), console=console) as progress:
         task = progress.add_task(_epoch(len(history), epochs), total=epochs, completed=len(history), means="")
-        tested = _tested(history[-1]) if history else ""
 
         def during(report: Report) -> None:
             done = report.epoch - 1 + report.step / (report.steps or report.step)
             text = _epoch(report.epoch, report.epochs)
-            progress.update(task, description=text, completed=done, means=describe(report) + tested)
+            progress.update(task, description=text, completed=done, means=describe(report))
 
         def after(state: TrainingState) -> None:
-            nonlocal tested
-            tested = _tested(state.history[-1])
+            console.print(describe_epoch(state.history[-1], epochs), soft_wrap=True)
 
         yield Shown(during, after)
 
 
 def describe_epoch(record: EpochRecord, epochs: int) -> str:
-    """Return what an epoch came to as one line."""
-    parts = [_epoch(record.epoch, epochs), f"loss {record.loss:.4f}"]
-    if record.accuracy is not None:
-        parts.append(f"accuracy {record.accuracy:.4f}")
+    """Return what an epoch came to as one line of at most 80 columns: loss and share of right answers."""
+    parts = [_epoch(record.epoch, epochs), _result("train", record.loss, record.accuracy)]
     if record.validation_loss is not None:
-        parts.append(f"test loss {record.validation_loss:.4f}")
-    if record.validation_accuracy is not None:
-        parts.append(f"test accuracy {record.validation_accuracy:.4f}")
+        parts.append(_result("test", record.validation_loss, record.validation_accuracy))
     parts.append(f"{record.seconds:.2f} s")
     if record.weight_rate == 0:
-        parts.append("decorrelators only")
+        parts.append("decorrelating")
     return "  ".join(parts)
+
+
+def _result(name: str, loss: float, accuracy: float | None) -> str:
+    share = "" if accuracy is None else f" {accuracy:.1%} right"
+    return f"{name} loss {loss:.4f}{share}"
 
 
 def _epoch(epoch: int, epochs: int) -> str:
     return f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
-
-
-def _tested(record: EpochRecord) -> str:
-    """Return the last test result as the end of the bar's text."""
-    if record.validation_accuracy is not None:
-        return f"  test {record.validation_accuracy:.4f}"
-    return "" if record.validation_loss is None else f"  test {record.validation_loss:.4f}"

@@ -111,4 +111,6 @@ def _how_to_go_on(job: Job, state: TrainingState, source: Source) -> str:
     if source.data_dir is not None:
         words += ["--data-dir", str(source.data_dir)]
     done = f"{len(state.history)} of {job.plan.epochs} epochs are saved in {folder}"
+    if not state.history:
+        done = "no epoch is complete yet, so nothing was learned"
     return f"{done}; go on with: {shlex.join(words)}"

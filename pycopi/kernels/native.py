@@ -69,24 +69,15 @@ def rank_k_update(
         None if row_scale is None else _contiguous(row_scale),
         None if column_scale is None else _contiguous(column_scale),
     )
-    if copy is not True and (matrix.flags.writeable or may_overwrite("matrix", matrix, copy)):
-        try:
-            _write(matrix, matrix, *inputs)
-            return matrix
-        except ValueError:  # an input shares memory with the matrix; nothing has been written
-            if copy is False:
-                raise
-    out = np.empty(matrix.shape, matrix.dtype)
+    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
+    out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     _write(out, matrix, *inputs)
     return out
 
 
 def _contiguous(array: Matrix) -> Matrix:
-    return array if array.strides[-1] == array.itemsize else np.ascontiguousarray(array)
-
-
-def _share_memory(out: Matrix, *inputs: Matrix | None) -> bool:
-    return any(x is not None and np.may_share_memory(out, x) for x in inputs)
+    fits = array.strides[-1] == array.itemsize and array.flags.aligned
+    return array if fits else np.array(array, order="C")
 
 
 def _write(
@@ -98,8 +89,7 @@ def _write(
     row_scale: Matrix | None,
     column_scale: Matrix | None,
 ) -> None:
-    large = _threaded and len(left) >= _BLAS_RANK and out.size >= _BLAS_SIZE
-    if not large or _share_memory(out, left, right, row_scale, column_scale):
+    if not (_threaded and len(left) >= _BLAS_RANK and out.size >= _BLAS_SIZE):
         _core.rank_k_update(out, matrix, left, right, scale, row_scale, column_scale)
         return
     m, n = out.shape

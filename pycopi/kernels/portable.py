@@ -14,7 +14,7 @@ def rank_k_update(
 ) -> Array:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
     xp = namespace(matrix)
-    overwrite = may_overwrite("matrix", matrix, copy)
+    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
     change = xp.matmul(xp.matrix_transpose(left), right)
     change *= scale
     factors = [

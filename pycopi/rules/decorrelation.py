@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pycopi import kernels
-from pycopi._array import Array, check_finite, check_floats, check_rate, check_shape, namespace
-from pycopi.rules.weights import check_samples, mean_square
+from pycopi._array import Array, namespace
+from pycopi._checks import as_float, check_finite, check_floats, check_samples, check_shape
+from pycopi.rules.power import mean_square
 
 RULES = ("covariance", "local")
 
@@ -31,8 +32,8 @@ class Decorrelation:
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        check_rate("rate", self.rate)
-        check_rate("whitening", self.whitening, most=1.0)
+        object.__setattr__(self, "rate", as_float("rate", self.rate))
+        object.__setattr__(self, "whitening", as_float("whitening", self.whitening, most=1.0))
         if self.rule not in RULES:
             msg = f"rule is {self.rule!r}; expected one of {', '.join(RULES)}"
             raise ValueError(msg)
@@ -92,7 +93,7 @@ def decorrelation_update(
            [-0.05,  1.  ]])
     """
     settings = Decorrelation(rate=0.0, rule=rule, whitening=whitening)
-    check_rate("rate", rate)
+    rate = as_float("rate", rate)
     check_floats(decorrelator=decorrelator, decorrelated=decorrelated)
     check_shape("decorrelated", decorrelated, (None, None), "it must be a batch of rows")
     samples, n = decorrelated.shape

@@ -1,7 +1,8 @@
 """The operation that every learning rule is made of."""
 
 from pycopi import kernels
-from pycopi._array import Array, check_floats, check_rate, check_shape
+from pycopi._array import Array
+from pycopi._checks import as_float, check_floats, check_shape
 
 
 def rank_k_update(
@@ -63,7 +64,7 @@ def rank_k_update(
     for name, array in given.items():
         size = m if name == "row_scale" else n
         check_shape(name, array, (size,), f"matrix has shape {(m, n)}")
-    check_rate("scale", scale, least=-float("inf"))
+    scale = as_float("scale", scale, least=-float("inf"))
     return kernels.update(
         matrix, left, right, scale=scale, row_scale=row_scale, column_scale=column_scale, copy=copy
     )

@@ -3,17 +3,8 @@
 from typing import NamedTuple
 
 from pycopi import kernels
-from pycopi._array import (
-    Array,
-    check_finite,
-    check_floats,
-    check_rate,
-    check_shape,
-    copy_array,
-    may_overwrite,
-    namespace,
-    slices,
-)
+from pycopi._array import Array, copy_array, may_overwrite, namespace, slices
+from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_shape
 from pycopi.rules.decorrelation import kept_share
 
 
@@ -82,13 +73,10 @@ def decorrelate_stream(
     n = inputs.shape[1]
     check_shape("decorrelator", decorrelator, (n, n), f"inputs have {n} features")
     check_finite(inputs=inputs)
-    check_rate("rate", rate)
-    check_rate("whitening", whitening, most=1.0)
-    if not isinstance(block_size, int) or block_size < 1:
-        msg = f"block_size is {block_size!r}; expected a whole number of at least 1"
-        raise ValueError(msg)
+    rate, whitening = as_float("rate", rate), as_float("whitening", whitening, most=1.0)
+    block_size = as_whole("block_size", block_size)
     xp = namespace(inputs)
-    if not may_overwrite("decorrelator", decorrelator, copy):
+    if not may_overwrite("decorrelator", decorrelator, copy, inputs):
         decorrelator = copy_array(decorrelator)
     blocks = []
     for rows in slices(inputs.shape[0], block_size):

@@ -3,7 +3,9 @@
 from typing import Any
 
 from pycopi import kernels
-from pycopi._array import Array, check_finite, check_floats, check_rate, check_shape, namespace
+from pycopi._array import Array, may_overwrite, namespace
+from pycopi._checks import as_float, check_finite, check_floats, check_samples, check_shape
+from pycopi.rules.power import mean_square
 
 EPSILON = 1e-8
 """Added to the power of an input before it divides (variance-scaled COPI)."""
@@ -65,8 +67,8 @@ def copi_update(
     >>> pycopi.copi_update(np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]]), rate=0.5)
     array([[2., 4.]])
     """
-    _check(weight, "targets", targets, decorrelated, rate)
-    check_rate("epsilon", epsilon)
+    rate = _check(weight, "targets", targets, decorrelated, rate)
+    epsilon = as_float("epsilon", epsilon)
     power = mean_square(decorrelated)
     added = epsilon if variance_scaled else None
     return infer_weight(weight, targets, decorrelated, power, rate, added, copy)
@@ -112,7 +114,7 @@ def gradient_update(
     >>> pycopi.gradient_update(np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]]), rate=0.5)
     array([[2., 4.]])
     """
-    _check(weight, "perturbations", perturbations, decorrelated, rate)
+    rate = _check(weight, "perturbations", perturbations, decorrelated, rate)
     return descend_weight(weight, perturbations, decorrelated, rate, copy)
 
 
@@ -131,13 +133,14 @@ def infer_weight(
         return kernels.update(
             weight, targets, decorrelated, scale=scale, column_scale=1.0 - rate * power, copy=copy
         )
-    share = power / (power + epsilon)
+    least = namespace(power).finfo(power.dtype).smallest_normal  # an input that is always 0 stays out
+    divisor = power + max(epsilon, float(least))
     return kernels.update(
         weight,
         targets,
-        decorrelated / (power + epsilon)[None, :],
+        decorrelated / divisor[None, :],
         scale=scale,
-        column_scale=1.0 - rate * share,
+        column_scale=1.0 - rate * (power / divisor),
         copy=copy,
     )
 
@@ -149,19 +152,17 @@ def descend_weight(
     return kernels.update(weight, perturbations, decorrelated, scale=rate / decorrelated.shape[0], copy=copy)
 
 
-def infer_bias(bias: Array, perturbations: Array, rate: Any) -> Array:
+def infer_bias(bias: Array, perturbations: Array, rate: Any, copy: bool | None) -> Array:
     """Return the bias after one step: it is a weight on a constant input of 1, under either rule."""
-    xp = namespace(bias)
-    return bias + rate * xp.mean(perturbations, axis=0)
+    change = rate * namespace(bias).mean(perturbations, axis=0)
+    if not may_overwrite("bias", bias, copy):
+        return bias + change
+    bias += change
+    return bias
 
 
-def mean_square(decorrelated: Array) -> Array:
-    """Return the power s2 of each input: the mean of its square over the batch, shape (n,)."""
-    xp = namespace(decorrelated)
-    return xp.mean(xp.square(decorrelated), axis=0)
-
-
-def _check(weight: Array, name: str, states: Array, decorrelated: Array, rate: Any) -> None:
+def _check(weight: Array, name: str, states: Array, decorrelated: Array, rate: Any) -> Any:
+    """Check the arguments of a rule, and return the rate as a Python float."""
     check_floats(**{"weight": weight, name: states, "decorrelated": decorrelated})
     check_shape("weight", weight, (None, None), "it must be a matrix")
     m, n = weight.shape
@@ -169,12 +170,5 @@ def _check(weight: Array, name: str, states: Array, decorrelated: Array, rate: A
     samples = decorrelated.shape[0]
     check_shape(name, states, (samples, m), f"decorrelated has {samples} rows and weight {m} rows")
     check_samples("decorrelated", samples)
-    check_rate("rate", rate)
     check_finite(**{name: states, "decorrelated": decorrelated})
-
-
-def check_samples(name: str, samples: int) -> None:
-    """Check that a batch is not empty."""
-    if samples == 0:
-        msg = f"{name} has no rows; expected a batch of at least one sample"
-        raise ValueError(msg)
+    return as_float("rate", rate)

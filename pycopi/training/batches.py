@@ -5,19 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import (
-    Array,
-    HostArray,
-    check_finite,
-    from_numpy,
-    is_dask,
-    is_numpy,
-    namespace,
-    slices,
-    to_numpy,
-)
+from pycopi._array import Array, HostArray, detached, from_numpy, is_dask, is_numpy, namespace, slices, to_numpy
+from pycopi._checks import as_whole, check_finite, check_shape, common_namespace
 from pycopi.losses import check_target_values
-from pycopi.network import Network, Parameters, check_whole
+from pycopi.network import Network, Parameters
 from pycopi.training.step import check_batch
 
 Batch = tuple[Array, Array]
@@ -74,16 +65,32 @@ class Batches(NamedTuple):
         if is_dask(array):
             return from_numpy(_read(array, rows), like)
         if is_numpy(array):
+            self._check_host(array, like)
             return from_numpy(np.asarray(array[rows]), like)
+        array = detached(array)
         if isinstance(rows, slice):
             return array[rows, ...]
         return namespace(array).take(array, from_numpy(rows, array), axis=0)
+
+    @staticmethod
+    def _check_host(array: HostArray, like: Array) -> None:
+        """Check the dtype of real numbers in host memory, which a library might convert unasked."""
+        wanted = str(like.dtype).rpartition(".")[2]
+        if array.dtype.kind == "f" and array.dtype.name != wanted:
+            msg = (
+                f"data have dtype {array.dtype} but parameters have {wanted}; "
+                f"convert one of them, as in data.astype({wanted!r})"
+            )
+            raise TypeError(msg)
 
     def _iterate(self) -> Iterator[Batch]:
         empty = True
         for item in self.source:
             empty = False
             inputs, targets = _pair(item)
+            common_namespace(inputs=inputs)
+            common_namespace(targets=targets)
+            check_target_values(targets, self.network.outputs)
             batch = self._take(inputs, slice(None)), self._take(targets, slice(None))
             check_batch(self.network, self.parameters, *batch)
             yield batch
@@ -106,16 +113,16 @@ def open_batches(
 
     ``seed=None`` keeps the order of the samples.
     """
-    check_whole("batch_size", batch_size)
+    batch_size = as_whole("batch_size", batch_size)
     if targets is None:
         _check_iterable(inputs)
         batches = Batches(network, parameters, inputs, batch_size, seed, True, None)
         return batches._replace(classes=_are_classes(to_numpy(next(batches.epoch(0))[1])))
-    for name, array in (("inputs", inputs), ("targets", targets)):
-        if not hasattr(array, "shape") or len(array.shape) == 0:
-            kind = type(array).__name__
-            msg = f"{name} is a {kind}; expected an array with a sample a row, or batches and no targets"
-            raise TypeError(msg)
+    common_namespace(inputs=inputs)
+    common_namespace(targets=targets)
+    check_shape("inputs", inputs, (None, network.inputs), f"the network takes {network.inputs} features")
+    if targets.ndim == 0:
+        check_shape("targets", targets, (inputs.shape[0],), f"inputs have {inputs.shape[0]} rows")
     samples = inputs.shape[0]
     if targets.shape[0] != samples:
         msg = f"targets have {targets.shape[0]} rows but inputs have {samples}; expected the same number"

@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import number, to_numpy
-from pycopi.losses import LOSSES, encode_targets
+from pycopi._array import number
+from pycopi.losses import check_loss, encode_targets
 from pycopi.network import Network, Parameters
 from pycopi.training.batches import Batches, open_batches
-from pycopi.training.step import accuracy
+from pycopi.training.step import accuracy, mean_loss
 
 
 class Evaluation(NamedTuple):
@@ -68,16 +68,14 @@ def evaluate(
 @np.errstate(over="ignore", invalid="ignore")  # a diverged network says so by its loss
 def evaluate_batches(batches: Batches, parameters: Parameters, loss: str) -> Evaluation:
     """Return what `evaluate` does, for batches that are already open."""
-    if loss not in LOSSES:
-        msg = f"loss is {loss!r}; expected one of {', '.join(LOSSES)}"
-        raise ValueError(msg)
+    measure = check_loss(loss, batches.network.layers[-1].activation)
     network, folded = batches.network.fold(parameters)
     total_loss, right, samples = 0.0, 0.0, 0
     for inputs, targets in batches.epoch(0):
         outputs = network.trace(folded, inputs).outputs
         wanted = encode_targets(targets, outputs)
         count = inputs.shape[0]
-        total_loss += count * float(to_numpy(LOSSES[loss].value(outputs, wanted)).mean())
+        total_loss += count * number(mean_loss(measure, outputs, wanted))
         right += count * number(accuracy(outputs, wanted))
         samples += count
     share = round(right) / samples if batches.classes else None

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, is_dask, jit, number
+from pycopi._array import Array, is_dask, jit, namespace, number
+from pycopi._checks import as_float, as_whole, check_finite
 from pycopi.analysis import off_diagonal_correlation
-from pycopi.network import Network, Parameters, check_whole
+from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
 from pycopi.training.batches import Batches, open_batches
 from pycopi.training.evaluate import evaluate_batches
@@ -22,7 +23,7 @@ from pycopi.training.history import (
 )
 from pycopi.training.progress import Clock, Report, Reporter, choose_reporter
 from pycopi.training.schedules import Schedule
-from pycopi.training.step import check_credit, step
+from pycopi.training.step import check_method, step
 
 _PROBED = 512  # the first samples of the data, on which the correlation left is measured after each epoch
 
@@ -110,13 +111,15 @@ def fit(
     >>> state.history[-1].accuracy
     1.0
     """
-    check_whole("epochs", epochs, least=0)
+    epochs = as_whole("epochs", epochs, least=0)
     network.check_parameters(parameters)
-    check_credit(parameters, settings)
+    check_method(network, parameters, settings)
     if is_dask(parameters[0].weight):
         msg = "parameters are Dask arrays, on which a run would only pile up tasks"
         msg += "; give Dask arrays as inputs, and parameters of NumPy or another library"
         raise TypeError(msg)
+    for index, own in enumerate(parameters, 1):
+        check_finite(**own.named(f" of layer {index}"))
     opened = open_batches(network, parameters, inputs, targets, batch_size=batch_size, seed=seed)
     checked = None
     if validation is not None:
@@ -127,7 +130,10 @@ def fit(
     live = copy_parameters(parameters)  # overwritten from here on
     try:
         for epoch in range(len(state.history), epochs):
-            factors = weight_schedule(epoch), decorrelation_schedule(epoch)
+            factors = (
+                as_float("the factor of weight_schedule", weight_schedule(epoch)),
+                as_float("the factor of decorrelation_schedule", decorrelation_schedule(epoch)),
+            )
             live, state = run.epoch(epoch, live, state, *factors)
             if any([callback(state) is True for callback in callbacks]):
                 break
@@ -161,8 +167,10 @@ class _Run(NamedTuple):
             decorrelation_factor * self.settings.decorrelation.rate or None,
         )
         began = time.perf_counter()
-        live, kept, means = self._train(epoch, live, state, rates)
+        watch = Watch(self.guard, self.batches.network, self.settings.loss, state)
+        live, means = self._train(epoch, live, watch, rates)
         seconds = time.perf_counter() - began
+        kept = watch.parameters
         evaluation = None
         if self.validation is not None:
             evaluation = evaluate_batches(self.validation, kept, self.settings.loss)
@@ -172,7 +180,7 @@ class _Run(NamedTuple):
             accuracy=means.accuracy,
             validation_loss=None if evaluation is None else evaluation.loss,
             validation_accuracy=None if evaluation is None else evaluation.accuracy,
-            correlation=self._correlations(kept),
+            correlation=self._correlations(watch, epoch, means.step),
             weight_rate=rates.weights or 0.0,
             decorrelation_rate=rates.decorrelation or 0.0,
             steps=means.step,
@@ -181,35 +189,46 @@ class _Run(NamedTuple):
         return live, TrainingState(kept, (*state.history, record))
 
     @np.errstate(over="ignore", invalid="ignore")  # the guard looks for what does not stay finite
-    def _train(
-        self, epoch: int, live: Parameters, state: TrainingState, rates: Rates
-    ) -> tuple[Parameters, Parameters, Report]:
-        """Return live parameters, a copy of them that stays, and the means over the epoch."""
-        network, watch, clock = self.batches.network, Watch(self.guard, state), Clock()
+    def _train(self, epoch: int, live: Parameters, watch: Watch, rates: Rates) -> tuple[Parameters, Report]:
+        """Return the live parameters after an epoch, whose copy the watch keeps, and the means over it."""
+        network, clock = self.batches.network, Clock()
         take_step = jit(step, live[0].weight, static=("network", "settings"), donate="parameters")
         loss: Array = 0.0
         right: Array = 0.0
         samples = index = looked = 0
-        for index, (inputs, targets) in enumerate(self.batches.epoch(epoch), 1):
-            live, metrics = take_step(network, live, inputs, targets, self.settings, rates)
-            count = inputs.shape[0]
+        batch: Any = None
+        for index, batch in enumerate(self.batches.epoch(epoch), 1):
+            live, metrics = take_step(network, live, *batch, self.settings, rates)
+            count = batch[0].shape[0]
             loss = loss + count * metrics.loss
             right = right + count * metrics.accuracy
             samples += count
+            if watch.first_loss is None:
+                watch.first_loss = number(metrics.loss)
             if index % self.guard.every == 0:
-                watch.look(live, metrics.loss, epoch + 1, index)
+                watch.look(live, batch, epoch + 1, index)
                 looked = index
-            if self.reporter is not None and (clock.due() or index == self.batches.steps):
-                self.reporter(self._report(epoch, index, loss, right, samples))
-        kept = watch.parameters
+            if self.reporter is not None and clock.due() and index != self.batches.steps:
+                self.reporter(self._report(epoch, index, self.batches.steps, loss, right, samples))
         if looked != index:
-            kept = watch.look(live, metrics.loss, epoch + 1, index)
-        return live, kept, self._report(epoch, index, loss, right, samples)
+            watch.look(live, batch, epoch + 1, index)
+        means = self._report(epoch, index, index, loss, right, samples)
+        if self.reporter is not None:
+            self.reporter(means)
+        return live, means
 
-    def _report(self, epoch: int, step: int, loss: Array, right: Array, samples: int) -> Report:
+    def _report(
+        self, epoch: int, step: int, steps: int | None, loss: Array, right: Array, samples: int
+    ) -> Report:
         share = min(1.0, number(right) / samples) if self.batches.classes else None
-        return Report(epoch + 1, self.epochs, step, self.batches.steps, number(loss) / samples, share)
+        return Report(epoch + 1, self.epochs, step, steps, number(loss) / samples, share)
 
-    def _correlations(self, parameters: Parameters) -> tuple[float, ...]:
-        trace = self.batches.network.trace(parameters, self.probe)
+    @np.errstate(over="ignore", invalid="ignore")
+    def _correlations(self, watch: Watch, epoch: int, step: int) -> tuple[float, ...]:
+        """Return the correlation left at each layer; inputs that overflow there are a divergence too."""
+        trace = self.batches.network.trace(watch.parameters, self.probe)
+        for layer, x in enumerate(trace.decorrelated, 1):
+            if not bool(namespace(x).all(namespace(x).isfinite(x))):
+                what = "its inputs are no longer finite"
+                raise watch.divergence(what, layer, epoch + 1, step)
         return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)

@@ -1,10 +1,15 @@
 """The guard that ends a diverging run while its last good parameters are still there."""
 
+import math
 from dataclasses import dataclass
 
-from pycopi._array import Array, check_rate, namespace, number
-from pycopi.network import Parameters, check_whole
+from pycopi._array import Array, namespace, number
+from pycopi._checks import as_float, as_whole
+from pycopi.layers import DenseParameters
+from pycopi.losses import LOSSES, encode_targets
+from pycopi.network import Network, Parameters
 from pycopi.training.history import TrainingState, copy_parameters
+from pycopi.training.step import mean_loss
 
 
 class DivergenceError(ArithmeticError):
@@ -13,7 +18,7 @@ class DivergenceError(ArithmeticError):
     Attributes
     ----------
     layer : int
-        The layer that diverged, counted from 1; where only the loss did, the one with the largest value.
+        The layer that diverged, counted from 1; where only the loss did, the one with the largest parameter.
     epoch, step : int
         Where the run was when it was noticed, both counted from 1.
     parameters : tuple of DenseParameters
@@ -42,7 +47,8 @@ class Guard:
     every : int
         Steps between two looks, each of which reads all parameters once; an epoch ends with a look.
     limit : float
-        Absolute value beyond which a parameter or the loss counts as diverged.
+        Absolute value beyond which a parameter counts as diverged, and the loss as well, which is counted
+        in units of the loss that the run began with if that was more than 1.
     """
 
     every: int = 100
@@ -50,39 +56,49 @@ class Guard:
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        check_whole("every", self.every)
-        check_rate("limit", self.limit)
+        object.__setattr__(self, "every", as_whole("every", self.every))
+        object.__setattr__(self, "limit", as_float("limit", self.limit))
 
 
 class Watch:
-    """Looks at one run, and keeps the last parameters that it found good."""
+    """Looks at one run, and keeps the last parameters that it found good.
 
-    def __init__(self, guard: Guard, state: TrainingState) -> None:
-        self.guard, self.state = guard, state
+    ``first_loss`` is the loss that the run began with, by which a later one is judged.
+    """
+
+    def __init__(self, guard: Guard, network: Network, loss: str, state: TrainingState) -> None:
+        self.guard, self.network, self.loss, self.state = guard, network, loss, state
         self.parameters = state.parameters
+        self.first_loss = state.history[0].loss if state.history else None
 
-    def look(self, parameters: Parameters, loss: Array, epoch: int, step: int) -> Parameters:
-        """Keep a copy of good parameters and return it; raise DivergenceError for bad ones."""
+    def look(self, parameters: Parameters, batch: tuple[Array, Array], epoch: int, step: int) -> Parameters:
+        """Keep a copy of parameters that answer a batch well enough and return it, or raise."""
         extremes = [(_extreme(own), index) for index, own in enumerate(parameters, 1)]
         (worst, name), layer = max(extremes, key=lambda found: found[0][0])
-        value = number(loss)
-        what = ""
         if not worst <= self.guard.limit:
-            what = f"{name} reached {worst:.3g}"
-        elif not abs(value) <= self.guard.limit:
-            what = f"the loss reached {value:.3g}"
-        if what:
-            raise DivergenceError(what, layer, epoch, step, self.parameters, self.state)
+            what = f"{name} reached {worst:.3g}" if math.isfinite(worst) else f"{name} is no longer finite"
+            raise self.divergence(what, layer, epoch, step)
+        loss = self._loss_of(parameters, batch)
+        if not loss <= self.guard.limit * max(1.0, self.first_loss or 0.0):
+            what = f"the loss reached {loss:.3g}"
+            raise self.divergence(what, layer, epoch, step)
         self.parameters = copy_parameters(parameters)
         return self.parameters
 
+    def divergence(self, what: str, layer: int, epoch: int, step: int) -> DivergenceError:
+        """Return the error that says what diverged, with the last good parameters."""
+        return DivergenceError(what, layer, epoch, step, self.parameters, self.state)
 
-def _extreme(own: tuple[Array | None, ...]) -> tuple[float, str]:
+    def _loss_of(self, parameters: Parameters, batch: tuple[Array, Array]) -> float:
+        outputs = self.network.trace(parameters, batch[0]).outputs
+        return number(mean_loss(LOSSES[self.loss], outputs, encode_targets(batch[1], outputs)))
+
+
+def _extreme(own: DenseParameters) -> tuple[float, str]:
     """Return the largest absolute value of a layer's parameters, infinite for NaN, and whose it is."""
     found = [(0.0, "")]
-    for name, array in zip(getattr(own, "_fields", ()), own, strict=True):
-        if array is not None:
-            xp = namespace(array)
-            size = max(number(xp.max(array)), -number(xp.min(array)))
-            found.append((size if size == size else float("inf"), name))
+    for name, array in own.named().items():
+        xp = namespace(array)
+        size = max(number(xp.max(array)), -number(xp.min(array)))
+        found.append((size if size == size else math.inf, name))
     return max(found)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pycopi._array import copy_array
+from pycopi._checks import as_whole
 from pycopi.network import Parameters
 
 
@@ -62,8 +63,9 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
     Returns
     -------
     callable
-        A function of the `TrainingState`. It reads only the history, so that a resumed run stops where an
-        uninterrupted one does. Epochs that do not train the weights do not count.
+        A function of the `TrainingState`. It reads only the history, so that a run which goes on stops where
+        an uninterrupted one does; ask it before you take up a run that it may have ended. Epochs that do not
+        train the weights do not count.
 
     Raises
     ------
@@ -79,9 +81,7 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
     if monitor not in monitored:
         msg = f"monitor is {monitor!r}; expected one of {', '.join(monitored)}"
         raise ValueError(msg)
-    if not isinstance(patience, int) or patience < 1:
-        msg = f"patience is {patience!r}; expected a whole number of at least 1"
-        raise ValueError(msg)
+    patience = as_whole("patience", patience)
     sign = -1.0 if monitor.endswith("accuracy") else 1.0
 
     def stop(state: TrainingState) -> bool:
@@ -90,7 +90,7 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
             msg = f"early_stopping monitors {monitor!r} but the history has none"
             msg += "; give fit validation data, or monitor another field"
             raise ValueError(msg)
-        signed = [sign * value for value in values]
+        signed = [sign * value if value == value else float("inf") for value in values]  # NaN is no best
         return bool(signed) and len(signed) - 1 - signed.index(min(signed)) >= patience
 
     return stop
@@ -98,6 +98,4 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
 
 def copy_parameters(parameters: Parameters) -> Parameters:
     """Return parameters in fresh memory."""
-    return tuple(
-        type(own)(*(None if array is None else copy_array(array) for array in own)) for own in parameters
-    )
+    return tuple(own.map(copy_array) for own in parameters)

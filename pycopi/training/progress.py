@@ -11,7 +11,8 @@ _WIDTH = 24
 class Report(NamedTuple):
     """Where a run is: epoch and step, counted from 1, and means over the epoch so far.
 
-    ``steps`` is None where the number of batches is not known, ``accuracy`` None for real-valued targets.
+    ``steps`` is None until the end of an epoch whose number of batches is not known, ``accuracy`` None for
+    real-valued targets.
     """
 
     epoch: int
@@ -52,6 +53,8 @@ def choose_reporter(progress: bool | Reporter | None) -> Reporter | None:
     """Return what reports: None asks for a line, but only in a terminal; True for a line; False nothing."""
     if callable(progress):
         return progress
+    if sys.stderr is None:  # a process without a terminal or a log
+        return None
     shown = sys.stderr.isatty() if progress is None else progress
     return ProgressLine(sys.stderr) if shown else None
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from pycopi._array import check_rate
-from pycopi.network import check_whole
+from pycopi._checks import as_float, as_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +19,7 @@ class Schedule:
     freeze_after : int or None
         Epochs after which nothing is learned any more; None never freezes.
     decay : float
-        Factor by which each epoch after the warm-up shrinks the next, in (0, 1].
+        Factor by which each epoch after the warm-up multiplies the next, in [0, 1].
 
     Raises
     ------
@@ -47,10 +46,10 @@ class Schedule:
     def __post_init__(self) -> None:
         """Check the fields."""
         for name in ("start", "warm_up"):
-            check_whole(name, getattr(self, name), least=0)
+            object.__setattr__(self, name, as_whole(name, getattr(self, name), least=0))
         if self.freeze_after is not None:
-            check_whole("freeze_after", self.freeze_after, least=0)
-        check_rate("decay", self.decay, most=1.0)
+            object.__setattr__(self, "freeze_after", as_whole("freeze_after", self.freeze_after, least=0))
+        object.__setattr__(self, "decay", as_float("decay", self.decay, most=1.0))
 
     def __call__(self, epoch: int) -> float:
         """Return the factor of an epoch, counted from 0."""

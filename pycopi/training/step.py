@@ -2,16 +2,19 @@
 
 from typing import NamedTuple
 
-from pycopi._array import Array, check_finite, namespace
+from pycopi._array import Array, detached, may_overwrite, namespace, wide_floats
+from pycopi._checks import check_finite, check_samples
 from pycopi.credit import CREDIT
-from pycopi.losses import LOSSES, check_targets, encode_targets
+from pycopi.losses import LOSSES, Loss, check_loss, check_targets, encode_targets
 from pycopi.network import Network, Parameters
-from pycopi.rules.weights import check_samples
-from pycopi.settings import Rates, Settings
+from pycopi.settings import Rates, Settings, checked_rates
 
 
 class Metrics(NamedTuple):
-    """How a batch was answered before the step: mean loss and share of right answers, 0-d arrays."""
+    """How a batch was answered before the step: mean loss and share of right answers, 0-d arrays.
+
+    The share means nothing for real-valued targets.
+    """
 
     loss: Array
     accuracy: Array
@@ -46,7 +49,7 @@ def train_step(
         None takes both from the settings.
     copy : bool or None
         True (the default) never changes ``parameters``; None may overwrite them, so do not use them
-        afterwards.
+        afterwards; False must, and refuses parameters of which one is read-only.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def train_step(
         The updated parameters, in the dtype of the old ones.
     metrics : Metrics
         ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output stands where
-        their largest target does.
+        their largest target does, which means something for classes only.
 
     Raises
     ------
@@ -84,10 +87,13 @@ def train_step(
     1.0
     """
     check_batch(network, parameters, inputs, targets)
-    check_credit(parameters, settings)
-    if rates is None:
-        rates = Rates(settings.rate, settings.decorrelation.rate)
-    return step(network, parameters, inputs, targets, settings, rates, copy=copy)
+    check_method(network, parameters, settings)
+    rates = checked_rates(rates, settings)
+    if copy is False:  # all of them can be changed, or none is
+        for name, array in [pair for own in parameters for pair in own.named().items()]:
+            may_overwrite(name, array, copy)
+    parameters = tuple(own.map(detached) for own in parameters)
+    return step(network, parameters, detached(inputs), detached(targets), settings, rates, copy=copy)
 
 
 def check_batch(network: Network, parameters: Parameters, inputs: Array, targets: Array) -> None:
@@ -99,8 +105,12 @@ def check_batch(network: Network, parameters: Parameters, inputs: Array, targets
     check_targets(targets, inputs.shape[0], network.outputs, inputs)
 
 
-def check_credit(parameters: Parameters, settings: Settings) -> None:
-    """Check that the parameters hold what the way of assigning credit needs."""
+def check_method(network: Network, parameters: Parameters, settings: Settings) -> None:
+    """Check that network and parameters have what the settings need."""
+    if not isinstance(settings, Settings):
+        msg = f"settings are a {type(settings).__name__}; expected a pycopi.Settings"
+        raise TypeError(msg)
+    check_loss(settings.loss, network.layers[-1].activation)
     if settings.credit == "feedback_alignment" and any(own.feedback is None for own in parameters):
         msg = "credit is 'feedback_alignment' but the parameters have no feedback matrices"
         msg += "; make them with network.init(seed, feedback=True)"
@@ -118,7 +128,6 @@ def step(
     copy: bool | None = None,
 ) -> tuple[Parameters, Metrics]:
     """Return what `train_step` does, without its checks."""
-    xp = namespace(inputs)
     trace = network.trace(parameters, inputs)
     wanted = encode_targets(targets, trace.outputs)
     loss = LOSSES[settings.loss]
@@ -137,11 +146,16 @@ def step(
             strict=True,
         )
     )
-    return learned, Metrics(xp.mean(loss.value(trace.outputs, wanted)), accuracy(trace.outputs, wanted))
+    return learned, Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
+
+
+def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:
+    """Return the mean loss of a batch, a 0-d array of at least 32 bits."""
+    return namespace(outputs).mean(wide_floats(loss.value(outputs, wanted)))
 
 
 def accuracy(outputs: Array, wanted: Array) -> Array:
     """Return the share of rows whose largest output stands where the largest target does, a 0-d array."""
     xp = namespace(outputs)
     right = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
-    return xp.mean(xp.astype(right, outputs.dtype))
+    return xp.mean(wide_floats(xp.astype(right, outputs.dtype)))

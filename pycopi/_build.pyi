@@ -1,3 +1,0 @@
-VERSION: str
-NATIVE: bool
-COMPILER: str

@@ -1,0 +1,150 @@
+"""The checks of arguments.
+
+Rules of this file:
+
+- what needs only shapes and dtypes is always checked; values are read only where they are there, so never
+  of traced or lazy arrays;
+- every error names the argument, what was expected, what came, and what to do.
+"""
+
+import math
+import operator
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from pycopi._array import (
+    Array,
+    HostArray,
+    Namespace,
+    device,
+    is_array,
+    is_readable,
+    is_traced,
+    library,
+    namespace,
+    slices,
+    to_numpy,
+)
+
+_BLOCK = 1 << 22  # values checked at a time, so that a check needs little memory
+
+
+def common_namespace(**arrays: Array) -> Namespace:
+    """Return the namespace that all the named arrays share; raise TypeError naming the odd one."""
+    reference, first = next(iter(arrays.items()))
+    for name, array in arrays.items():
+        if not is_array(array):
+            msg = (
+                f"{name} is a {type(array).__name__}; expected an array of a library that follows the "
+                f"array API standard (NumPy, CuPy, JAX, PyTorch, ...): convert it first, "
+                f"as in numpy.asarray({name})"
+            )
+            raise TypeError(msg)
+        if namespace(array) is not namespace(first):
+            msg = (
+                f"{name} is a {library(array)} array but {reference} is a {library(first)} array; "
+                f"convert one of them so that all come from the same library"
+            )
+            raise TypeError(msg)
+        here, there = device(array), device(first)
+        if here is not None and there is not None and here != there:
+            msg = f"{name} is on device {here} but {reference} is on {there}; move them to one device"
+            raise ValueError(msg)
+    return namespace(first)
+
+
+def check_floats(**arrays: Array) -> Namespace:
+    """Check that the named arrays share library, device and one real floating dtype; return the namespace."""
+    xp = common_namespace(**arrays)
+    reference, first = next(iter(arrays.items()))
+    for name, array in arrays.items():
+        if not xp.isdtype(array.dtype, "real floating"):
+            msg = f"{name} has dtype {array.dtype}; expected a real floating dtype such as float32"
+            raise TypeError(msg)
+        if array.dtype != first.dtype:
+            msg = (
+                f"{name} has dtype {array.dtype} but {reference} has {first.dtype}; "
+                f"convert one of them, as in xp.astype({name}, {reference}.dtype)"
+            )
+            raise TypeError(msg)
+    return xp
+
+
+def check_shape(name: str, array: Array, expected: tuple[int | None, ...], because: str) -> None:
+    """Check the shape of an array; None stands for any size. ``because`` says where ``expected`` is from."""
+    shape = tuple(array.shape)
+    fits = len(shape) == len(expected) and all(
+        want is None or have == want for have, want in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        wanted = str(tuple("any" if size is None else size for size in expected)).replace("'", "")
+        msg = f"{name} has shape {shape} but {because}; expected {wanted}"
+        raise ValueError(msg)
+
+
+def check_finite(**arrays: Array) -> None:
+    """Check that the named arrays hold no NaN and no infinity; traced and lazy arrays are not read."""
+    for name, array in arrays.items():
+        if not is_readable(array):
+            continue
+        xp = namespace(array)
+        rows = max(1, _BLOCK // max(1, math.prod(array.shape[1:])))
+        for block in slices(array.shape[0], rows):
+            part = array[block, ...]
+            finite = xp.all(xp.isfinite(part))
+            if is_readable(finite) and not bool(finite):
+                _raise_not_finite(name, to_numpy(part), block.start)
+
+
+def _raise_not_finite(name: str, part: HostArray, start: int) -> None:
+    wrong = ~np.isfinite(part)
+    row = start + int(np.argwhere(wrong)[0][0])
+    msg = (
+        f"{name} has {part[wrong][0]} at row {row} ({np.sum(wrong)} such values in the block read); "
+        f"expected finite numbers: remove or fill them first"
+    )
+    raise ValueError(msg)
+
+
+def as_float(name: str, value: Any, *, least: float = 0.0, most: float = float("inf")) -> Any:
+    """Return a hyperparameter as a Python float, checked; a traced one is taken as it is.
+
+    NumPy's numbers and 0-d arrays become Python floats, because they would change the dtype of what they
+    multiply.
+    """
+    if is_traced(value):
+        return value
+    scalar = is_array(value) and value.ndim == 0
+    if isinstance(value, bool) or not (isinstance(value, Real) or scalar):
+        msg = f"{name} is a {type(value).__name__}; expected a number"
+        raise TypeError(msg)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if not least <= number <= most or math.isinf(number):
+        upper = "" if most == float("inf") else f" and at most {most:g}"
+        msg = f"{name} is {number}; expected a finite number of at least {least:g}{upper}"
+        raise ValueError(msg)
+    return number
+
+
+def as_whole(name: str, value: Any, *, least: int = 1) -> int:
+    """Return a whole number such as a batch size as a Python int, checked."""
+    try:
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        msg = f"{name} is {value!r}; expected a whole number of at least {least}"
+        raise ValueError(msg)
+    return number
+
+
+def check_samples(name: str, samples: int) -> None:
+    """Check that a batch is not empty."""
+    if samples == 0:
+        msg = f"{name} has no rows; expected a batch of at least one sample"
+        raise ValueError(msg)
