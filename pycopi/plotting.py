@@ -46,8 +46,9 @@ def learning_curve(history: Sequence[EpochRecord], path: str | os.PathLike[str])
     -----
     Training values are means over an epoch's batches, each taken before its step; test values,
     those of the validation data, are taken after the epoch. Epochs that leave the weights alone are
-    shaded. There is no panel of accuracy for real-valued targets. An axis is logarithmic where
-    values spread widely.
+    shaded. There is no panel of accuracy for real-valued targets. The axis of
+    accuracy begins at the lowest value of an epoch in which the weights learned; another axis is
+    logarithmic where values spread widely.
 
     Examples
     --------
@@ -83,6 +84,11 @@ def learning_curve(history: Sequence[EpochRecord], path: str | os.PathLike[str])
 def _draw_accuracy(axes: "Axes", history: Sequence[EpochRecord]) -> None:
     _draw_pair(axes, history, "accuracy", 100.0, ".1f", " %")
     axes.set_ylabel("accuracy (% of samples)")
+    learned = [record for record in history if record.weight_rate > 0] or history
+    pairs = [(record.accuracy, record.validation_accuracy) for record in learned]
+    least = 100.0 * min(value for pair in pairs for value in pair if value is not None)
+    margin = 0.05 * (100.0 - least) or 1.0
+    axes.set_ylim(least - margin, 100.0 + margin)  # late epochs stay apart; decorrelating ones fall below
 
 
 def _draw_loss(axes: "Axes", history: Sequence[EpochRecord]) -> None:
@@ -129,7 +135,12 @@ def _draw_line(
 
 
 def _scale(axes: "Axes") -> None:
-    """Begin the vertical axis at zero, or make it logarithmic where its values spread widely."""
+    """Begin the vertical axis at zero, or make it logarithmic where its values spread widely.
+
+    An axis that has its limits already keeps them.
+    """
+    if not axes.get_autoscaley_on():
+        return
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
     finite = values[np.isfinite(values)]
     least, most = float(finite.min(initial=np.inf)), float(finite.max(initial=0.0))

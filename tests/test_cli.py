@@ -146,8 +146,7 @@ def test_train_prints_a_line_an_epoch_and_a_table(tmp_path: Path) -> None:
     text = call("train", "digits", *SMALL, "--output", tmp_path / "run")
     lines = text.splitlines()
     assert re.fullmatch(
-        r"epoch 1/3  loss 0\.\d{4}  accuracy 0\.\d{4}  test loss 0\.\d{4}  "
-        r"test accuracy 0\.\d{4}  \d+\.\d\d s  decorrelators only",
+        r"epoch 1/3  loss 0\.\d{4} \d+\.\d%  test loss 0\.\d{4} \d+\.\d%  \d+\.\d\d s  decorrelating",
         lines[0],
     )
     assert lines[2].startswith("epoch 3/3")
@@ -180,6 +179,7 @@ def test_every_flag_reaches_the_run(tmp_path: Path) -> None:
         "--decorrelation-rate": 0.003,
         "--decorrelation-rule": "local",
         "--whitening": 0.25,
+        "--epsilon": 0.003,
         "--freeze-decorrelation-after": 3,
         "--epochs": 4,
         "--decorrelation-epochs": 0,
@@ -426,8 +426,10 @@ def test_live_bar_in_a_terminal(tmp_path: Path) -> None:
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (0, "")
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    bar = r"epoch \d/6 ━+[╸╺]?━* loss \d\.\d{4}  accuracy [01]\.\d{4}  test [01]\.\d{4} "
+    bar = r"epoch \d/6 ━+[╸╺]?━* loss \d\.\d{4}  accuracy [01]\.\d{4} "
     assert re.search(bar, text), text
+    for epoch in range(1, 7):
+        assert len(re.findall(rf"epoch {epoch}/6  loss [^\r\n]* s", text)) == 1
     assert "training time" in text
     assert "\x1b[?25h" in shown.decode()  # the cursor is back
 
@@ -447,7 +449,8 @@ def test_bar_of_a_regression_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 shown.during(Report(2, 3, 2, None, 0.125, None))
                 shown.after(pycopi.TrainingState((), history))
     text = (tmp_path / "shown").read_text(encoding="utf-8")
-    assert "loss 0.1250  test 0.2500" in text
+    assert "loss 0.1250" in text
+    assert "epoch 1/3  loss 0.5000  test loss 0.2500" in text
     assert "accuracy" not in text
 
 
@@ -617,10 +620,46 @@ def test_errors_of_files(tmp_path: Path, run: Path) -> None:
     assert text.count("\n") == 1
 
 
-def test_usage_errors_have_status_2() -> None:
-    call("train", status=2)
-    call("train", "digits", "--epochs", "x", status=2)
-    call("nothing", status=2)
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("train",), "missing argument 'DATA' .*"),
+        (("train", "digits", "--rate", "x"), "invalid value for '--rate': 'x' is not a number .*"),
+        (("train", "digits", "--epochs", "x"), "invalid value for '--epochs': 'x' is not a whole number .*"),
+        (("train", "digits", "--nope"), "no such option.*--nope.*"),
+        (("trian",), "no such command 'trian'.*"),
+    ],
+    ids=str,
+)
+def test_usage_errors_are_one_line(arguments: Sequence[str], expected: str) -> None:
+    assert_error(expected, *arguments)
+
+
+def test_help_shows_values_only_where_they_are_taken() -> None:
+    for command in ("train", "evaluate", "info"):
+        text = call(command, "--help", env={"COLUMNS": "120", "TERMINAL_WIDTH": "120"})
+        assert not re.search(r"<\w+>|BOOLEAN", text), text
+    assert re.search(r"--epsilon +FLOAT", call("train", "--help", env={"TERMINAL_WIDTH": "120"}))
+
+
+def test_presets_of_digits_reach_98_percent(tmp_path: Path) -> None:
+    call("train", "digits", "--quiet", "--output", tmp_path)
+    assert read_history(tmp_path)["test"]["accuracy"] >= 0.98
+
+
+VARIANTS = [
+    ("--variance-scaled",),
+    ("--whitening", "0.5"),
+    ("--whitening", "1"),
+    ("--decorrelation-rate", "0"),
+    ("--decorrelation-rate", "0", "--variance-scaled"),
+]
+
+
+@pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
+def test_presets_of_variants(flags: Sequence[str], tmp_path: Path) -> None:
+    call("train", "digits", *flags, "--epochs", 20, "--quiet", "--output", tmp_path)
+    assert read_history(tmp_path)["test"]["accuracy"] >= 0.93
 
 
 def test_describe_makes_one_line() -> None:

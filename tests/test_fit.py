@@ -293,7 +293,7 @@ REFUSED = {
         lambda: run(targets=CLASSES[:60]),
         "targets have 60 rows but inputs have 120; expected the same number",
     ),
-    "nothing": (lambda: run(X[:0], CLASSES[:0]), "inputs have no rows; expected at least one sample"),
+    "nothing": (lambda: run(X[:0], CLASSES[:0]), "inputs has no rows; expected a batch of at least one sample"),
     "features": (lambda: run(X[:, :4]), "inputs has shape (120, 4) but the network takes 6 features"),
     "dtype": (lambda: run(X.astype(np.float64)), "data have dtype float64 but parameters have float32"),
     "list": (lambda: run(X.tolist()), "inputs is a list; expected an array of a library that follows"),

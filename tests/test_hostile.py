@@ -13,6 +13,7 @@ from test_fit import CLASSES, NETWORK, SETTINGS, START, X, flat, run
 from test_network import move
 
 import pycopi
+from pycopi.kernels import native
 from pycopi.losses import encode_targets
 
 
@@ -27,11 +28,10 @@ def test_hyperparameters_of_numpy_are_numbers_like_others(number):
     """They must not change the dtype of what they multiply."""
     one = number(1)
     settings = pycopi.Settings(rate=one, gain=one, decorrelation=pycopi.Decorrelation(rate=one))
-    assert hash(settings) == hash(
-        pycopi.Settings(rate=1.0, gain=1.0, decorrelation=pycopi.Decorrelation(rate=1.0))
-    )
-    for engine in ("portable", None):
-        with pycopi.use_engine(engine) if engine else pycopi.use_engine("portable"):
+    plain = pycopi.Settings(rate=1.0, gain=1.0, decorrelation=pycopi.Decorrelation(rate=1.0))
+    assert hash(settings) == hash(plain)
+    for engine in ("portable", "native") if native.available else ("portable",):
+        with pycopi.use_engine(engine):
             x = X[:, :3]
             for matrix in (
                 pycopi.copi_update(np.ones((3, 3), np.float32), x, x, rate=one, variance_scaled=True),

@@ -27,7 +27,7 @@ LIMITS = {
     **dict.fromkeys(("epochs", "batch_size", "patience"), (1, math.inf)),
     **dict.fromkeys(("decorrelation_epochs", "warm_up", "seed"), (0, math.inf)),
     **dict.fromkeys(("freeze_decorrelation_after",), (0, math.inf)),
-    **dict.fromkeys(("rate", "gain", "decorrelation_rate"), (0, math.inf)),
+    **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),
     "whitening": (0, 1),
 }
 """Least and greatest values of flags that are numbers; all are finite."""

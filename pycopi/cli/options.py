@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from pycopi.cli.flags import CHOICES
-from pycopi.cli.presets import by_data_set
+from pycopi.cli.presets import VARIANCE_SCALED_EPSILON, by_data_set
 
 _NETWORK = "Network"
 _LEARNING = "Learning"
@@ -102,7 +102,8 @@ DecorrelationRate = Annotated[
         _DECORRELATION,
         "--decorrelation-rate",
         "FLOAT",
-        "Step size of the decorrelators, dimensionless; 0 leaves them out.",
+        "Step size of the decorrelators, dimensionless; 0 leaves them out, and the default rate becomes "
+        "a thousandth, the default gain a hundredfold.",
     ),
 ]
 DecorrelationRule = Annotated[
@@ -115,7 +116,8 @@ Whitening = Annotated[
         _DECORRELATION,
         "--whitening",
         "FLOAT",
-        "From 0, which only decorrelates, to 1, which only brings the powers to 1.",
+        "From 0, which only decorrelates, to 1, which only brings the powers to 1. Above 0 the default "
+        "rate becomes a thousandth, the gain a hundredfold, the decorrelation rate a hundredth.",
         "0",
     ),
 ]
@@ -165,7 +167,18 @@ VarianceScaled = Annotated[
     _switch(
         _VARIANTS,
         "--variance-scaled/--no-variance-scaled",
-        "Divide COPI steps by the power of the input.",
+        "Divide COPI steps by the power of the input; the default rate becomes a tenth.",
+    ),
+]
+
+Epsilon = Annotated[
+    float | None,
+    _option(
+        _VARIANTS,
+        "--epsilon",
+        "FLOAT",
+        "Added to that power, in squared units of the inputs.",
+        f"{VARIANCE_SCALED_EPSILON:g}",
     ),
 ]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pycopi.cli.flags import flag, read_hidden
-from pycopi.cli.presets import PRESETS, preset_for
+from pycopi.cli.presets import PRESETS, VARIANCE_SCALED_EPSILON, adapted, preset_for
 from pycopi.network import Network, mlp
 from pycopi.rules.decorrelation import Decorrelation
+from pycopi.rules.weights import EPSILON
 from pycopi.settings import Settings
 from pycopi.training.schedules import Schedule
 
@@ -44,6 +45,7 @@ class Plan:
     rule: Literal["copi", "gradient"] = "copi"
     loss: Literal["squared_error", "cross_entropy"] = "squared_error"
     variance_scaled: bool = False
+    epsilon: float = VARIANCE_SCALED_EPSILON
     decorrelation_rule: Literal["covariance", "local"] = "covariance"
     whitening: float = 0.0
     warm_up: int = 0
@@ -64,6 +66,7 @@ class Plan:
             credit=self.credit,
             loss=self.loss,
             variance_scaled=self.variance_scaled,
+            epsilon=self.epsilon if self.variance_scaled else EPSILON,
             decorrelation=Decorrelation(
                 rate=self.decorrelation_rate,
                 rule=self.decorrelation_rule,
@@ -109,7 +112,7 @@ def new_plan(data: str, given: Mapping[str, Any]) -> Plan:
     """Return the plan of a new run: the presets of the data set, overridden by the flags given."""
     preset = preset_for(data)
     usual = {name: value for name, value in preset._asdict().items() if name != "hidden"}
-    chosen = {**usual, **given}
+    chosen = {**usual, **adapted(preset, given), **given}
     chosen.setdefault("hidden", read_hidden(preset.hidden))
     chosen.setdefault("decorrelation_epochs", 1 if chosen["decorrelation_rate"] > 0 else 0)
     plan = Plan(data=data_name(data), **chosen)

@@ -1,6 +1,7 @@
-"""Good settings for each data set: a table."""
+"""Good settings for each data set: a table, and what variants of COPI make of them."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Preset(NamedTuple):
@@ -29,6 +30,33 @@ PRESETS = {
 def preset_for(data: str) -> Preset:
     """Return the settings for a data set; anything without a name of its own counts as a file."""
     return PRESETS.get(data, PRESETS[FILES])
+
+
+WHITENING_FACTOR = 0.01
+"""Of the decorrelation rate: whitening raises inputs that are nearly always zero without end."""
+
+VARIANCE_SCALED_EPSILON = 1e-2
+"""Keeps the steps of weak inputs small when each is divided by the power of its input."""
+
+
+def adapted(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the step sizes of a preset for the variant of COPI that the flags ask for.
+
+    Inputs that stay correlated, or whose powers are raised, let the weights of COPI grow by a share
+    of ``rate``: there the rate is a thousandth and the gain a hundredfold. Steps divided by the power of the
+    input are larger: there the rate is a tenth.
+    """
+    rate, gain, decorrelation = preset.rate, preset.gain, preset.decorrelation_rate
+    whitening = given.get("whitening", 0.0) > 0
+    if whitening:
+        decorrelation *= WHITENING_FACTOR
+    without = given.get("decorrelation_rate", decorrelation) == 0
+    if given.get("rule", "copi") == "copi":
+        if whitening or without:
+            rate, gain = rate / 1000, gain * 100
+        if given.get("variance_scaled", False):
+            rate /= 10
+    return {"rate": rate, "gain": gain, "decorrelation_rate": decorrelation}
 
 
 def by_data_set(field: str) -> str:

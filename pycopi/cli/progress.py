@@ -53,9 +53,9 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
 
 def describe_epoch(record: EpochRecord, epochs: int) -> str:
     """Return what an epoch came to as one line of at most 80 columns: loss and share of right answers."""
-    parts = [_epoch(record.epoch, epochs), _result("train", record.loss, record.accuracy)]
+    parts = [_epoch(record.epoch, epochs), _result("loss", record.loss, record.accuracy)]
     if record.validation_loss is not None:
-        parts.append(_result("test", record.validation_loss, record.validation_accuracy))
+        parts.append(_result("test loss", record.validation_loss, record.validation_accuracy))
     parts.append(f"{record.seconds:.2f} s")
     if record.weight_rate == 0:
         parts.append("decorrelating")
@@ -63,8 +63,8 @@ def describe_epoch(record: EpochRecord, epochs: int) -> str:
 
 
 def _result(name: str, loss: float, accuracy: float | None) -> str:
-    share = "" if accuracy is None else f" {accuracy:.1%} right"
-    return f"{name} loss {loss:.4f}{share}"
+    share = "" if accuracy is None else f" {accuracy:.1%}"
+    return f"{name} {loss:.4f}{share}"
 
 
 def _epoch(epoch: int, epochs: int) -> str:

@@ -41,6 +41,7 @@ def train(
     patience: o.Patience = None,
     bias: o.Bias = None,
     variance_scaled: o.VarianceScaled = None,
+    epsilon: o.Epsilon = None,
     backend: o.Backend = None,
     device: o.Device = None,
     dtype: o.Dtype = None,

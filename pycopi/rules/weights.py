@@ -59,7 +59,8 @@ def copi_update(
     both terms are divided by ``s2 + epsilon``. With decorrelated inputs each weight is inferred alone, and
     the fixed point ``W = E[z x.T] / E[x**2]`` is the least-squares solution (Ahmad, Schrader and van
     Gerven, *Constrained Parameter Inference as a Principle for Learning*, TMLR 2023, the weight update).
-    Costs 2Bmn operations.
+    A layer with a bias b is inferred from z - b, since the constant input of a bias is not decorrelated
+    from x. Neither form looks at the values of ``weight``. Costs 2Bmn operations.
 
     Examples
     --------

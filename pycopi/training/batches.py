@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._array import Array, HostArray, detached, from_numpy, is_dask, is_numpy, namespace, slices, to_numpy
-from pycopi._checks import as_whole, check_finite, check_shape, common_namespace
+from pycopi._checks import as_whole, check_finite, check_samples, check_shape, common_namespace
 from pycopi.losses import check_target_values
 from pycopi.network import Network, Parameters
 from pycopi.training.step import check_batch
@@ -127,9 +127,7 @@ def open_batches(
     if targets.shape[0] != samples:
         msg = f"targets have {targets.shape[0]} rows but inputs have {samples}; expected the same number"
         raise ValueError(msg)
-    if samples == 0:
-        msg = "inputs have no rows; expected at least one sample"
-        raise ValueError(msg)
+    check_samples("inputs", samples)
     steps = -(-samples // batch_size)
     batches = Batches(network, parameters, (inputs, targets), batch_size, None, True, steps)
     sample_inputs, sample_targets = next(batches.epoch(0))
