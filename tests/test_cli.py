@@ -658,8 +658,33 @@ VARIANTS = [
 
 @pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
 def test_presets_of_variants(flags: Sequence[str], tmp_path: Path) -> None:
-    call("train", "digits", *flags, "--epochs", 20, "--quiet", "--output", tmp_path)
-    assert read_history(tmp_path)["test"]["accuracy"] >= 0.93
+    call("train", "digits", *flags, "--quiet", "--output", tmp_path)
+    assert read_history(tmp_path)["test"]["accuracy"] >= 0.95
+
+
+def test_a_test_loss_that_overflows_is_null(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    y = np.arange(30) % 3
+    np.savez(tmp_path / "set.npz", x=x, y=y, x_test=x * np.float32(1e25), y_test=y)
+    call("train", tmp_path / "set.npz", "--epochs", 2, "--quiet", "--output", tmp_path / "run")
+    assert read_history(tmp_path / "run")["test"]["loss"] is None
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_error(closed: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.{closed} = None; from pycopi.cli import main; sys.argv[0] = 'pycopi'; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "train",
+        "digits",
+        *map(str, SMALL),
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
 
 
 def test_describe_makes_one_line() -> None:

@@ -8,6 +8,7 @@ Rules of this room:
 - a file in an output folder is there whole or not at all.
 """
 
+import os
 import sys
 
 _NEEDED = ("typer", "rich", "click")
@@ -15,8 +16,12 @@ _NEEDED = ("typer", "rich", "click")
 
 def main() -> None:
     """Run the command with the arguments of this process, and exit with its status."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # closed by who started it
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
     try:
         from pycopi.cli.app import app
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:
             raise

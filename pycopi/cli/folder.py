@@ -1,6 +1,7 @@
 """The output folder of a run: what lies there, how it gets there, and how a run is found again."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,13 +76,20 @@ class RunFolder(NamedTuple):
 
 def describe_run(plan: Plan, samples: int, history: Sequence[EpochRecord]) -> dict[str, Any]:
     """Return what is needed to go on with a run besides its parameters, for a model file."""
-    records = [{**record._asdict(), "correlation": list(record.correlation)} for record in history]
+    records = [{name: _as_json(value) for name, value in record._asdict().items()} for record in history]
     return {
         "data": plan.data,
         "samples": samples,
         "settings": plan.as_json(),
         "history": records,
     }
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value of a record as JSON has it: what is no finite number, such as a loss, is null."""
+    if isinstance(value, tuple):
+        return [_as_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_run(path: Path, details: Mapping[str, Any]) -> StoredRun:

@@ -46,7 +46,7 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
             progress.update(task, description=text, completed=done, means=describe(report))
 
         def after(state: TrainingState) -> None:
-            console.print(describe_epoch(state.history[-1], epochs), soft_wrap=True)
+            console.print(describe_epoch(state.history[-1], epochs), soft_wrap=True, highlight=False)
 
         yield Shown(during, after)
 
