@@ -424,3 +424,28 @@ def test_the_progress_line_without_a_known_end():
     stream = io.StringIO()
     ProgressLine(stream)(Report(1, 2, 5, None, 0.5, None))
     assert stream.getvalue() == "\repoch 1/2 [########################] loss 0.5000"
+
+
+def test_inputs_that_overflow_on_other_samples_are_a_divergence():
+    """The last batch is answered well, but the first samples of the data are far larger."""
+    data = X.copy()
+    data[:10] *= np.float32(1e37)
+    batches = [(data[20:60], CLASSES[20:60])] * 2
+    network = pycopi.mlp([6, 3])
+    start = tuple(own._replace(decorrelator=own.decorrelator * np.float32(50)) for own in network.init(0))
+    frozen = pycopi.Settings(rate=0.0, decorrelation=pycopi.Decorrelation(rate=0.0))
+
+    class FirstLarge:
+        """The first pass, on which the correlation is probed, is of the large samples."""
+
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            return iter([(data[:10], CLASSES[:10])] if self.passes == 2 else batches)
+
+    with pytest.raises(
+        pycopi.DivergenceError, match="layer 1, epoch 1, step 2: its inputs are no longer"
+    ) as caught:
+        run(FirstLarge(), None, start, network, settings=frozen)
+    assert_same(caught.value.parameters[0].weight, start[0].weight)

@@ -13,7 +13,7 @@ from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
 from pycopi.training.batches import Batches, open_batches
 from pycopi.training.evaluate import evaluate_batches
-from pycopi.training.guard import Guard, Watch
+from pycopi.training.guard import DivergenceError, Guard, Watch
 from pycopi.training.history import (
     Callback,
     EpochRecord,
@@ -229,6 +229,6 @@ class _Run(NamedTuple):
         trace = self.batches.network.trace(watch.parameters, self.probe)
         for layer, x in enumerate(trace.decorrelated, 1):
             if not bool(namespace(x).all(namespace(x).isfinite(x))):
-                what = "its inputs are no longer finite"
-                raise watch.divergence(what, layer, epoch + 1, step)
+                what, state = "its inputs are no longer finite", watch.state
+                raise DivergenceError(what, layer, epoch + 1, step, state.parameters, state)
         return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)
