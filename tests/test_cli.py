@@ -627,7 +627,7 @@ def test_errors_of_files(tmp_path: Path, run: Path) -> None:
         (("train", "digits", "--rate", "x"), "invalid value for '--rate': 'x' is not a number .*"),
         (("train", "digits", "--epochs", "x"), "invalid value for '--epochs': 'x' is not a whole number .*"),
         (("train", "digits", "--nope"), "no such option.*--nope.*"),
-        (("trian",), "no such command 'trian'.*"),
+        (("tarin-digits",), "no such command 'tarin-digits'.*"),
     ],
     ids=str,
 )
