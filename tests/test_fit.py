@@ -11,6 +11,7 @@ from test_network import move
 
 import pycopi
 from pycopi.data import load_dataset
+from pycopi.training.guard import Watch
 from pycopi.training.progress import ProgressLine, Report, choose_reporter
 
 RNG = np.random.default_rng(11)
@@ -449,3 +450,30 @@ def test_inputs_that_overflow_on_other_samples_are_a_divergence():
     ) as caught:
         run(FirstLarge(), None, start, network, settings=frozen)
     assert_same(caught.value.parameters[0].weight, start[0].weight)
+
+
+def watch_of(**limits):
+    return Watch(pycopi.Guard(**limits), NETWORK, "squared_error", pycopi.TrainingState(START))
+
+
+def test_the_guard_looks_at_parameters_even_where_the_loss_is_small():
+    """A large entry that meets only zeros in the data does not show in the loss."""
+    dead = X.copy()
+    dead[:, 0] = 0.0
+    matrix = START[0].decorrelator.copy()
+    matrix[0, 0] = 2e6
+    with pytest.raises(
+        pycopi.DivergenceError, match=within("layer 1, epoch 1, step 7: decorrelator reached 2e+06")
+    ):
+        watch_of().look((START[0]._replace(decorrelator=matrix), START[1]), (dead, CLASSES), 1, 7)
+
+
+def test_the_guard_judges_a_finite_loss_by_the_first_one():
+    large = tuple(own._replace(weight=own.weight * 1e3) for own in START)
+    watch = watch_of(limit=1e4)
+    with pytest.raises(pycopi.DivergenceError, match="epoch 1, step 7: the loss reached") as caught:
+        watch.look(large, (X, CLASSES), 1, 7)
+    assert caught.value.parameters is START
+    watch.first_loss = 1e12
+    kept = watch.look(large, (X, CLASSES), 1, 7)
+    assert_same(kept[0].weight, large[0].weight)

@@ -169,6 +169,15 @@ def test_an_interrupted_write_keeps_the_old_file(model, monkeypatch):
     assert os.listdir(model.parent) == [model.name]
 
 
+def test_whoever_reads_while_a_model_is_saved_reads_the_old_one_whole(model):
+    before = model.read_bytes()
+    with model.open("rb", buffering=0) as reading:
+        assert reading.read(100) == before[:100]
+        pycopi.save(model, NETWORK, NETWORK.init(1))
+        assert before[100:] == reading.read()
+    assert model.read_bytes() != before
+
+
 def test_files_get_the_usual_permissions(model):
     mask = os.umask(0)
     os.umask(mask)
