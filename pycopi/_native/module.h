@@ -4,6 +4,7 @@
 
 #include "buffers.h"
 #include "rank_k.h"
+#include "threads.h"
 
 /* The instruction set that calls shall use now. */
 const instruction_set *active_set(PyObject *module);
