@@ -8,7 +8,7 @@
 #define DEPTH 192           /* rows of left and right that one pass takes: packed, they stay in the caches */
 #define FEW_ROWS 256        /* up to so many rows of out, packed left stays in the second-level cache ... */
 #define FEW_PANELS 4        /* ... with so many panels of right; */
-#define PANEL_VALUES 250000 /* otherwise so many values of packed right do */
+#define PANEL_VALUES 125000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define SHALLOW_ROWS 4
 #define CACHE_LINE 64
@@ -23,6 +23,7 @@
 #if defined(__GNUC__) && !defined(PYCOPI_SCALAR) /* and Clang */
 #define UNROLL _Pragma("GCC unroll 16")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define PREFETCH(address) __builtin_prefetch(address)
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1
@@ -30,6 +31,7 @@
 #else /* plain scalars: every compiler unrolls and some vectorise them */
 #define UNROLL
 #define ALWAYS_INLINE static inline
+#define PREFETCH(address) (void)(address)
 #define BASELINE_BYTES 0
 #endif
 

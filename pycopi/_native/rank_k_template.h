@@ -100,6 +100,11 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
     VECTOR sums[ROWS][VECTORS];
     ptrdiff_t matrix_stride = a->matrix_stride, product_stride = a->product_stride, to_stride = a->out_stride;
 
+    if (matrix)
+        matrix += i * matrix_stride + j;
+    if (matrix && !partial && depth > SHALLOW) /* it arrives while the sums are made */
+        EACH_ROW EACH_VECTOR
+            PREFETCH(matrix + r * matrix_stride + v * LANES);
     EACH_ROW EACH_VECTOR
         sums[r][v] = (VECTOR){0};
     for (ptrdiff_t p = 0; p < depth; p++, left += WIDTH, right += COLUMNS) {
@@ -109,8 +114,6 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
         EACH_ROW EACH_VECTOR
             sums[r][v] += left[r] * row[v];
     }
-    if (matrix)
-        matrix += i * matrix_stride + j;
     if (product)
         product += i * product_stride + j;
     if (row_scale)
