@@ -43,7 +43,8 @@ def compress(
         Numbers of the first and last layer of the span, counted from 1 at the inputs; both belong to it, so
         that ``last - first`` layers are removed.
     epsilon : float
-        Least power that an input is divided by, in squared units of the inputs of layer ``first``.
+        Least power that an input of layer ``first`` is divided by, as a share of the largest power of one,
+        dimensionless. A larger one helps where there are few samples.
     batch_size : int
         Samples at a time, at least 1; it changes the result by rounding only.
 
@@ -61,7 +62,7 @@ def compress(
 
     Notes
     -----
-    The new layer keeps R of layer s = ``first`` and has ``W = E[a_e x_s.T] / max(E[x_s^2], epsilon)``, with
+    The new layer keeps R of layer s = ``first`` and has ``W = E[a_e x_s.T] / E[x_s^2]``, with
     the preactivations a of layer e = ``last`` (Ahmad, Schrader and van Gerven, TMLR 2023, the analysis of
     compression). Since W predicts preactivations, the activation that follows is that of layer ``last``:
     below other layers it gives them the kind of input that they have learned from, and at the end of the
