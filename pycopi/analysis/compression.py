@@ -8,7 +8,9 @@ from pycopi.analysis.inference import constant_part, infer_maps
 from pycopi.analysis.passes import BATCH, answers, check_layer, check_rows, passes
 from pycopi.layers import Dense, DenseParameters
 from pycopi.network import Network, Parameters
-from pycopi.rules.weights import EPSILON
+
+VANISHING = 1e-4
+"""Share of the largest power below which an input says too little: pixels that are not 0 in a few samples."""
 
 
 class CompressedNetwork(NamedTuple):
@@ -25,7 +27,7 @@ def compress(
     *,
     first: int,
     last: int,
-    epsilon: float = EPSILON,
+    epsilon: float = VANISHING,
     batch_size: int = BATCH,
 ) -> CompressedNetwork:
     """Return a network in which one linear layer stands for a span of layers.
@@ -67,6 +69,9 @@ def compress(
     compression). Since W predicts preactivations, the activation that follows is that of layer ``last``:
     below other layers it gives them the kind of input that they have learned from, and at the end of the
     network it is the output's own, in the paper the identity, so that the whole span is one linear map.
+
+    Powers below ``epsilon`` times the largest are taken to be that: weights of inputs that hardly ever
+    differ from zero would be noise.
 
     Where a layer of the span has a bias, which the paper's have not, the new layer has one: the span's
     preactivations c for no input, x_s = 0, and W is inferred from a - c. A linear span is thus replaced
@@ -111,7 +116,7 @@ def compression_curve(
     test_inputs: Array,
     test_targets: Array,
     *,
-    epsilon: float = EPSILON,
+    epsilon: float = VANISHING,
     batch_size: int = BATCH,
 ) -> tuple[float, ...]:
     """Return the accuracy of a classifier with ever more of its upper layers compressed into one.

@@ -56,7 +56,7 @@ def compression_curves(
         for removed, value in enumerate(percent if len(curves) == 1 else []):
             axes.annotate(f"{value:.2f}", (removed, value), **_ABOVE)
     axes.margins(x=0.12, y=0.12)
-    axes.set_xlabel("layers removed (the upper ones, with one linear layer in their place)")
+    axes.set_xlabel("upper layers removed, with one linear layer for them")
     axes.set_ylabel(f"accuracy (% of {samples})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SHARE = 99.8  # per cent of the values that the colours of a signed row tell apart
+_SHARE = 99.5  # per cent of the values that the colours of a signed row tell apart
 
 
 def image_comparison(rows: Mapping[str, Array], shape: tuple[int, ...], path: str | os.PathLike[str]) -> None:
@@ -41,7 +41,7 @@ def image_comparison(rows: Mapping[str, Array], shape: tuple[int, ...], path: st
     Notes
     -----
     Versions without a negative value are drawn from black (0) to white (their largest value); others on a
-    map with white at 0 and the same range on both sides, beyond which lie 0.2 % of the values. Signed
+    map with white at 0 and the same range on both sides, beyond which lie 0.5 % of the values. Signed
     images in colour are drawn around a middle grey.
 
     Examples
