@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycopi._array import Array, may_overwrite
+from pycopi.kernels import buffers
 
 try:
     from pycopi import _core
@@ -72,6 +73,13 @@ def rank_k_update(
     overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     _write(out, matrix, *inputs)
+    return out
+
+
+def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
+    out = buffers.empty((rows.shape[0], matrix.shape[0 if transposed else 1]), matrix.dtype)
+    _core.product(out, _contiguous(rows), matrix, transposed)
     return out
 
 
