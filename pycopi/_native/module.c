@@ -132,6 +132,8 @@ static PyObject *set_instruction_set(PyObject *module, PyObject *name)
 /* The double cast silences the compilers' warning at what CPython asks for. */
 static PyMethodDef methods[] = {
     {"rank_k_update", (PyCFunction)(void (*)(void))rank_k_update, METH_FASTCALL, rank_k_update_doc},
+    {"stream_block", (PyCFunction)(void (*)(void))stream_block, METH_FASTCALL, stream_block_doc},
+    {"sweep", (PyCFunction)(void (*)(void))sweep, METH_FASTCALL, sweep_doc},
     {"instruction_set", get_instruction_set, METH_NOARGS,
      "instruction_set()\n--\n\nReturn the name of the instruction set in use."},
     {"instruction_sets", get_instruction_sets, METH_NOARGS,

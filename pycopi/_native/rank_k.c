@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "threads.h"
+
 /* Rows of left and right that one pass takes: packed left stays in the first-level cache, partial sums short. */
 #define DEPTH 256
 #define CACHE_LINE 64
@@ -15,16 +17,19 @@
 
 #if defined(__GNUC__) && !defined(PYCOPI_SCALAR) /* and Clang */
 #define UNROLL _Pragma("GCC unroll 16")
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1
 #endif
 #else /* plain scalars: every compiler unrolls and some vectorise them */
 #define UNROLL
+#define ALWAYS_INLINE static inline
 #define BASELINE_BYTES 0
 #endif
 
 #define VECTORS 2
+#define WIDE (ROWS < 8 ? 4 : 8) /* registers of one row, or rows of one register, where sums need little else */
 #define EACH_ROW UNROLL for (int r = 0; r < ROWS; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
 

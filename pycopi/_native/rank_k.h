@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "samples.h"
+
 /* out, matrix and product are (m, n), left is (k, m), right is (k, n). Strides are from row to row, in elements;
  * within a row elements are contiguous. out may be matrix itself or product itself (same address and stride),
  * and shares no other memory with an input. row_scale, column_scale and product may be NULL. */
@@ -27,6 +29,8 @@ typedef struct {
     const char *name;
     size_t tile_bytes; /* bytes of the columns of `right` that are packed together */
     rank_k_kernel *f32, *f64;
+    stream_kernel *stream_f32, *stream_f64;
+    sweep_kernel *sweep_f32, *sweep_f64;
 } instruction_set;
 
 #define INSTRUCTION_SETS_MAX 3

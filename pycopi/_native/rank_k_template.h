@@ -160,7 +160,3 @@ TARGET static void NAME(rank_k)(const rank_k_arguments *arguments)
         a.row_scale = a.column_scale = a.product = NULL;
     }
 }
-
-#undef LANES
-#undef COLUMNS
-#undef VECTOR

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycopi._array import Array, may_overwrite
+from pycopi.kernels.portable import Block, RankOne
 
 try:
     from pycopi import _core
@@ -111,3 +112,51 @@ def _write(
                 None if column_scale is None else column_scale[columns],
                 part,
             )
+
+
+def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
+    """Return what the samples of a block make of the matrix; see `pycopi.kernels.portable.stream_block`."""
+    block = Block(*(np.empty(projected.shape, projected.dtype) for _ in range(3)), np.empty_like(projected[0]))
+    _core.stream_block(*block, projected, rate, whitening)
+    return block
+
+
+def update_then_project(
+    matrix: Matrix, update: RankOne | None, sample: Matrix, back: bool, copy: bool | None
+) -> tuple[Matrix, Matrix, Matrix | None]:
+    """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
+    matrix = _own(matrix, update, copy, sample)
+    projected = np.empty(matrix.shape[0], matrix.dtype)
+    returned = np.empty(matrix.shape[1], matrix.dtype) if back else None
+    left, right, scale, row_scale, column_scale = _vectors(update)
+    _core.sweep(
+        matrix, None, projected, returned, None, left, right, row_scale, column_scale, _contiguous(sample), scale
+    )
+    return matrix, projected, returned
+
+
+def pull_then_update(
+    matrix: Matrix, vector: Matrix | None, update: RankOne | None, copy: bool | None
+) -> tuple[Matrix, Matrix | None]:
+    """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
+    matrix = _own(matrix, update, copy, vector)
+    pulled = None if vector is None else np.empty(matrix.shape[1], matrix.dtype)
+    vector = None if vector is None else _contiguous(vector)
+    left, right, scale, row_scale, column_scale = _vectors(update)
+    _core.sweep(matrix, pulled, None, None, vector, left, right, row_scale, column_scale, None, scale)
+    return matrix, pulled
+
+
+def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matrix | None) -> Matrix:
+    """Return the matrix itself where it may be overwritten or stays as it is, otherwise a copy."""
+    if update is None:
+        return matrix
+    left, right, _, row_scale, column_scale = update
+    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale, other)
+    return matrix if overwrite else np.array(matrix, order="C")
+
+
+def _vectors(update: RankOne | None) -> tuple[Any, ...]:
+    if update is None:
+        return None, None, 1.0, None, None
+    return tuple(_contiguous(part) if isinstance(part, np.ndarray) else part for part in update)
