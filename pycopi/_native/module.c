@@ -38,37 +38,24 @@ static int check_arguments(const Py_buffer *views)
     return check_written(views, rules, BUFFERS, 1);
 }
 
-static PyObject *run(const instruction_set *set, const Py_buffer *views, double scale)
+/* Runs the kernel without the GIL, in as many threads as pay. */
+static PyObject *run(PyObject *module, const rank_k_arguments *arguments, size_t itemsize)
 {
-    const Py_ssize_t itemsize = views[OUT].itemsize;
-    rank_k_arguments arguments = {
-        .m = views[OUT].shape[0],
-        .n = views[OUT].shape[1],
-        .k = views[LEFT].shape[0],
-        .out_stride = row_stride(&views[OUT]),
-        .matrix_stride = row_stride(&views[MATRIX]),
-        .left_stride = row_stride(&views[LEFT]),
-        .right_stride = row_stride(&views[RIGHT]),
-        .product_stride = row_stride(&views[PRODUCT]),
-        .out = views[OUT].buf,
-        .matrix = views[MATRIX].buf,
-        .left = views[LEFT].buf,
-        .right = views[RIGHT].buf,
-        .product = views[PRODUCT].buf,
-        .row_scale = views[ROW_SCALE].buf,
-        .column_scale = views[COLUMN_SCALE].buf,
-        .scale = scale,
-    };
-    if (arguments.m && arguments.n) {
-        const size_t bytes = rank_k_workspace(set, arguments.n, arguments.k, (size_t)itemsize);
-        arguments.workspace = bytes ? PyMem_Malloc(bytes) : NULL;
-        if (!arguments.workspace)
-            return PyErr_NoMemory();
+    const instruction_set *set = active_set(module);
+    const double m = (double)arguments->m, n = (double)arguments->n, k = (double)arguments->k;
+    if (!arguments->m || !arguments->n)
+        Py_RETURN_NONE;
+    const int parts = threads_claim(m * n * (k + 8) + 8 * k * (m < n ? n : m));
+    void *workspace = PyMem_Malloc((size_t)parts * rank_k_workspace(set, arguments, itemsize));
+    if (workspace) {
         Py_BEGIN_ALLOW_THREADS
-        (itemsize == sizeof(float) ? set->f32 : set->f64)(&arguments);
+        rank_k_run(set, arguments, itemsize, parts, workspace);
         Py_END_ALLOW_THREADS
-        PyMem_Free(arguments.workspace);
     }
+    threads_release();
+    if (!workspace)
+        return PyErr_NoMemory();
+    PyMem_Free(workspace);
     Py_RETURN_NONE;
 }
 
@@ -90,9 +77,71 @@ static PyObject *rank_k_update(PyObject *module, PyObject *const *arguments, Py_
     if (scale == -1.0 && PyErr_Occurred())
         return NULL;
     if (get_buffers(arrays, rules, BUFFERS, views) == 0 && check_arguments(views) == 0)
-        result = run(active_set(module), views, scale);
+        result = run(module,
+                     &(rank_k_arguments){
+                         .m = views[OUT].shape[0],
+                         .n = views[OUT].shape[1],
+                         .k = views[LEFT].shape[0],
+                         .out_stride = row_stride(&views[OUT]),
+                         .matrix_stride = row_stride(&views[MATRIX]),
+                         .left_stride = row_stride(&views[LEFT]),
+                         .right_stride = row_stride(&views[RIGHT]),
+                         .product_stride = row_stride(&views[PRODUCT]),
+                         .out = views[OUT].buf,
+                         .matrix = views[MATRIX].buf,
+                         .left = views[LEFT].buf,
+                         .right = views[RIGHT].buf,
+                         .product = views[PRODUCT].buf,
+                         .row_scale = views[ROW_SCALE].buf,
+                         .column_scale = views[COLUMN_SCALE].buf,
+                         .scale = scale,
+                     },
+                     (size_t)views[OUT].itemsize);
     release_buffers(views, BUFFERS);
     return result;
+}
+
+PyDoc_STRVAR(product_doc, "product(out, rows, matrix, transposed, /)\n--\n\n"
+                          "Write rows @ matrix, or with transposed rows @ matrix.T, into out.");
+
+static PyObject *product(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    static const argument_rule product_rules[] = {{"out", 2, 0, 0}, {"rows", 2, 0, 0}, {"matrix", 2, 0, 0}};
+    Py_buffer views[3] = {{0}};
+    PyObject *result = NULL;
+    if (count != 4)
+        return PyErr_Format(PyExc_TypeError, "product takes 4 arguments; got %zd", count);
+    const int transposed = PyObject_IsTrue(arguments[3]);
+    if (transposed >= 0 && get_buffers(arguments, product_rules, 3, views) == 0) {
+        const Py_buffer *out = &views[0], *rows = &views[1], *matrix = &views[2];
+        const Py_ssize_t batch = rows->shape[0], n = matrix->shape[!transposed], k = matrix->shape[transposed];
+        if (check_shape(rows, &product_rules[1], batch, k, "to fit matrix") == 0 &&
+            check_shape(out, &product_rules[0], batch, n, "to fit rows and matrix") == 0 &&
+            check_written(views, product_rules, 3, 1) == 0)
+            result = run(module,
+                         &(rank_k_arguments){
+                             .m = batch,
+                             .n = n,
+                             .k = k,
+                             .out_stride = row_stride(out),
+                             .left_stride = row_stride(rows),
+                             .right_stride = row_stride(matrix),
+                             .left_transposed = 1,
+                             .right_transposed = transposed,
+                             .out = out->buf,
+                             .left = rows->buf,
+                             .right = matrix->buf,
+                             .scale = 1,
+                         },
+                         (size_t)out->itemsize);
+    }
+    release_buffers(views, 3);
+    return result;
+}
+
+static PyObject *get_threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    return PyLong_FromLong(threads_available());
 }
 
 static PyObject *get_instruction_sets(PyObject *module, PyObject *Py_UNUSED(unused))
@@ -132,8 +181,11 @@ static PyObject *set_instruction_set(PyObject *module, PyObject *name)
 /* The double cast silences the compilers' warning at what CPython asks for. */
 static PyMethodDef methods[] = {
     {"rank_k_update", (PyCFunction)(void (*)(void))rank_k_update, METH_FASTCALL, rank_k_update_doc},
+    {"product", (PyCFunction)(void (*)(void))product, METH_FASTCALL, product_doc},
     {"stream_block", (PyCFunction)(void (*)(void))stream_block, METH_FASTCALL, stream_block_doc},
     {"sweep", (PyCFunction)(void (*)(void))sweep, METH_FASTCALL, sweep_doc},
+    {"threads", get_threads, METH_NOARGS,
+     "threads()\n--\n\nReturn how many threads a large call from this thread would use now."},
     {"instruction_set", get_instruction_set, METH_NOARGS,
      "instruction_set()\n--\n\nReturn the name of the instruction set in use."},
     {"instruction_sets", get_instruction_sets, METH_NOARGS,

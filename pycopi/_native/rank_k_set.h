@@ -13,6 +13,7 @@
 
 static const instruction_set JOINED(set, SET) = {
     QUOTED(SET),
+    ROWS,
     VECTORS * (VECTOR_BYTES ? VECTOR_BYTES : sizeof(double)),
     JOINED(rank_k_float, SET),
     JOINED(rank_k_double, SET),
@@ -22,6 +23,9 @@ static const instruction_set JOINED(set, SET) = {
     JOINED(sweep_double, SET),
 };
 
+#undef VECTOR
+#undef LANES
+#undef COLUMNS
 #undef SET
 #undef TARGET
 #undef VECTOR_BYTES
