@@ -7,7 +7,7 @@ from pycopi._array import Array
 from pycopi.kernels.engine import engine_for
 from pycopi.kernels.portable import Block, RankOne
 
-__all__ = ["Block", "RankOne", "pull_then_update", "stream_block", "update", "update_then_project"]
+__all__ = ["Block", "RankOne", "product", "pull_then_update", "stream_block", "update", "update_then_project"]
 
 
 def update(
@@ -30,7 +30,8 @@ def stream_block(projected: Array, rate: float, whitening: float) -> Block:
 
     ``projected`` is Y R0.T (k, n), k at least 1; afterwards R is ``diag(s) R0 + U.T (V R0)``.
     """
-    return engine_for(projected).stream_block(projected, rate, whitening)
+    block: Block = engine_for(projected).stream_block(projected, rate, whitening)
+    return block
 
 
 def update_then_project(
@@ -45,7 +46,9 @@ def update_then_project(
 
     The compiled engines read and write M once, and write only where there is an update.
     """
-    return engine_for(matrix).update_then_project(matrix, update, sample, back, copy)
+    result: tuple[Array, Array, Array | None]
+    result = engine_for(matrix).update_then_project(matrix, update, sample, back, copy)
+    return result
 
 
 def pull_then_update(
@@ -55,4 +58,10 @@ def pull_then_update(
 
     The compiled engines read and write the matrix once, and write only where there is an update.
     """
-    return engine_for(matrix).pull_then_update(matrix, vector, update, copy)
+    result: tuple[Array, Array | None] = engine_for(matrix).pull_then_update(matrix, vector, update, copy)
+    return result
+
+
+def product(rows: Array, matrix: Array, *, transposed: bool = False) -> Array:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``, for a matrix (m, n) and a batch of rows."""
+    return engine_for(matrix).product(rows, matrix, transposed)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycopi._array import Array, may_overwrite
+from pycopi.kernels import buffers
 from pycopi.kernels.portable import Block, RankOne
 
 try:
@@ -76,6 +77,13 @@ def rank_k_update(
     return out
 
 
+def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
+    matrix = matrix.T if transposed else matrix
+    out = buffers.empty((rows.shape[0], matrix.shape[1]), matrix.dtype)
+    return np.matmul(rows, matrix, out=out)
+
+
 def _contiguous(array: Matrix) -> Matrix:
     fits = array.strides[-1] == array.itemsize and array.flags.aligned
     return array if fits else np.array(array, order="C")
@@ -116,7 +124,8 @@ def _write(
 
 def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
     """Return what the samples of a block make of the matrix; see `pycopi.kernels.portable.stream_block`."""
-    block = Block(*(np.empty(projected.shape, projected.dtype) for _ in range(3)), np.empty_like(projected[0]))
+    decorrelated, left, right = (buffers.empty(projected.shape, projected.dtype) for _ in range(3))
+    block = Block(decorrelated, left, right, buffers.empty(projected.shape[1:], projected.dtype))
     _core.stream_block(*block, projected, rate, whitening)
     return block
 
@@ -126,12 +135,10 @@ def update_then_project(
 ) -> tuple[Matrix, Matrix, Matrix | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
     matrix = _own(matrix, update, copy, sample)
-    projected = np.empty(matrix.shape[0], matrix.dtype)
-    returned = np.empty(matrix.shape[1], matrix.dtype) if back else None
-    left, right, scale, row_scale, column_scale = _vectors(update)
-    _core.sweep(
-        matrix, None, projected, returned, None, left, right, row_scale, column_scale, _contiguous(sample), scale
-    )
+    projected = buffers.empty(matrix.shape[:1], matrix.dtype)
+    returned = buffers.empty(matrix.shape[1:], matrix.dtype) if back else None
+    *factors, scale = _factors(update)
+    _core.sweep(matrix, None, projected, returned, None, *factors, _contiguous(sample), scale)
     return matrix, projected, returned
 
 
@@ -140,10 +147,9 @@ def pull_then_update(
 ) -> tuple[Matrix, Matrix | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
     matrix = _own(matrix, update, copy, vector)
-    pulled = None if vector is None else np.empty(matrix.shape[1], matrix.dtype)
-    vector = None if vector is None else _contiguous(vector)
-    left, right, scale, row_scale, column_scale = _vectors(update)
-    _core.sweep(matrix, pulled, None, None, vector, left, right, row_scale, column_scale, None, scale)
+    pulled = None if vector is None else buffers.empty(matrix.shape[1:], matrix.dtype)
+    *factors, scale = _factors(update)
+    _core.sweep(matrix, pulled, None, None, _optional(vector), *factors, None, scale)
     return matrix, pulled
 
 
@@ -156,7 +162,12 @@ def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matri
     return matrix if overwrite else np.array(matrix, order="C")
 
 
-def _vectors(update: RankOne | None) -> tuple[Any, ...]:
+def _factors(update: RankOne | None) -> tuple[Any, ...]:
     if update is None:
-        return None, None, 1.0, None, None
-    return tuple(_contiguous(part) if isinstance(part, np.ndarray) else part for part in update)
+        return None, None, None, None, 1.0
+    left, right, scale, row_scale, column_scale = update
+    return _contiguous(left), _contiguous(right), _optional(row_scale), _optional(column_scale), scale
+
+
+def _optional(array: Matrix | None) -> Matrix | None:
+    return None if array is None else _contiguous(array)

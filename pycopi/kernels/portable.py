@@ -6,9 +6,10 @@ from pycopi._array import Array, may_overwrite, namespace
 
 
 class RankOne(NamedTuple):
-    """The update of a matrix (m, n) by one sample: ``diag(row_scale) M diag(column_scale) + scale left right.T``.
+    """An update of a matrix M (m, n) by one sample.
 
-    ``left`` and ``row_scale`` have shape (m,), ``right`` and ``column_scale`` (n,); scales that are None are 1.
+    ``diag(row_scale) M diag(column_scale) + scale left right.T``, where ``left`` and ``row_scale`` have shape
+    (m,), ``right`` and ``column_scale`` (n,); scales that are None are 1.
     """
 
     left: Array
@@ -105,3 +106,9 @@ def _updated(matrix: Array, update: RankOne | None, copy: bool | None, other: Ar
         copy = True
     left, right, scale, row_scale, column_scale = update
     return rank_k_update(matrix, left[None, :], right[None, :], scale, row_scale, column_scale, copy)
+
+
+def product(rows: Array, matrix: Array, transposed: bool) -> Array:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
+    xp = namespace(matrix)
+    return xp.matmul(rows, xp.matrix_transpose(matrix) if transposed else matrix)

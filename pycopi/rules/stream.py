@@ -87,8 +87,7 @@ def decorrelate_stream(
 
 def _decorrelate_block(decorrelator: Array, block: Array, rate: float, whitening: float) -> tuple[Array, Array]:
     """Return the decorrelated block (k, n) and the matrix after its last sample."""
-    xp = namespace(block)
-    projected = xp.matmul(block, xp.matrix_transpose(decorrelator))
+    projected = kernels.product(block, decorrelator, transposed=True)
     decorrelated, left, right, scales = kernels.stream_block(projected, rate, whitening)
-    moved = xp.matmul(right, decorrelator)
+    moved = kernels.product(right, decorrelator)
     return decorrelated, kernels.update(decorrelator, left, moved, scale=1.0, row_scale=scales)
