@@ -137,7 +137,7 @@ def update_then_project(
     matrix = _own(matrix, update, copy, sample)
     projected = buffers.empty(matrix.shape[:1], matrix.dtype)
     returned = buffers.empty(matrix.shape[1:], matrix.dtype) if back else None
-    *factors, scale = _factors(update)
+    factors, scale = _factors(update), 1.0 if update is None else update.scale
     _core.sweep(matrix, None, projected, returned, None, *factors, _contiguous(sample), scale)
     return matrix, projected, returned
 
@@ -148,7 +148,7 @@ def pull_then_update(
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
     matrix = _own(matrix, update, copy, vector)
     pulled = None if vector is None else buffers.empty(matrix.shape[1:], matrix.dtype)
-    *factors, scale = _factors(update)
+    factors, scale = _factors(update), 1.0 if update is None else update.scale
     _core.sweep(matrix, pulled, None, None, _optional(vector), *factors, None, scale)
     return matrix, pulled
 
@@ -162,11 +162,9 @@ def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matri
     return matrix if overwrite else np.array(matrix, order="C")
 
 
-def _factors(update: RankOne | None) -> tuple[Any, ...]:
-    if update is None:
-        return None, None, None, None, 1.0
-    left, right, scale, row_scale, column_scale = update
-    return _contiguous(left), _contiguous(right), _optional(row_scale), _optional(column_scale), scale
+def _factors(update: RankOne | None) -> tuple[Matrix | None, Matrix | None, Matrix | None, Matrix | None]:
+    left, right, _, row_scale, column_scale = update or (None,) * 5
+    return _optional(left), _optional(right), _optional(row_scale), _optional(column_scale)
 
 
 def _optional(array: Matrix | None) -> Matrix | None:
