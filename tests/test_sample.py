@@ -77,6 +77,10 @@ def test_copy_says_what_may_be_overwritten():
 
 def test_errors_say_what_is_wrong():
     state, y = pycopi.start_samples(np.eye(3)), np.ones(3)
+    dtypes = "sample has dtype float32 but decorrelator has float64; convert one of them, "
+    dtypes += "as in xp.astype(sample, decorrelator.dtype)"
+    values = "sample has nan at row 1 (1 such values in the block read); expected finite numbers: "
+    values += "remove or fill them first"
     cases = [
         (np.eye(3), y, 0.1, "state is a ndarray; expected a SampleState, such as start_samples() returns"),
         (
@@ -86,20 +90,8 @@ def test_errors_say_what_is_wrong():
             "sample has shape (2,) but the state's decorrelator has shape (3, 3); expected (3,)",
         ),
         (state, y, -1.0, "rate is -1.0; expected a finite number of at least 0"),
-        (
-            state,
-            y.astype(np.float32),
-            0.1,
-            "sample has dtype float32 but decorrelator has float64; convert one of them, "
-            "as in xp.astype(sample, decorrelator.dtype)",
-        ),
-        (
-            state,
-            np.array([1.0, np.nan, 0.0]),
-            0.1,
-            "sample has nan at row 1 (1 such values in the block read); expected finite numbers: "
-            "remove or fill them first",
-        ),
+        (state, y.astype(np.float32), 0.1, dtypes),
+        (state, np.array([1.0, np.nan, 0.0]), 0.1, values),
     ]
     for given_state, sample, rate, message in cases:
         with pytest.raises((TypeError, ValueError), match=exactly(message)):
