@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import DTYPES, SEEDS
 
-from pycopi.kernels import RankOne, native, portable
+from pycopi.kernels import RankK, native, portable
 
 if not native.available:
     pytest.skip("pycopi was built without its C core", allow_module_level=True)
@@ -62,8 +62,8 @@ def problem(m: int, n: int, dtype: Any, seed: int, scales: str = "rc") -> tuple[
     rng = np.random.default_rng(seed)
     draw = lambda *shape: rng.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
     rows, columns = draw(m), draw(n)
-    update = RankOne(
-        draw(m), draw(n), 0.75, rows if "r" in scales else None, columns if "c" in scales else None
+    update = RankK(
+        draw(1, m), draw(1, n), 0.75, rows if "r" in scales else None, columns if "c" in scales else None
     )
     return draw(m, n), update, draw(n), draw(m)
 
@@ -76,7 +76,7 @@ def problem(m: int, n: int, dtype: Any, seed: int, scales: str = "rc") -> tuple[
 def test_sweeps_in_every_layout(m, n, dtype, seed, scales, layout, back):
     matrix, update, sample, vector = problem(m, n, dtype, seed, scales or "")
     change = None if scales is None else update
-    exact = None if change is None else RankOne(*wide(*change))
+    exact = None if change is None else RankK(*wide(*change))
     after = portable.update_then_project(*wide(matrix), exact, *wide(sample), back, True)
     before = portable.pull_then_update(*wide(matrix, vector), exact, True)
     for name in SETS:
@@ -119,7 +119,7 @@ def test_stream_block_in_every_layout(k, n, dtype, seed, whitening, layout):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_matrices_in_threads(dtype):
     matrix, update, sample, vector = problem(1501, 1203, dtype, 0)
-    exact = RankOne(*wide(*update))
+    exact = RankK(*wide(*update))
     after = portable.update_then_project(*wide(matrix), exact, *wide(sample), True, True)
     before = portable.pull_then_update(*wide(matrix, vector), exact, True)
     first = native.update_then_project(matrix, update, sample, True, True)

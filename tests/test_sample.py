@@ -13,7 +13,7 @@ from strategies import DTYPES, SEEDS, sizes
 
 import pycopi
 from pycopi import kernels
-from pycopi.kernels import RankOne
+from pycopi.kernels import RankK
 
 
 def drawn(generator, *shape):
@@ -114,9 +114,9 @@ def problem(m, n, dtype, kind, seed):
     matrix, left, right, rows, columns, sample, vector = (
         draw(m, n), draw(m), draw(n), draw(m), draw(n), draw(n), draw(m),
     )  # fmt: skip
-    update = RankOne(
-        left,
-        right,
+    update = RankK(
+        left[None],
+        right[None],
         0.75,
         rows if kind in ("rows", "both") else None,
         columns if kind in ("columns", "both") else None,
@@ -133,12 +133,12 @@ def updated(matrix, update):
     if update is None:
         return wide(matrix)
     left, right, scale, rows, columns = update
-    return reference.rank_k(wide(matrix), wide(left)[None], wide(right)[None], scale, wide(rows), wide(columns))
+    return reference.rank_k(wide(matrix), wide(left), wide(right), scale, wide(rows), wide(columns))
 
 
 def moved(xp, update):
     """Return the update in the arrays of a backend."""
-    return update and RankOne(*(xp.asarray(x) if isinstance(x, np.ndarray) else x for x in update))
+    return update and RankK(*(xp.asarray(x) if isinstance(x, np.ndarray) else x for x in update))
 
 
 @given(m=sizes(0, 9), n=sizes(0, 9), dtype=DTYPES, kind=UPDATES, seed=SEEDS, back=st.booleans())
@@ -174,7 +174,7 @@ def test_pull_then_update(xp, m, n, dtype, kind, seed, pulls):
 def test_inputs_that_share_memory_with_the_matrix_leave_it_alone():
     matrix = np.arange(9.0).reshape(3, 3) / 9
     before = matrix.copy()
-    update = RankOne(np.ones(3), np.ones(3), 1.0)
+    update = RankK(np.ones((1, 3)), np.ones((1, 3)), 1.0)
     for engine in ["portable", *(["native"] if kernels.native.available else [])]:
         with pycopi.use_engine(engine):
             result, x, _ = kernels.update_then_project(matrix, update, matrix[1], copy=None)
