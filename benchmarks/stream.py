@@ -46,6 +46,9 @@ def medians(sides: list[Side], turns: int) -> list[float]:
     seconds: list[list[float]] = [[] for _ in sides]
     for turn in range(turns + 1):
         for times, side in zip(seconds, sides, strict=True):
+            time.sleep(
+                0.1
+            )  # the threads of OpenBLAS spin for some 30 ms after a product, in the next side's way
             began = time.perf_counter()
             side()
             if turn:  # the first warms up
