@@ -1,0 +1,70 @@
+"""What `pycopi.fit` allocates from step to step on NumPy, counted by the standard library's tracemalloc."""
+
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pycopi.bench.scope import Scope
+from pycopi.bench.step import BATCH, PAPER
+from pycopi.bench.table import Column, Table
+from pycopi.network import mlp
+from pycopi.settings import Settings
+from pycopi.training.fit import fit
+from pycopi.training.guard import Guard
+from pycopi.training.schedules import Schedule
+
+_STEPS = 8
+_QUICK = {"16-8x2-4": (16, 8, 8, 4)}
+
+
+def tables(scope: Scope) -> Iterator[Table]:
+    """Return a table for each of the paper's networks."""
+    for name, sizes in (_QUICK if scope.quick else PAPER).items():
+        held, peaks = allocations(sizes, BATCH)
+        size = 4 * sum(n * n + n * m for n, m in zip(sizes, sizes[1:], strict=False))
+        rows = [(step, now / 1e6, peak / 1e6) for step, (now, peak) in enumerate(zip(held, peaks, strict=True), 1)]
+        yield Table(
+            f"memory-{len(sizes)}",
+            f"Memory of `fit` from step to step: {name}, batch {BATCH}, float32",
+            [Column("step"), Column("held after it, MB", ".3f"), Column("at most above that before it, MB", ".3f")],
+            rows,
+            ["Counted by tracemalloc, the network's parameters and data not included where they were there before."],
+            figures={"parameters, MB": size / 1e6, "bytes held more, second to last step": held[-1] - held[1]},
+        )
+
+
+def allocations(sizes: tuple[int, ...], batch: int, steps: int = _STEPS) -> tuple[list[int], list[int]]:
+    """Return the bytes that are held after each step of an epoch, and the most that each step adds in between."""
+    generator = np.random.default_rng(0)
+    inputs = generator.random((batch, sizes[0]), np.float32)
+    targets = generator.integers(sizes[-1], size=batch)
+    network = mlp(sizes)
+    parameters = network.init(0)
+    watched = _Watched([(inputs, targets)] * steps)
+    tracemalloc.start()
+    try:
+        finally:
+        tracemalloc.stop()
+    held, peaks = zip(*watched.seen, strict=True)
+    return list(held[1:]), [peak - before for peak, before in zip(peaks[1:], held[:-1], strict=True)]
+
+
+class _Watched:
+    """Batches that note, whenever one is asked for, the bytes held then and the most held since the last."""
+
+    def __init__(self, batches: list[Any]) -> None:
+        self._batches = batches
+        self.seen: list[tuple[int, int]] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        self.seen = []
+        for batch in self._batches:
+            self._note()
+            yield batch
+        self._note()
+
+    def _note(self) -> None:
+        self.seen.append(tracemalloc.get_traced_memory())
+        tracemalloc.reset_peak()
