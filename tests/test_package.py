@@ -19,6 +19,8 @@ HEAVY = (
     "jax",
     "dask",
     "sklearn",
+    "scipy",
+    "threadpoolctl",
     "matplotlib",
     "typer",
     "rich",
@@ -37,7 +39,7 @@ FLOORS = (
     ("network",),
     ("analysis", "storage"),
     ("training",),
-    ("plotting",),
+    ("plotting", "bench"),
     ("cli",),
 )
 """The rooms from the ground up: each may import what is on the floors below it, and itself."""

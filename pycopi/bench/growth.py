@@ -13,27 +13,47 @@ from pycopi.bench.timing import take_turns
 
 
 class Growth(NamedTuple):
-    """A quantity that grows, and the network (sizes, batch) that each of its values stands for."""
+    """A quantity that grows, and the network (sizes, batch) that stands for each of its values."""
 
     name: str
     title: str
     values: Sequence[int]
-    quick: Sequence[int]
-    network: Callable[[int], tuple[tuple[int, ...], int]]
+    width: int
+    network: Callable[[int, int], tuple[tuple[int, ...], int]]
 
 
 GROWTHS = (
-    Growth("n", "width n, of n-n-10 at batch 50", (512, 1024, 2048, 4096, 8192), (4, 8), lambda n: ((n, n, 10), 50)),
-    Growth("batch", "batch, of 1024-1024-10", (1, 4, 16, 64, 256, 1024), (1, 2), lambda b: ((1024, 1024, 10), b)),
-    Growth("depth", "depth d, of 512xd-10 at batch 50", (1, 2, 4, 8, 16), (1, 2), lambda d: ((512,) * d + (10,), 50)),
+    Growth(
+        "n",
+        "width n, of n-n-10 at batch 50",
+        (512, 1024, 2048, 4096, 8192),
+        0,
+        lambda n, _: ((n, n, 10), 50),
+    ),
+    Growth(
+        "batch",
+        "batch, of 1024-1024-10",
+        (1, 4, 16, 64, 256, 1024),
+        1024,
+        lambda batch, width: ((width, width, 10), batch),
+    ),
+    Growth(
+        "depth",
+        "depth d, of d times 512, then 10, at batch 50",
+        (1, 2, 4, 8, 16),
+        512,
+        lambda depth, width: ((width,) * depth + (10,), 50),
+    ),
 )
+_QUICK = (2, 4)  # values
+_QUICK_WIDTH = 8
 
 
 def tables(scope: Scope) -> Iterator[Table]:
     """Return a table for each quantity that may grow."""
     for growth in GROWTHS:
-        values = growth.quick if scope.quick else growth.values
-        rows = [(value, *_cost(*growth.network(value), scope)) for value in values]
+        values, width = (_QUICK, _QUICK_WIDTH) if scope.quick else (growth.values, growth.width)
+        rows = [(value, *_cost(*growth.network(value, width), scope)) for value in values]
         yield Table(
             f"growth-{growth.name}",
             f"An exact step by {growth.title}, float32",

@@ -19,6 +19,13 @@ _SCALE = 1e-9  # values stay small over many calls
 _HEAVY = 1 << 33  # operations from which a side is timed thrice only
 
 
+_HOW = (
+    "Both in place, n by n. Plain: `M + scale * left.T @ right`; scaled: `M * column_scale + ...`. NumPy is "
+    "that expression; gemm is SciPy's with beta = 1, in place. Product: `np.matmul` of left.T and right "
+    "alone, into an array that is there; sweep: the same matrix read and written once."
+)
+
+
 def tables(scope: Scope) -> Iterator[Table]:
     """Return one table for each engine of this installation."""
     sizes, ranks = ((16,), (1, 3)) if scope.quick else (_SIZES, _RANKS)
@@ -41,12 +48,7 @@ def tables(scope: Scope) -> Iterator[Table]:
                 Column("sweep GB/s", ".1f"),
             ],
             [_row(n, k, engine, seconds) for (n, k), seconds in found.items()],
-            [
-                "Both in place, n by n. Plain: `M + scale * left.T @ right`; scaled: `M * column_scale + ...`. NumPy "
-                "is that expression; gemm is SciPy's with beta = 1, in place. Product: `np.matmul` of left.T and "
-                "right alone, into an array that is there; sweep: the same matrix read and written once.",
-                *left_out("scipy", "gemm"),
-            ],
+            [_HOW, *left_out("scipy", "gemm")],
         )
 
 

@@ -19,6 +19,12 @@ from pycopi.config import configuration
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "numba", "threadpoolctl")
 
 
+_HOW = (
+    "Matrix product: `np.matmul` of 2048 by 2048 matrices. Sweep: each element of a 256 MiB array read and "
+    "written once by `np.multiply`, in as many Python threads; bytes read and bytes written count."
+)
+
+
 class Limits(NamedTuple):
     """What this process reaches with its threads: products in operations a second, sweeps in bytes a second.
 
@@ -86,10 +92,7 @@ def machine_table(*, quick: bool = False) -> Table:
         "What the machine reaches, float32",
         [Column("threads"), Column("matrix product, GFLOP/s", ".0f"), Column("sweep, GB/s", ".1f")],
         [(limit.threads, limit.products / 1e9, limit.sweeps / 1e9) for limit in found],
-        [
-            "Matrix product: `np.matmul` of 2048 by 2048 matrices. Sweep: each element of a 256 MiB array read "
-            "and written once by `np.multiply`, in as many Python threads; bytes read and bytes written count."
-        ],
+        [_HOW],
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,9 @@ class Product(NamedTuple):
         generator = np.random.default_rng(0)
         shapes = ((self.rows, self.inner), (self.inner, self.columns))
         left, right = (
-            generator.random(shape[::-1], np.float32).T if self.transposed == name else generator.random(shape, np.float32)
+            generator.random(shape[::-1], np.float32).T
+            if self.transposed == name
+            else generator.random(shape, np.float32)
             for name, shape in zip(("left", "right"), shapes, strict=True)
         )
         out = np.empty((self.rows, self.columns), np.float32)
@@ -43,7 +46,7 @@ def products_of_step(sizes: Sequence[int], batch: int) -> Counter[Product]:
     ``x R`` as one product of twice the rows.
     """
     found: Counter[Product] = Counter()
-    for layer, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (n, m) in enumerate(pairwise(sizes)):
         found[Product(batch, n, n, "right")] += 1
         found[Product(batch, n, m, "right")] += 1
         found[Product(2 * batch if layer else batch, n, n)] += 1

@@ -12,9 +12,10 @@ from pycopi.bench.scope import Scope
 from pycopi.bench.table import Column, Table
 from pycopi.bench.timing import Side, take_turns
 from pycopi.bench.torch_programs import AdamTraining, PlainEquations
+from pycopi.kernels.buffers import Buffers, reuse
 from pycopi.network import mlp
-from pycopi.settings import Settings
-from pycopi.training.step import train_step
+from pycopi.settings import Rates, Settings
+from pycopi.training.step import step
 
 PAPER = {"MNIST 784-500x6-10": (784, *[500] * 6, 10), "CIFAR-10 3072-1000x4-10": (3072, *[1000] * 4, 10)}
 """The paper's networks by their names."""
@@ -25,6 +26,14 @@ BATCH = 50
 
 _BATCHES = 8  # different ones, taken in turn
 _GAIN = 1.0  # small, so that numbers stay small however often a step is made
+
+
+_HOW = (
+    "COPI: the exact step of `pycopi.fit` on NumPy, with backpropagated perturbations. Plain equations: the "
+    "same step in PyTorch as the paper prints it (C formed, then C R). Adam: backpropagation in PyTorch with "
+    "fused Adam. Share: the seconds of the step's products, each timed alone by `np.matmul` at its shape, "
+    "over the seconds of the COPI step; GFLOP counts these products."
+)
 
 
 def tables(scope: Scope) -> Iterator[Table]:
@@ -46,13 +55,7 @@ def tables(scope: Scope) -> Iterator[Table]:
             Column("GFLOP/s", ".0f"),
         ],
         [_row(name, sizes, scope) for name, sizes in networks_here.items()],
-        [
-            "COPI: `pycopi.train_step(..., copy=None)` on NumPy, the exact step with backpropagated perturbations. "
-            "Plain equations: the same step in PyTorch as the paper prints it (C formed, then C R). Adam: "
-            "backpropagation in PyTorch with fused Adam. Share: the seconds of the step's products, each timed "
-            "alone by `np.matmul` at its shape, over the seconds of the COPI step; GFLOP counts these products.",
-            *left_out("torch", "PyTorch"),
-        ],
+        [_HOW, *left_out("torch", "PyTorch")],
     )
 
 
@@ -60,7 +63,7 @@ def _row(name: str, sizes: tuple[int, ...], scope: Scope) -> tuple[Any, ...]:
     seconds = take_turns(sides_of(sizes, BATCH), turns=scope.turns, least_seconds=5 * scope.least_seconds)
     products = products_of_step(sizes, BATCH)
     alone, operations = seconds_alone(products, turns=scope.turns), operations_of(products)
-    copi, plain, adam = (seconds.get(side) for side in ("COPI", "plain", "Adam"))
+    copi, plain, adam = seconds["COPI"], seconds.get("plain"), seconds.get("Adam")
     return (
         name,
         plain and plain / copi,
@@ -86,14 +89,15 @@ def sides_of(sizes: tuple[int, ...], batch: int) -> dict[str, Side]:
 
 
 def step_side(sizes: tuple[int, ...], batch: int) -> Side:
-    """Return the exact step of pycopi on NumPy."""
-    network, settings = mlp(sizes), Settings(gain=_GAIN)
-    parameters = network.init(0)
+    """Return the exact step of pycopi on NumPy, as `pycopi.fit` makes it."""
+    network, settings, buffers = mlp(sizes), Settings(gain=_GAIN), Buffers()
+    rates, parameters = Rates(settings.rate, settings.decorrelation.rate), network.init(0)
     batches = cycle(_batches(sizes, batch))
 
     def side() -> None:
         nonlocal parameters
-        parameters, _ = train_step(network, parameters, *next(batches), settings, copy=None)
+        with reuse(buffers):
+            parameters, _ = step(network, parameters, *next(batches), settings, rates)
 
     return side
 

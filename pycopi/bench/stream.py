@@ -1,4 +1,4 @@
-"""Streaming decorrelation, a sample at a time, against a NumPy loop, scikit-learn and the memory's bandwidth."""
+"""Streaming decorrelation, per sample, against a NumPy loop, scikit-learn and the bandwidth of memory."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +15,15 @@ from pycopi.rules.stream import decorrelate_stream
 _RATE = 1e-5
 _SIZES, _SAMPLES, _LOOPED = (784, 1024, 3072), 256, 32
 _LARGEST_PCA = 1024  # above, one batch takes tens of seconds
+
+
+_HOW = (
+    f"Stream: `decorrelate_stream` on {_SAMPLES} samples. Loop: the same updates one after the other in NumPy."
+    " PCA: scikit-learn's IncrementalPCA(whiten=True) of all n components, one batch of n samples after a "
+    f"first; it learns from batches only, and is timed up to n = {_LARGEST_PCA}. Limit: reading and writing "
+    "the n by n matrix once, which a learner that updates it with every sample cannot beat. Difference: the "
+    "largest of stream and loop, relative to the largest output."
+)
 
 
 def tables(scope: Scope) -> Iterator[Table]:
@@ -35,19 +44,12 @@ def tables(scope: Scope) -> Iterator[Table]:
             Column("difference", ".1e"),
         ],
         [_row(n, scope) for n in sizes],
-        [
-            f"Stream: `decorrelate_stream` on {_SAMPLES} samples. Loop: the same updates one after the other in NumPy. "
-            "PCA: scikit-learn's IncrementalPCA(whiten=True) of all n components, one batch of n samples after a "
-            f"first; it learns from batches only, and is timed up to n = {_LARGEST_PCA}. Limit: reading and writing "
-            "the n by n matrix once, which a learner that updates it with every sample cannot beat. Difference: "
-            "the largest of stream and loop, relative to the largest output.",
-            *left_out("sklearn", "PCA"),
-        ],
+        [_HOW, *left_out("sklearn", "PCA")],
     )
 
 
 def loop(matrix: Any, samples: Any, rate: float = _RATE) -> Any:
-    """Return samples decorrelated by one update after the other, and change the matrix: what a user would write."""
+    """Return samples decorrelated one after the other, as a user would write it; the matrix is overwritten."""
     rows = np.empty_like(samples)
     for index, sample in enumerate(samples):
         x = matrix @ sample

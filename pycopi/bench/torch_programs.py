@@ -8,7 +8,6 @@ differentiation, with Adam in its fused form. The tests check one step of each i
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pycopi.bench.needs import needed

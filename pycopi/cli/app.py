@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pycopi.cli.bench import bench
 from pycopi.cli.evaluate import evaluate
 from pycopi.cli.info import info
 from pycopi.cli.train import train
@@ -137,4 +138,5 @@ def root(
 
 app.command(cls=PlainHelp)(train)
 app.command(cls=PlainHelp)(evaluate)
+app.command(cls=PlainHelp)(bench)
 app.command(cls=PlainHelp)(info)

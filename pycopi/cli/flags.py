@@ -20,11 +20,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "backend": ("numpy", "torch", "jax", "cupy", "array-api-strict"),
     "dtype": ("float32", "float64"),
     "split": ("test", "train"),
+    "data": ("mnist", "cifar10"),
 }
 """What flags with a fixed set of values take, by parameter name; the first is the default."""
 
 LIMITS = {
-    **dict.fromkeys(("epochs", "batch_size", "patience"), (1, math.inf)),
+    **dict.fromkeys(("epochs", "batch_size", "patience", "threads"), (1, math.inf)),
     **dict.fromkeys(("decorrelation_epochs", "warm_up", "seed"), (0, math.inf)),
     **dict.fromkeys(("freeze_decorrelation_after",), (0, math.inf)),
     **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),
