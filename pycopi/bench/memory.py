@@ -1,5 +1,6 @@
 """What `pycopi.fit` allocates from step to step on NumPy, counted by the standard library's tracemalloc."""
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
@@ -86,5 +87,6 @@ class _Watched:
         self._note()
 
     def _note(self) -> None:
+        gc.collect()  # small objects that only refer to each other
         self.seen.append(tracemalloc.get_traced_memory())
         tracemalloc.reset_peak()
