@@ -13,10 +13,12 @@ import pycopi
 from pycopi.bench import accuracy, growth, kernels, memory, needs, products, stream, timing
 from pycopi.bench.load import Load, share_of_others
 from pycopi.bench.machine import sweeper
+from pycopi.bench.race import Result, race
 from pycopi.bench.run import TABLES, run
 from pycopi.bench.scope import Scope
 from pycopi.bench.table import Column, Table
 from pycopi.bench.torch_programs import AdamTraining, PlainEquations
+from pycopi.data import load_dataset
 
 SIZES = (6, 5, 4, 3)
 
@@ -180,31 +182,56 @@ def test_steps_of_fit_hold_no_more_than_the_second():
     assert max(peaks[2:]) - peaks[1] < smallest
 
 
+class Scripted:
+    """A learner whose epochs are known beforehand; None is a divergence."""
+
+    def __init__(self, *results):
+        self.results = iter(results)
+
+    def epoch(self):
+        return next(self.results)
+
+
 def test_a_race_ends_at_the_accuracy_or_when_a_side_diverges():
-    class Learner:
-        def __init__(self, *results):
-            self.results = iter(results)
-
-        def epoch(self):
-            return next(self.results)
-
-    result = accuracy.Result
-    sides = {
-        "COPI": Learner(result(1.0, 0.1), result(2.0, 0.6)),
-        "Adam": Learner(result(2.0, 0.2), result(2.0, 0.3), result(8.0, 0.5)),
-        "wild": Learner(result(1.0, 0.1), None),
+    learners = {
+        "COPI": Scripted(Result(1.0, 0.1), Result(2.0, 0.6)),
+        "Adam": Scripted(Result(2.0, 0.2), Result(2.0, 0.3), Result(8.0, 0.56)),
+        "wild": Scripted(Result(1.0, 0.1), None),
     }
     lines = []
-    found = accuracy.race(sides, 0.5, Scope(epochs=9, report=lines.append))
+    found = race(learners, 0.56, 9, report=lines.append)
     assert {name: len(epochs) for name, epochs in found.items()} == {"COPI": 2, "Adam": 3, "wild": 1}
     assert "wild: diverged in epoch 2" in lines
-    table, epochs = accuracy.tables_of("cifar10", {**found, "Adam": [*found["Adam"][:2], result(8.0, 0.56)]})
-    assert [row[:4] for row in table.rows] == [
-        ("COPI", 0.25, 3.0, 2),
-        ("Adam", 1.0, 12.0, 3),
-        ("wild", None, None, None),
-    ]
+    table, epochs = accuracy.tables_of("cifar10", found)
+    wanted = [("COPI", 0.25, 3.0, 2), ("Adam", 1.0, 12.0, 3), ("wild", None, None, None)]
+    assert [row[:4] for row in table.rows] == wanted
     assert epochs.rows[1] == ("COPI", 2, 3.0, 0.6)
+
+
+def test_an_interrupted_race_goes_on_as_if_it_had_not_been(tmp_path):
+    pytest.importorskip("torch")
+    sizes, data = (64, 16, 10), load_dataset("digits")
+    settings = pycopi.Settings(rate=1e-2, gain=100.0)
+
+    def learners():
+        return {"COPI": accuracy.COPI(sizes, data, settings), "Adam": accuracy.Adam(sizes, data)}
+
+    def stop(line):
+        if line.startswith("Adam: epoch 2"):  # reported before it is kept, so it is done again
+            raise KeyboardInterrupt
+
+    whole = race(learners(), 1.0, 3)
+    with pytest.raises(KeyboardInterrupt):
+        race(learners(), 1.0, 3, folder=tmp_path, report=stop)
+    found = race(learners(), 1.0, 3, folder=tmp_path)
+    for name in whole:
+        assert [epoch.accuracy for epoch in found[name]] == [epoch.accuracy for epoch in whole[name]]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "COPI.json",
+        "COPI-3.state",
+        "Adam.json",
+        "Adam-3.state",
+    }
 
 
 def test_engines_of_the_kernels_table():

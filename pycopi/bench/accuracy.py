@@ -1,12 +1,13 @@
-"""Time to accuracy on MNIST and CIFAR-10: COPI against Adam in PyTorch, an epoch each in turn."""
+"""Time to accuracy on MNIST and CIFAR-10: COPI against Adam in PyTorch."""
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
-
-import numpy as np
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
 
 from pycopi.bench.needs import installed, left_out, needed
+from pycopi.bench.race import Learner, Result, race
 from pycopi.bench.scope import Scope
 from pycopi.bench.step import BATCH, PAPER
 from pycopi.bench.table import Column, Table
@@ -14,16 +15,16 @@ from pycopi.bench.torch_programs import AdamTraining
 from pycopi.data import Dataset, load_dataset
 from pycopi.network import mlp
 from pycopi.settings import Settings
+from pycopi.storage import load, save
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
 from pycopi.training.guard import DivergenceError
-from pycopi.training.history import TrainingState
+from pycopi.training.history import EpochRecord, TrainingState
 
 TARGETS = {"mnist": 0.98, "cifar10": 0.56, "digits": 0.9}
 """Test accuracies to reach."""
 
 _SIZES = dict(zip(("mnist", "cifar10"), PAPER.values(), strict=True)) | {"digits": (64, 32, 10)}
-
 
 _HOW = (
     "Seconds of training alone; the sides take turns, an epoch each, and stop at the accuracy. COPI: "
@@ -32,26 +33,12 @@ _HOW = (
 )
 
 
-class Result(NamedTuple):
-    """One epoch of one side: the seconds of its training alone, and the test accuracy after it."""
-
-    seconds: float
-    accuracy: float
-
-
-class Side(Protocol):
-    """A learner that is trained epoch by epoch."""
-
-    def epoch(self) -> Result | None:
-        """Train for one more epoch; None if the run has diverged."""
-
-
 class COPI:
     """`pycopi.fit` on NumPy, whose first epoch only decorrelates, as in the paper."""
 
     def __init__(self, sizes: tuple[int, ...], data: Dataset, settings: Settings) -> None:
         self._network, self._data, self._settings = mlp(sizes), data, settings
-        self._state = TrainingState(self._network.init(0), ())
+        self._state = TrainingState(self._network.init(0))
 
     def epoch(self) -> Result | None:
         """Train for one more epoch; None if the run has diverged."""
@@ -73,6 +60,17 @@ class COPI:
         found = evaluate(self._network, self._state.parameters, data.x_test, data.y_test)
         return Result(self._state.history[-1].seconds, found.accuracy or 0.0)
 
+    def save(self, path: Path) -> None:
+        """Write parameters and history."""
+        parameters, history = self._state
+        save(path, self._network, parameters, details={"history": [record._asdict() for record in history]})
+
+    def load(self, path: Path) -> None:
+        """Go on with the parameters and the history that lie there."""
+        saved = load(path)
+        records = [{**one, "correlation": tuple(one["correlation"])} for one in saved.details["history"]]
+        self._state = TrainingState(saved.parameters, tuple(EpochRecord(**record) for record in records))
+
 
 class Adam:
     """Backpropagation with true Adam in PyTorch, at a rate of 1e-4."""
@@ -80,8 +78,8 @@ class Adam:
     def __init__(self, sizes: tuple[int, ...], data: Dataset) -> None:
         self._torch = needed("torch")
         from_numpy = self._torch.from_numpy
-        self._inputs, self._labels = from_numpy(data.x_train), from_numpy(data.y_train)
-        self._targets = self._torch.nn.functional.one_hot(self._labels, sizes[-1]).to(self._inputs.dtype)
+        self._inputs, labels = from_numpy(data.x_train), from_numpy(data.y_train)
+        self._targets = self._torch.nn.functional.one_hot(labels, sizes[-1]).to(self._inputs.dtype)
         self._test = from_numpy(data.x_test), from_numpy(data.y_test)
         self._program = AdamTraining([own.weight for own in mlp(sizes).init(0)])
         self._generator = self._torch.Generator().manual_seed(0)
@@ -98,40 +96,35 @@ class Adam:
             right = self._program.network(inputs).argmax(1) == labels
         return Result(seconds, float(right.double().mean()))
 
+    def save(self, path: Path) -> None:
+        """Write weights, moments and the state of the shuffling."""
+        parts = {"program": self._program.state(), "shuffling": self._generator.get_state()}
+        self._torch.save(parts, path)
+
+    def load(self, path: Path) -> None:
+        """Go on with what lies there."""
+        parts = self._torch.load(path, weights_only=True)
+        self._program.restore(parts["program"])
+        self._generator.set_state(parts["shuffling"])
+
 
 def tables(scope: Scope) -> Iterator[Table]:
-    """Return a table for each data set: how long each side takes to the accuracy, and each of its epochs."""
+    """Return the tables of a race on each data set."""
     for name in ("digits",) if scope.quick else scope.data:
         data = load_dataset(name, data_dir=scope.data_dir, download=scope.download)
-        sides: dict[str, Side] = {"COPI": COPI(_SIZES[name], data, Settings())}
+        learners: dict[str, Learner] = {"COPI": COPI(_SIZES[name], data, Settings())}
         if installed("torch"):
-            sides["Adam"] = Adam(_SIZES[name], data)
-        yield from tables_of(name, race(sides, TARGETS[name], scope))
-
-
-def race(sides: dict[str, Side], target: float, scope: Scope) -> dict[str, list[Result]]:
-    """Return the epochs of each side: in turn, each until it has reached the accuracy, at most ``epochs``."""
-    results: dict[str, list[Result]] = {name: [] for name in sides}
-    running = list(sides)
-    for epoch in range(1, (2 if scope.quick else scope.epochs) + 1):
-        for name in list(running):
-            result = sides[name].epoch()
-            if result is None:
-                scope.report(f"{name}: diverged in epoch {epoch}")
-                running.remove(name)
-                continue
-            results[name].append(result)
-            scope.report(f"{name}: epoch {epoch}, {result.seconds:.2f} s, test accuracy {result.accuracy:.4f}")
-            if result.accuracy >= target:
-                running.remove(name)
-    return results
+            learners["Adam"] = Adam(_SIZES[name], data)
+        folder = None if scope.folder is None else scope.folder / name
+        epochs = 2 if scope.quick else scope.epochs
+        results = race(learners, TARGETS[name], epochs, folder=folder, report=scope.report)
+        yield from tables_of(name, results)
 
 
 def tables_of(name: str, results: dict[str, list[Result]]) -> Iterator[Table]:
     """Return the tables of a race: how long each side took, and each of its epochs."""
     target = TARGETS[name]
-    reached = {side: _reached(epochs, target) for side, epochs in results.items()}
-    least = reached.get("Adam")
+    adam = _reached(results.get("Adam", []), target)
     yield Table(
         f"accuracy-{name}",
         f"Time to {target} test accuracy on {name}, batch {BATCH}, float32",
@@ -143,7 +136,7 @@ def tables_of(name: str, results: dict[str, list[Result]]) -> Iterator[Table]:
             Column("s an epoch", ".2f"),
             Column("best accuracy", ".4f"),
         ],
-        [_row(side, epochs, reached[side], least) for side, epochs in results.items()],
+        [_row(side, epochs, target, adam and adam[1]) for side, epochs in results.items()],
         [_HOW, *left_out("torch", "Adam")],
     )
     yield Table(
@@ -151,34 +144,33 @@ def tables_of(name: str, results: dict[str, list[Result]]) -> Iterator[Table]:
         f"The epochs on {name}",
         [Column("method"), Column("epoch"), Column("s so far", ".1f"), Column("test accuracy", ".4f")],
         [
-            (side, number, float(total), result.accuracy)
+            (side, number, total, result.accuracy)
             for side, epochs in results.items()
-            for number, (total, result) in enumerate(
-                zip(np.cumsum([result.seconds for result in epochs]), epochs, strict=True), 1
-            )
+            for number, (total, result) in enumerate(zip(_totals(epochs), epochs, strict=True), 1)
         ],
     )
 
 
-def _reached(epochs: list[Result], target: float) -> tuple[int, float] | None:
-    """Return the epochs and seconds after which the accuracy is reached, or None."""
-    total = 0.0
-    for number, result in enumerate(epochs, 1):
-        total += result.seconds
-        if result.accuracy >= target:
-            return number, total
-    return None
-
-
-def _row(
-    side: str, epochs: list[Result], reached: tuple[int, float] | None, adam: tuple[int, float] | None
-) -> tuple[Any, ...]:
-    count, seconds = reached or (None, None)
+def _row(side: str, epochs: list[Result], target: float, adam: float | None) -> tuple[Any, ...]:
+    count, seconds = _reached(epochs, target) or (None, None)
     return (
         side,
-        seconds and adam and seconds / adam[1],
+        seconds / adam if seconds and adam else None,
         seconds,
         count,
         sum(result.seconds for result in epochs) / len(epochs) if epochs else None,
         max((result.accuracy for result in epochs), default=None),
     )
+
+
+def _reached(epochs: list[Result], target: float) -> tuple[int, float] | None:
+    """Return the epochs and seconds after which the accuracy is reached, or None."""
+    for number, (total, result) in enumerate(zip(_totals(epochs), epochs, strict=True), 1):
+        if result.accuracy >= target:
+            return number, total
+    return None
+
+
+def _totals(epochs: list[Result]) -> list[float]:
+    """Return the seconds of all epochs so far, after each."""
+    return list(accumulate(result.seconds for result in epochs))

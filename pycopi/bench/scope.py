@@ -8,7 +8,8 @@ from typing import NamedTuple
 class Scope(NamedTuple):
     """How much to measure, and what the long races need.
 
-    ``quick`` takes tiny sizes and one turn, to see that everything runs; its numbers mean nothing.
+    ``quick`` takes tiny sizes and one turn, to see that everything runs; its numbers mean nothing. ``folder``
+    keeps the races, so that one that was interrupted goes on.
     """
 
     quick: bool = False
@@ -16,6 +17,7 @@ class Scope(NamedTuple):
     data_dir: Path | None = None
     download: bool = True
     epochs: int = 30
+    folder: Path | None = None
     report: Callable[[str], None] = lambda line: None
 
     @property

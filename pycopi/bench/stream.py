@@ -62,10 +62,11 @@ def loop(matrix: Any, samples: Any, rate: float = _RATE) -> Any:
 
 def _row(n: int, scope: Scope) -> tuple[Any, ...]:
     samples = np.random.default_rng(0).random((_SAMPLES, n), np.float32)
-    start, live = np.eye(n, dtype=np.float32), np.eye(n, dtype=np.float32)
+    start = np.eye(n, dtype=np.float32)
+    blocked, looped = start.copy(), start.copy()
     sides: dict[str, Side] = {
-        "stream": lambda: decorrelate_stream(start, samples, rate=_RATE),
-        "loop": lambda: loop(live, samples[:_LOOPED]),
+        "stream": lambda: decorrelate_stream(blocked, samples, rate=_RATE, copy=False),
+        "loop": lambda: loop(looped, samples[:_LOOPED]),
     }
     if installed("sklearn") and n <= _LARGEST_PCA:
         sides["PCA"] = _pca(n)

@@ -109,3 +109,12 @@ class AdamTraining:
         loss.backward()
         self._optimizer.step()
         return loss.detach()
+
+    def state(self) -> dict[str, Any]:
+        """Return weights and moments, to be kept."""
+        return {"network": self.network.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on with weights and moments that were kept."""
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])

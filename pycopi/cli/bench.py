@@ -30,6 +30,7 @@ def bench(
     threads: o.Threads = None,
     epochs: o.RaceEpochs = None,
     data: o.RaceData = None,
+    keep: o.KeptRace = None,
     json_file: o.JSONFile = None,
     data_dir: o.DataDir = None,
     no_download: o.NoDownload = False,
@@ -48,6 +49,7 @@ def bench(
         data_dir=data_dir,
         download=not no_download,
         epochs=Scope().epochs if epochs is None else read_flag("epochs", epochs),
+        folder=keep,
         report=_report,
     )
     run(names, scope, file=json_file)

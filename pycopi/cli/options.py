@@ -243,4 +243,8 @@ RaceEpochs = Annotated[
 RaceData = Annotated[
     str | None, _option(_FILES, "--data", "NAME", "Data of that race: mnist or cifar10.", "both")
 ]
+KeptRace = Annotated[
+    Path | None,
+    _option(_FILES, "--keep", "FOLDER", "Keep that race after each epoch, or go on with the one kept there."),
+]
 JSONFile = Annotated[Path | None, _option(_FILES, "--json", "FILE", "Also keep the tables in a file.")]
