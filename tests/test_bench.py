@@ -10,7 +10,8 @@ from assertions import exactly
 from test_cli import assert_error, call
 
 import pycopi
-from pycopi.bench import accuracy, growth, kernels, memory, needs, products, stream, timing
+from pycopi.bench import accuracy, growth, memory, needs, operations, stream, timing
+from pycopi.bench.engines import numpy_engines
 from pycopi.bench.load import Load, share_of_others
 from pycopi.bench.machine import sweeper
 from pycopi.bench.race import Result, race
@@ -19,6 +20,8 @@ from pycopi.bench.scope import Scope
 from pycopi.bench.table import Column, Table
 from pycopi.bench.torch_programs import AdamTraining, PlainEquations
 from pycopi.data import load_dataset
+from pycopi.kernels import native
+from pycopi.kernels.engine import ENGINES
 
 SIZES = (6, 5, 4, 3)
 
@@ -84,12 +87,12 @@ def test_exponent_of_a_power_law(power):
 
 
 def test_products_of_a_step_by_hand():
-    found = products.products_of_step((7, 5, 3), 2)
+    found = operations.products_of_step((7, 5, 3), 2)
     shapes = sorted((p.rows, p.inner, p.columns) for p in found.elements())
     first = [(2, 7, 7), (2, 7, 5), (2, 7, 7), (7, 2, 7), (5, 2, 7)]
     second = [(2, 5, 5), (2, 5, 3), (4, 5, 5), (5, 2, 5), (3, 2, 5), (2, 3, 5)]
     assert shapes == sorted(first + second)
-    assert products.operations_of(found) == sum(2 * a * b * c for a, b, c in first + second)
+    assert operations.operations_of(found) == sum(2 * a * b * c for a, b, c in first + second)
     for product in found:
         assert product.side()().shape == (product.rows, product.columns)
 
@@ -150,9 +153,16 @@ def test_every_table_runs_and_its_json_is_whole(tmp_path):
     assert content["machine"]["pycopi"].startswith(pycopi.__version__)
     names = [table["name"] for table in content["tables"]]
     assert len(set(names)) == len(names)
-    assert {"machine", "rank-k-portable", "step", "stream", "growth-n", "memory-4", "accuracy-digits"} <= set(
-        names
-    )
+    assert {
+        "machine",
+        "rank-k-portable",
+        "products-portable",
+        "step",
+        "stream",
+        "growth-n",
+        "memory-4",
+        "accuracy-digits",
+    } <= set(names)
     for table in content["tables"]:
         assert table["rows"], table["name"]
         for name, cell in [pair for row in table["rows"] for pair in row.items()]:
@@ -235,8 +245,9 @@ def test_an_interrupted_race_goes_on_as_if_it_had_not_been(tmp_path):
 
 
 def test_engines_of_the_kernels_table():
-    assert set(kernels.engines()) <= set(pycopi.kernels.engine.ENGINES)
-    assert "portable" in kernels.engines()
+    engines = numpy_engines()
+    assert {"portable"} <= set(engines) <= set(ENGINES)
+    assert ("native" in engines) == native.available
 
 
 def test_the_command_measures_with_the_threads_asked_for(tmp_path):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pycopi.bench.products import operations_of, products_of_step
+from pycopi.bench.operations import operations_of, products_of_step
 from pycopi.bench.scope import Scope
 from pycopi.bench.step import step_side
 from pycopi.bench.table import Column, Table

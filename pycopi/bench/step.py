@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pycopi.bench.needs import installed, left_out, needed
-from pycopi.bench.products import operations_of, products_of_step, seconds_alone
+from pycopi.bench.operations import operations_of, products_of_step, seconds_alone
 from pycopi.bench.scope import Scope
 from pycopi.bench.table import Column, Table
 from pycopi.bench.timing import Side, take_turns
