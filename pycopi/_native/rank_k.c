@@ -51,6 +51,7 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
 }
 
 #define VECTORS 2
+#define WIDE (ROWS < 8 ? 4 : 8) /* registers of one row, or rows of one register, where sums need little else */
 #define EACH_ROW UNROLL for (int r = 0; r < height; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
 
