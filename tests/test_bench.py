@@ -10,10 +10,11 @@ from assertions import exactly
 from test_cli import assert_error, call
 
 import pycopi
-from pycopi.bench import accuracy, growth, memory, needs, operations, stream, timing
+from pycopi.bench import accuracy, growth, memory, needs, operations, timing
 from pycopi.bench.engines import numpy_engines
 from pycopi.bench.load import Load, share_of_others
 from pycopi.bench.machine import sweeper
+from pycopi.bench.numpy_loop import loop
 from pycopi.bench.race import Result, race
 from pycopi.bench.run import TABLES, run
 from pycopi.bench.scope import Scope
@@ -76,7 +77,7 @@ def test_adam_in_pytorch_computes_what_pycopi_does(batches):
 def test_the_loop_of_the_stream_table_computes_what_pycopi_does(rng):
     samples, matrix = rng.random((20, 7)), np.eye(7)
     wanted = pycopi.decorrelate_stream(matrix, samples, rate=0.01)
-    assert_near(stream.loop(matrix, samples, 0.01), wanted.decorrelated)
+    assert_near(loop(matrix, samples, 0.01), wanted.decorrelated)
     assert_near(matrix, wanted.decorrelator)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pycopi.bench.scope import Scope
-from pycopi.bench.step import BATCH, PAPER
+from pycopi.bench.step import BATCH, PAPER, QUICK
 from pycopi.bench.table import Column, Table
 from pycopi.network import mlp
 from pycopi.settings import Settings
@@ -23,12 +23,11 @@ _HOW = (
     "Counted by tracemalloc from the call on. Held: the run's copy of the parameters, its buffers, and what it "
     "checks its state by. Peak: the most that a step holds at any moment above what was held before it."
 )
-_QUICK = {"16-8x2-4": (16, 8, 8, 4)}
 
 
 def tables(scope: Scope) -> Iterator[Table]:
     """Return a table for each of the paper's networks."""
-    for name, sizes in (_QUICK if scope.quick else PAPER).items():
+    for name, sizes in (QUICK if scope.quick else PAPER).items():
         held, peaks = allocations(sizes, BATCH)
         size = 4 * sum(n * n + n * m for n, m in pairwise(sizes))
         steps = enumerate(zip(held, peaks, strict=True), 1)

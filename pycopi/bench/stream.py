@@ -7,12 +7,13 @@ import numpy as np
 
 from pycopi.bench.machine import sweeper
 from pycopi.bench.needs import installed, left_out
+from pycopi.bench.numpy_loop import RATE, loop
+from pycopi.bench.samples import table as table_of_samples
 from pycopi.bench.scope import Scope
 from pycopi.bench.table import Column, Table
 from pycopi.bench.timing import Side, take_turns
 from pycopi.rules.stream import decorrelate_stream
 
-_RATE = 1e-5
 _SIZES, _SAMPLES, _LOOPED = (784, 1024, 3072), 256, 32
 _LARGEST_PCA = 1024  # above, one batch takes tens of seconds
 
@@ -27,7 +28,7 @@ _HOW = (
 
 
 def tables(scope: Scope) -> Iterator[Table]:
-    """Return the table of samples in a stream."""
+    """Return the table of samples in a stream, and that of samples one at a time."""
     sizes = (16,) if scope.quick else _SIZES
     yield Table(
         "stream",
@@ -46,18 +47,7 @@ def tables(scope: Scope) -> Iterator[Table]:
         [_row(n, scope) for n in sizes],
         [_HOW, *left_out("sklearn", "PCA")],
     )
-
-
-def loop(matrix: Any, samples: Any, rate: float = _RATE) -> Any:
-    """Return samples decorrelated one after the other, as a user would write it; the matrix is overwritten."""
-    rows = np.empty_like(samples)
-    for index, sample in enumerate(samples):
-        x = matrix @ sample
-        v = x @ matrix
-        matrix *= (1 + rate * x * x)[:, None]
-        matrix -= np.outer(rate * x, v)
-        rows[index] = x
-    return rows
+    yield table_of_samples(scope)
 
 
 def _row(n: int, scope: Scope) -> tuple[Any, ...]:
@@ -65,7 +55,7 @@ def _row(n: int, scope: Scope) -> tuple[Any, ...]:
     start = np.eye(n, dtype=np.float32)
     blocked, looped = start.copy(), start.copy()
     sides: dict[str, Side] = {
-        "stream": lambda: decorrelate_stream(blocked, samples, rate=_RATE, copy=False),
+        "stream": lambda: decorrelate_stream(blocked, samples, rate=RATE, copy=False),
         "loop": lambda: loop(looped, samples[:_LOOPED]),
     }
     if installed("sklearn") and n <= _LARGEST_PCA:
@@ -93,7 +83,7 @@ def _row(n: int, scope: Scope) -> tuple[Any, ...]:
 def _difference(start: Any, samples: Any) -> float:
     """Return how far stream and loop part, relative to the largest output."""
     wanted = loop(start.copy(), samples)
-    found = decorrelate_stream(start, samples, rate=_RATE).decorrelated
+    found = decorrelate_stream(start, samples, rate=RATE).decorrelated
     return float(np.max(np.abs(found - wanted)) / np.max(np.abs(wanted)))
 
 
