@@ -14,9 +14,13 @@ def take_turns(sides: Mapping[str, Side], *, turns: int = 7, least_seconds: floa
     """Return the median seconds of one call of each side, over ``turns`` turns of each.
 
     A turn is one call that is not timed, which brings the side's data into the caches and wakes its
-    threads, and then as many timed calls as fill ``least_seconds``, at least one.
+    threads, and then as many timed calls as fill ``least_seconds``, at least one. Before all turns each side
+    is called once, which compiles or allocates what it needs, and once more to see how long a call takes.
     """
-    calls = {name: max(1, round(least_seconds / max(_seconds(side, 1), 1e-9))) for name, side in sides.items()}
+    calls = {}
+    for name, side in sides.items():
+        side()
+        calls[name] = max(1, round(least_seconds / max(_seconds(side, 1), 1e-9)))
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(turns):
         for name, side in sides.items():

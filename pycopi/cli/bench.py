@@ -18,7 +18,7 @@ _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 Tables = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TABLE]...",
+        metavar="TABLE",
         help=f"What to measure: {', '.join(TABLES)}, or all. Default: all but {_LONG}, which takes long.",
     ),
 ]
@@ -37,8 +37,8 @@ def bench(
 ) -> None:
     """Measure pycopi on this machine, against NumPy, SciPy, scikit-learn and PyTorch.
 
-    Prints Markdown tables, ratios first. A side whose library is not installed is left out:
-    pip install "pycopi[bench]" brings them all.
+    Prints Markdown tables, ratios first. A side whose library is not installed is left out;
+    the extra "bench" of pycopi brings them all.
     """
     names = _names(tables or [])
     if threads is not None and not _has_threads(read_flag("threads", threads)):
