@@ -13,7 +13,7 @@ from strategies import DTYPES, SEEDS, sizes
 
 import pycopi
 from pycopi import kernels
-from pycopi.kernels import RankOne
+from pycopi.kernels import RankK
 
 
 def drawn(generator, *shape):
@@ -77,6 +77,10 @@ def test_copy_says_what_may_be_overwritten():
 
 def test_errors_say_what_is_wrong():
     state, y = pycopi.start_samples(np.eye(3)), np.ones(3)
+    dtypes = "sample has dtype float32 but decorrelator has float64; convert one of them, "
+    dtypes += "as in xp.astype(sample, decorrelator.dtype)"
+    values = "sample has nan at row 1 (1 such values in the block read); expected finite numbers: "
+    values += "remove or fill them first"
     cases = [
         (np.eye(3), y, 0.1, "state is a ndarray; expected a SampleState, such as start_samples() returns"),
         (
@@ -86,20 +90,8 @@ def test_errors_say_what_is_wrong():
             "sample has shape (2,) but the state's decorrelator has shape (3, 3); expected (3,)",
         ),
         (state, y, -1.0, "rate is -1.0; expected a finite number of at least 0"),
-        (
-            state,
-            y.astype(np.float32),
-            0.1,
-            "sample has dtype float32 but decorrelator has float64; convert one of them, "
-            "as in xp.astype(sample, decorrelator.dtype)",
-        ),
-        (
-            state,
-            np.array([1.0, np.nan, 0.0]),
-            0.1,
-            "sample has nan at row 1 (1 such values in the block read); expected finite numbers: "
-            "remove or fill them first",
-        ),
+        (state, y.astype(np.float32), 0.1, dtypes),
+        (state, np.array([1.0, np.nan, 0.0]), 0.1, values),
     ]
     for given_state, sample, rate, message in cases:
         with pytest.raises((TypeError, ValueError), match=exactly(message)):
@@ -122,9 +114,9 @@ def problem(m, n, dtype, kind, seed):
     matrix, left, right, rows, columns, sample, vector = (
         draw(m, n), draw(m), draw(n), draw(m), draw(n), draw(n), draw(m),
     )  # fmt: skip
-    update = RankOne(
-        left,
-        right,
+    update = RankK(
+        left[None],
+        right[None],
         0.75,
         rows if kind in ("rows", "both") else None,
         columns if kind in ("columns", "both") else None,
@@ -141,12 +133,12 @@ def updated(matrix, update):
     if update is None:
         return wide(matrix)
     left, right, scale, rows, columns = update
-    return reference.rank_k(wide(matrix), wide(left)[None], wide(right)[None], scale, wide(rows), wide(columns))
+    return reference.rank_k(wide(matrix), wide(left), wide(right), scale, wide(rows), wide(columns))
 
 
 def moved(xp, update):
     """Return the update in the arrays of a backend."""
-    return update and RankOne(*(xp.asarray(x) if isinstance(x, np.ndarray) else x for x in update))
+    return update and RankK(*(xp.asarray(x) if isinstance(x, np.ndarray) else x for x in update))
 
 
 @given(m=sizes(0, 9), n=sizes(0, 9), dtype=DTYPES, kind=UPDATES, seed=SEEDS, back=st.booleans())
@@ -182,7 +174,7 @@ def test_pull_then_update(xp, m, n, dtype, kind, seed, pulls):
 def test_inputs_that_share_memory_with_the_matrix_leave_it_alone():
     matrix = np.arange(9.0).reshape(3, 3) / 9
     before = matrix.copy()
-    update = RankOne(np.ones(3), np.ones(3), 1.0)
+    update = RankK(np.ones((1, 3)), np.ones((1, 3)), 1.0)
     for engine in ["portable", *(["native"] if kernels.native.available else [])]:
         with pycopi.use_engine(engine):
             result, x, _ = kernels.update_then_project(matrix, update, matrix[1], copy=None)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pycopi._array import Array, may_overwrite
 from pycopi.kernels import buffers
-from pycopi.kernels.portable import Block, RankOne
+from pycopi.kernels.portable import Block, RankK
 
 try:
     from pycopi import _core
@@ -131,7 +131,7 @@ def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
 
 
 def update_then_project(
-    matrix: Matrix, update: RankOne | None, sample: Matrix, back: bool, copy: bool | None
+    matrix: Matrix, update: RankK | None, sample: Matrix, back: bool, copy: bool | None
 ) -> tuple[Matrix, Matrix, Matrix | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
     matrix = _own(matrix, update, copy, sample)
@@ -143,7 +143,7 @@ def update_then_project(
 
 
 def pull_then_update(
-    matrix: Matrix, vector: Matrix | None, update: RankOne | None, copy: bool | None
+    matrix: Matrix, vector: Matrix | None, update: RankK | None, copy: bool | None
 ) -> tuple[Matrix, Matrix | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
     matrix = _own(matrix, update, copy, vector)
@@ -153,7 +153,7 @@ def pull_then_update(
     return matrix, pulled
 
 
-def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matrix | None) -> Matrix:
+def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix | None) -> Matrix:
     """Return the matrix itself where it may be overwritten or stays as it is, otherwise a copy."""
     if update is None:
         return matrix
@@ -162,9 +162,11 @@ def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matri
     return matrix if overwrite else np.array(matrix, order="C")
 
 
-def _factors(update: RankOne | None) -> tuple[Matrix | None, Matrix | None, Matrix | None, Matrix | None]:
-    left, right, _, row_scale, column_scale = update or (None,) * 5
-    return _optional(left), _optional(right), _optional(row_scale), _optional(column_scale)
+def _factors(update: RankK | None) -> tuple[Matrix | None, Matrix | None, Matrix | None, Matrix | None]:
+    if update is None:
+        return None, None, None, None
+    left, right, _, row_scale, column_scale = update
+    return _contiguous(left[0]), _contiguous(right[0]), _optional(row_scale), _optional(column_scale)
 
 
 def _optional(array: Matrix | None) -> Matrix | None:
