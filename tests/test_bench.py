@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from assertions import exactly
+from assertions import exactly, within
 from test_cli import assert_error, call
 
 import pycopi
@@ -220,16 +220,19 @@ def test_a_race_ends_at_the_accuracy_or_when_a_side_diverges():
 def test_an_interrupted_race_goes_on_as_if_it_had_not_been(tmp_path):
     pytest.importorskip("torch")
     sizes, data = (64, 16, 10), load_dataset("digits")
-    settings = pycopi.Settings(rate=1e-2, gain=100.0)
+    how = {"settings": pycopi.Settings(rate=1e-2, gain=100.0)}
 
     def learners():
-        return {"COPI": accuracy.COPI(sizes, data, settings), "Adam": accuracy.Adam(sizes, data)}
+        return {"COPI": accuracy.COPI(sizes, data, how), "Adam": accuracy.Adam(sizes, data)}
 
     def stop(line):
         if line.startswith("Adam: epoch 2"):  # reported before it is kept, so it is done again
             raise KeyboardInterrupt
 
-    whole = race(learners(), 1.0, 3)
+    started = learners()
+    whole = race(started, 1.0, 3)
+    for learner in started.values():
+        learner.close()
     with pytest.raises(KeyboardInterrupt):
         race(learners(), 1.0, 3, folder=tmp_path, report=stop)
     found = race(learners(), 1.0, 3, folder=tmp_path)
@@ -241,6 +244,18 @@ def test_an_interrupted_race_goes_on_as_if_it_had_not_been(tmp_path):
         "Adam.json",
         "Adam-3.state",
     }
+
+
+def test_a_learner_says_when_it_diverges():
+    wild = accuracy.COPI((64, 16, 10), load_dataset("digits"), {"settings": pycopi.Settings(gain=1e9)})
+    assert wild.epoch() is not None  # the first epoch only decorrelates
+    assert wild.epoch() is None
+
+
+def test_an_error_in_training_is_raised_where_the_epoch_was_asked_for():
+    wrong = accuracy.COPI((63, 16, 10), load_dataset("digits"), {})
+    with pytest.raises(ValueError, match=within("the network takes 63 features")):
+        wrong.epoch()
 
 
 def test_engines_of_the_kernels_table():

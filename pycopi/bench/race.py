@@ -21,6 +21,9 @@ class Learner(Protocol):
     def epoch(self) -> Result | None:
         """Train for one more epoch; None if the run has diverged."""
 
+    def close(self) -> None:
+        """Give back what training holds; there are no more epochs."""
+
     def save(self, path: Path) -> None:
         """Write all that is needed to go on."""
 

@@ -1,15 +1,17 @@
 """What a benchmark is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class Scope(NamedTuple):
     """How much to measure, and what the long races need.
 
     ``quick`` takes tiny sizes and one turn, to see that everything runs; its numbers mean nothing. ``folder``
-    keeps the races, so that one that was interrupted goes on.
+    keeps the races, so that one that was interrupted goes on; ``variants`` are what takes part in them, as
+    keywords of `pycopi.fit`.
     """
 
     quick: bool = False
@@ -18,6 +20,7 @@ class Scope(NamedTuple):
     download: bool = True
     epochs: int = 30
     folder: Path | None = None
+    variants: Mapping[str, Mapping[str, Any]] = MappingProxyType({"COPI": {}})
     report: Callable[[str], None] = lambda line: None
 
     @property

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from pycopi.bench.run import TABLES, run
 from pycopi.bench.scope import Scope
 from pycopi.cli import options as o
 from pycopi.cli.flags import read_flag
+from pycopi.cli.plan import new_plan
 
 _LONG = "accuracy"
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -50,6 +51,7 @@ def bench(
         download=not no_download,
         epochs=Scope().epochs if epochs is None else read_flag("epochs", epochs),
         folder=keep,
+        variants={"COPI": {}, "COPI fast": _fast()},
         report=_report,
     )
     run(names, scope, file=json_file)
@@ -64,6 +66,17 @@ def _names(given: list[str]) -> list[str]:
     if "all" in given:
         return list(TABLES)
     return [name for name in TABLES if name in given or (not given and name != _LONG)]
+
+
+def _fast() -> dict[str, Any]:
+    """Return the preset ``fast`` as keywords of `pycopi.fit`."""
+    plan = new_plan("cifar10", {"preset": "fast"})
+    return {
+        "settings": plan.settings,
+        "weight_schedule": plan.schedules.weights,
+        "decorrelation_schedule": plan.schedules.decorrelation,
+        "keep_decorrelated": plan.keep_decorrelated,
+    }
 
 
 def _report(line: str) -> None:
