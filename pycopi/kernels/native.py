@@ -30,6 +30,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _BLAS_RANK = 128  # from this rank on, two threads of BLAS are faster than one of the C core ...
 _BLAS_SIZE = 1 << 18  # ... where the matrix has so many elements
 _BLOCK = 2048  # rows and columns of a block
+_FEWEST_ROWS, _MOST_ROWS = 4, 256  # of a product: for fewer or more, BLAS is as fast or faster
 
 
 def _blas_threads() -> int:
@@ -71,7 +72,7 @@ def rank_k_update(
         None if row_scale is None else _contiguous(row_scale),
         None if column_scale is None else _contiguous(column_scale),
     )
-    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
+    overwrite = _may_overwrite(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     _write(out, matrix, *inputs)
     return out
@@ -79,9 +80,21 @@ def rank_k_update(
 
 def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
-    out = buffers.empty((rows.shape[0], matrix.shape[0 if transposed else 1]), matrix.dtype)
+    count = len(rows)
+    out = buffers.empty((count, matrix.shape[not transposed]), matrix.dtype)
+    if not _FEWEST_ROWS <= count <= _MOST_ROWS:
+        return np.matmul(rows, matrix.T if transposed else matrix, out=out)
     _core.product(out, _contiguous(rows), matrix, transposed)
     return out
+
+
+def _may_overwrite(matrix: Matrix, copy: bool | None, *inputs: Matrix | None) -> bool:
+    """Return what `may_overwrite` does; the usual answer costs a tenth of its time."""
+    if copy is True:
+        return False
+    if matrix.flags.writeable and not any(x is not None and np.may_share_memory(matrix, x) for x in inputs):
+        return True
+    return may_overwrite("matrix", matrix, copy, *inputs)
 
 
 def _contiguous(array: Matrix) -> Matrix:
@@ -158,7 +171,7 @@ def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix 
     if update is None:
         return matrix
     left, right, _, row_scale, column_scale = update
-    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale, other)
+    overwrite = _may_overwrite(matrix, copy, left, right, row_scale, column_scale, other)
     return matrix if overwrite else np.array(matrix, order="C")
 
 
