@@ -20,6 +20,8 @@ HEAVY = (
     "jax",
     "dask",
     "sklearn",
+    "scipy",
+    "threadpoolctl",
     "matplotlib",
     "typer",
     "rich",
@@ -38,7 +40,7 @@ FLOORS = (
     ("network",),
     ("analysis", "storage"),
     ("training",),
-    ("plotting",),
+    ("plotting", "bench"),
     ("cli",),
 )
 """The rooms from the ground up: each may import what is on the floors below it, and itself."""
