@@ -38,6 +38,7 @@ FLOORS = (
     ("analysis", "storage"),
     ("training",),
     ("plotting",),
+    ("experiments",),
     ("cli",),
 )
 """The rooms from the ground up: each may import what is on the floors below it, and itself."""

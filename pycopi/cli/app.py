@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from pycopi.cli.evaluate import evaluate
 from pycopi.cli.info import info
+from pycopi.cli.reproduce import reproduce
 from pycopi.cli.train import train
 
 FAILED, INTERRUPTED = 2, 130
@@ -137,4 +138,5 @@ def root(
 
 app.command(cls=PlainHelp)(train)
 app.command(cls=PlainHelp)(evaluate)
+app.command(cls=PlainHelp)(reproduce)
 app.command(cls=PlainHelp)(info)
