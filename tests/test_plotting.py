@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import pycopi
-from pycopi.plotting import TEST, TRAINING, learning_curve
+from pycopi.plotting import learning_curve
+from pycopi.plotting.style import TEST, TRAINING
 
 FIRST = pycopi.EpochRecord(
     epoch=1,

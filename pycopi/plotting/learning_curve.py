@@ -1,25 +1,24 @@
-"""Pictures of runs. Matplotlib is imported when one is drawn; its global state is left alone."""
+"""Loss, accuracy and correlation of a run against the epoch."""
 
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pycopi._files import whole_file
+from pycopi.plotting.style import (
+    TEST,
+    TRAINING,
+    add_legend,
+    new_figure,
+    scale_from_zero,
+    series_style,
+    write_figure,
+)
 from pycopi.training.history import EpochRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TRAINING, TEST = "#0072B2", "#D55E00"
-"""Blue and vermilion of the palette of Okabe and Ito, which the colour-blind can tell apart."""
-
-_COLORS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
-_MARKERS = "osD^vPX"
-_LINES = ("-", "--", ":")  # for layers beyond the seven colours
 _CROWDED = 4  # lines from which on the legend stands beside the panel
-_WIDE_RANGE = 30.0  # ratio of extremes from which on an axis is logarithmic
 
 
 def learning_curve(history: Sequence[EpochRecord], path: str | os.PathLike[str]) -> None:
@@ -63,22 +62,16 @@ def learning_curve(history: Sequence[EpochRecord], path: str | os.PathLike[str])
     if not history:
         msg = "history is empty; expected the records of at least one epoch"
         raise ValueError(msg)
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        msg = 'pictures need Matplotlib, which is not installed; pip install "pycopi[cli]"'
-        raise ImportError(msg) from error
     panels = [_draw_loss, _draw_correlation]
     if history[0].accuracy is not None:
         panels.insert(0, _draw_accuracy)
     beside = 1.4 if len(history[0].correlation) > _CROWDED else 0.0
-    figure = Figure(figsize=(4.2 * len(panels) + beside, 3.6), dpi=150, layout="constrained")
+    figure = new_figure(4.2 * len(panels) + beside, 3.6)
     grid = figure.subplots(1, len(panels), gridspec_kw={"wspace": 0.06})
     for axes, draw in zip(grid, panels, strict=True):
         draw(axes, history)
         _finish(axes, history)
-    with whole_file(path) as temporary:
-        figure.savefig(temporary)
+    write_figure(figure, path)
 
 
 def _draw_accuracy(axes: "Axes", history: Sequence[EpochRecord]) -> None:
@@ -99,12 +92,8 @@ def _draw_loss(axes: "Axes", history: Sequence[EpochRecord]) -> None:
 def _draw_correlation(axes: "Axes", history: Sequence[EpochRecord]) -> None:
     for index in range(len(history[0].correlation)):
         values = [record.correlation[index] for record in history]
-        style = {
-            "color": _COLORS[index % len(_COLORS)],
-            "marker": _MARKERS[index % len(_MARKERS)],
-            "linestyle": _LINES[index // len(_COLORS) % len(_LINES)],
-        }
-        _draw_line(axes, history, values, f"layer {index + 1}: {values[-1]:.3f}", **style)
+        label = f"layer {index + 1}: {values[-1]:.3f}"
+        _draw_line(axes, history, values, label, **series_style(index))
     axes.set_ylabel("correlation left (mean |r|, 0 to 1)")
 
 
@@ -134,27 +123,11 @@ def _draw_line(
     axes.plot(epochs, values, label=label, linewidth=1.5, markersize=4, markevery=every, **style)
 
 
-def _scale(axes: "Axes") -> None:
-    """Begin the vertical axis at zero, or make it logarithmic where its values spread widely.
-
-    An axis that has its limits already keeps them.
-    """
-    if not axes.get_autoscaley_on():
-        return
-    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
-    finite = values[np.isfinite(values)]
-    least, most = float(finite.min(initial=np.inf)), float(finite.max(initial=0.0))
-    if least > 0 and most > _WIDE_RANGE * least:
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(0.0, 1.08 * most or 1.0)
-
-
 def _finish(axes: "Axes", history: Sequence[EpochRecord]) -> None:
     """Add what all panels have: epochs, shading, grid, legend."""
     from matplotlib.ticker import MaxNLocator
 
-    _scale(axes)
+    scale_from_zero(axes)
     label: str | None = "decorrelation only"
     for record in history:
         if record.weight_rate == 0:
@@ -166,12 +139,4 @@ def _finish(axes: "Axes", history: Sequence[EpochRecord]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     crowded = len(axes.get_lines()) > _CROWDED
-    axes.legend(
-        title=f"after epoch {history[-1].epoch}",
-        loc="upper left" if crowded else "best",
-        bbox_to_anchor=(1.0, 1.02) if crowded else None,
-        fontsize="small",
-        title_fontsize="small",
-        framealpha=0.7,
-        edgecolor="none",
-    )
+    add_legend(axes, f"after epoch {history[-1].epoch}", beside=crowded)

@@ -1,0 +1,82 @@
+"""What all pictures share: colours, lines, how a figure begins and how it is written.
+
+Rules of this room: Matplotlib is imported when a picture is drawn, and its global state is left alone; a
+picture file is there whole or not at all.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pycopi._files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TRAINING, TEST = "#0072B2", "#D55E00"
+"""Blue and vermilion of the palette of Okabe and Ito, which the colour-blind can tell apart."""
+
+COLORS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+MARKERS = "osD^vPX"
+LINES = ("-", "--", ":")  # for series beyond the seven colours
+
+DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"
+"""Maps for signed fields (white is 0) and for values from 0 up, both safe for the colour-blind."""
+
+_WIDE_RANGE = 30.0  # ratio of extremes from which on an axis is logarithmic
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of a size in inches, or say how to install Matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        msg = 'pictures need Matplotlib, which is not installed; pip install "pycopi[cli]"'
+        raise ImportError(msg) from error
+    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def write_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
+    """Write a figure to a file, whose ending names the format."""
+    with whole_file(path) as temporary:
+        figure.savefig(temporary)
+
+
+def series_style(index: int) -> dict[str, Any]:
+    """Return colour, marker and kind of line of one series among many."""
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINES[index // len(COLORS) % len(LINES)],
+    }
+
+
+def scale_from_zero(axes: "Axes") -> None:
+    """Begin the vertical axis at zero, or make it logarithmic where its values spread widely.
+
+    An axis that has its limits already keeps them.
+    """
+    if not axes.get_autoscaley_on():
+        return
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
+    finite = values[np.isfinite(values)]
+    least, most = float(finite.min(initial=np.inf)), float(finite.max(initial=0.0))
+    if least > 0 and most > _WIDE_RANGE * least:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0.0, 1.08 * most or 1.0)
+
+
+def add_legend(axes: "Axes", title: str | None = None, *, beside: bool = False) -> None:
+    """Add the legend, inside the panel or beside it."""
+    axes.legend(
+        title=title,
+        loc="upper left" if beside else "best",
+        bbox_to_anchor=(1.0, 1.02) if beside else None,
+        fontsize="small",
+        title_fontsize="small",
+        framealpha=0.7,
+        edgecolor="none",
+    )
