@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pycopi.experiments.methods import METHODS, Method
 from pycopi.experiments.tasks import TASKS, Task
@@ -45,13 +44,6 @@ class Run:
     def settings(self) -> Settings:
         """How it is learned, in full."""
         return self.preset.settings(self.task, rate=self.rate, gain=self.gain)
-
-
-class Size(NamedTuple):
-    """How much of an experiment to run: seeds, and epochs of the methods (None: as many as each needs)."""
-
-    seeds: int
-    epochs: int | None
 
 
 FULL_EPOCHS, FULL_SEEDS = 100, 5
