@@ -10,6 +10,7 @@ from pycopi.config import show_config
 from pycopi.kernels.engine import use_engine
 from pycopi.layers import Dense, DenseParameters
 from pycopi.network import Network, mlp
+from pycopi.rules.adam import Adam
 from pycopi.rules.decorrelation import Decorrelation, decorrelation_update
 from pycopi.rules.rank_k import rank_k_update
 from pycopi.rules.stream import decorrelate_stream
@@ -29,6 +30,7 @@ from pycopi.training.schedules import Schedule
 from pycopi.training.step import train_step
 
 __all__ = [
+    "Adam",
     "Decorrelation",
     "Dense",
     "DenseParameters",

@@ -27,40 +27,70 @@ class Trace(NamedTuple):
     outputs: Array
 
 
+class Credit(NamedTuple):
+    """What each layer is asked for: ``perturbations`` (B, m), and ``pulled``.
+
+    ``pulled`` is x R of the rows x that were to be pulled back along with the perturbations, or None.
+    """
+
+    perturbations: tuple[Array | None, ...]
+    pulled: tuple[Array | None, ...]
+
+
+Rows = Sequence[Array | None]
+"""For each layer the rows to pull back through R along with its perturbations, so that R is read once."""
+
+
 def backpropagate(
-    layers: Sequence[Dense], parameters: Sequence[DenseParameters], trace: Trace, error: Array
-) -> tuple[Array, ...]:
-    """Return each layer's perturbations by backpropagation through the layers' own matrices.
-
-    ``delta_l = (delta_{l+1} W_{l+1} R_{l+1}) f'(a_l)``, beginning with ``error`` (B, m) at the output.
-    """
-    return _descend(layers, parameters, trace, error, lambda layer, own, delta: layer.pull_back(own, delta))
-
-
-def align_feedback(
-    layers: Sequence[Dense], parameters: Sequence[DenseParameters], trace: Trace, error: Array
-) -> tuple[Array, ...]:
-    """Return each layer's perturbations by feedback alignment.
-
-    ``delta_l = (delta_{l+1} F_{l+1}) f'(a_l)``, where the fixed random F, of the shape of W, replaces W and R
-    together.
-    """
-    return _descend(layers, parameters, trace, error, lambda layer, own, delta: layer.feed_back(own, delta))
-
-
-def _descend(
     layers: Sequence[Dense],
     parameters: Sequence[DenseParameters],
     trace: Trace,
     error: Array,
-    backward: Callable[[Dense, DenseParameters, Array], Array],
-) -> tuple[Array, ...]:
-    perturbations = [error]
+    along: Rows | None = None,
+) -> Credit:
+    """Return each layer's perturbations by backpropagation through the layers' own matrices.
+
+    ``delta_l = (delta_{l+1} W_{l+1} R_{l+1}) f'(a_l)``, beginning with ``error`` (B, m) at the output.
+    """
+    rows = along or (None,) * len(layers)
+
+    def pull_back(index: int, delta: Array) -> tuple[Array, Array | None]:
+        return layers[index].pull_back(parameters[index], delta, rows[index])
+
+    return _descend(layers, trace, error, pull_back)
+
+
+def align_feedback(
+    layers: Sequence[Dense],
+    parameters: Sequence[DenseParameters],
+    trace: Trace,
+    error: Array,
+    along: Rows | None = None,
+) -> Credit:
+    """Return each layer's perturbations by feedback alignment, which pulls nothing back through R.
+
+    ``delta_l = (delta_{l+1} F_{l+1}) f'(a_l)``, where the fixed random F, of the shape of W, replaces W and R
+    together.
+    """
+    return _descend(
+        layers, trace, error, lambda index, delta: (layers[index].feed_back(parameters[index], delta), None)
+    )
+
+
+def _descend(
+    layers: Sequence[Dense],
+    trace: Trace,
+    error: Array,
+    backward: Callable[[int, Array], tuple[Array, Array | None]],
+) -> Credit:
+    perturbations: list[Array] = [error]
+    pulled: list[Array | None] = []
     for index in range(len(layers) - 1, 0, -1):
-        asked = backward(layers[index], parameters[index], perturbations[-1])
+        asked, moved = backward(index, perturbations[-1])
         below = layers[index - 1].activation
         perturbations.append(asked * below.derivative(trace.preactivations[index - 1]))
-    return tuple(reversed(perturbations))
+        pulled.append(moved)
+    return Credit(tuple(reversed(perturbations)), (None, *reversed(pulled)))
 
 
 CREDIT = {"backpropagation": backpropagate, "feedback_alignment": align_feedback}

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pycopi import kernels
 from pycopi._array import Array, namespace
 from pycopi._checks import as_whole, check_shape, common_namespace
 from pycopi.activations import Activation, LeakyReLU, resolve
+from pycopi.rules.adam import adam_step, gather
 from pycopi.rules.decorrelation import decorrelate
 from pycopi.rules.power import mean_square
 from pycopi.rules.weights import descend_weight, infer_bias, infer_weight
@@ -21,13 +23,17 @@ class DenseParameters(NamedTuple):
     """Parameters of a `Dense` layer with n inputs and m outputs; what a layer does not have is None.
 
     ``weight`` is W, shape (m, n); ``decorrelator`` is R, shape (n, n); ``bias`` has shape (m,);
-    ``feedback`` is the fixed random matrix of feedback alignment, shape (m, n).
+    ``feedback`` is the fixed random matrix of feedback alignment, shape (m, n). Adam's state is ``moments``,
+    shape (2, m, n), ``bias_moments``, shape (2, m), and ``gathered``, shape (2,); see `pycopi.Adam`.
     """
 
     weight: Array
     decorrelator: Array | None = None
     bias: Array | None = None
     feedback: Array | None = None
+    moments: Array | None = None
+    bias_moments: Array | None = None
+    gathered: Array | None = None
 
     def map(self, function: Callable[[Array], Array]) -> DenseParameters:
         """Return the same parameters with a function applied to every array that is there."""
@@ -36,6 +42,20 @@ class DenseParameters(NamedTuple):
     def named(self, suffix: str = "") -> dict[str, Array]:
         """Return the arrays that are there by their names, each followed by ``suffix``."""
         return {f"{name}{suffix}": array for name, array in self._asdict().items() if array is not None}
+
+
+class Signals(NamedTuple):
+    """What a layer learns from in one step.
+
+    ``decorrelated`` (B, n), ``preactivations`` (B, m) and ``perturbations`` (B, m) or None; ``sampled`` are the
+    rows of the decorrelated inputs that R learns from, and ``pulled`` these rows times R, where that was made.
+    """
+
+    decorrelated: Array
+    preactivations: Array
+    perturbations: Array | None
+    sampled: Array
+    pulled: Array | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,7 @@ class Dense:
             object.__setattr__(self, name, as_whole(name, getattr(self, name)))
         object.__setattr__(self, "activation", resolve(self.activation))
 
-    def shapes(self, *, feedback: bool = False) -> dict[str, tuple[int, ...]]:
+    def shapes(self, *, feedback: bool = False, moments: bool = False) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter that the layer has, by its name."""
         weight = (self.outputs, self.inputs)
         parts = {
@@ -74,6 +94,9 @@ class Dense:
             "decorrelator": (self.decorrelated, (self.inputs, self.inputs)),
             "bias": (self.bias, (self.outputs,)),
             "feedback": (feedback, weight),
+            "moments": (moments, (2, *weight)),
+            "bias_moments": (moments and self.bias, (2, self.outputs)),
+            "gathered": (moments, (2,)),
         }
         return {name: shape for name, (present, shape) in parts.items() if present}
 
@@ -83,7 +106,7 @@ class Dense:
             kind = type(parameters).__name__
             msg = f"parameters of {place} are a {kind}; expected DenseParameters"
             raise TypeError(msg)
-        expected = self.shapes(feedback=parameters.feedback is not None)
+        expected = self.shapes(feedback=parameters.feedback is not None, moments=parameters.moments is not None)
         for name, array in parameters._asdict().items():
             if (array is None) == (name in expected):
                 state = "is None" if array is None else "is an array"
@@ -94,17 +117,21 @@ class Dense:
                 common_namespace(**{f"{name} of {place}": array})
                 check_shape(f"{name} of {place}", array, expected[name], f"the layer is {self}")
 
-    def init(self, generator: np.random.Generator, *, feedback: bool = False) -> DenseParameters:
-        """Return fresh float64 NumPy parameters: Xavier-normal W, the identity for R, zero for b.
+    def init(
+        self, generator: np.random.Generator, *, feedback: bool = False, moments: bool = False
+    ) -> DenseParameters:
+        """Return fresh float64 NumPy parameters: Xavier-normal W, the identity for R, zero for all else.
 
         The feedback matrix is drawn as W is, from a generator of its own, so that it changes no weight.
         """
-        return DenseParameters(
-            self._draw(generator),
-            np.eye(self.inputs) if self.decorrelated else None,
-            np.zeros(self.outputs) if self.bias else None,
-            self._draw(generator.spawn(1)[0]) if feedback else None,
-        )
+        shapes = self.shapes(feedback=feedback, moments=moments)
+        values = {name: np.zeros(shape) for name, shape in shapes.items()}
+        values["weight"] = self._draw(generator)
+        if self.decorrelated:
+            values["decorrelator"] = np.eye(self.inputs)
+        if feedback:
+            values["feedback"] = self._draw(generator.spawn(1)[0])
+        return DenseParameters(**values)
 
     def _draw(self, generator: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         std = np.sqrt(2.0 / (self.inputs + self.outputs))
@@ -112,59 +139,109 @@ class Dense:
 
     def forward(self, parameters: DenseParameters, inputs: Array) -> tuple[Array, Array]:
         """Return decorrelated inputs x (B, n) and preactivations a (B, m) of inputs y (B, n)."""
-        xp = namespace(inputs)
         decorrelated = inputs
         if parameters.decorrelator is not None:
-            decorrelated = xp.matmul(inputs, xp.matrix_transpose(parameters.decorrelator))
-        preactivations = xp.matmul(decorrelated, xp.matrix_transpose(parameters.weight))
+            decorrelated = kernels.product(inputs, parameters.decorrelator, transposed=True)
+        preactivations = kernels.product(decorrelated, parameters.weight, transposed=True)
         if parameters.bias is not None:
             preactivations = preactivations + parameters.bias
         return decorrelated, preactivations
 
-    def pull_back(self, parameters: DenseParameters, perturbations: Array) -> Array:
-        """Return delta W R, shape (B, n): what perturbations (B, m) ask of the inputs y."""
-        xp = namespace(perturbations)
-        pulled = xp.matmul(perturbations, parameters.weight)
+    def pull_back(
+        self, parameters: DenseParameters, perturbations: Array, along: Array | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return delta W R, shape (B, n), what perturbations (B, m) ask of the inputs y; and ``along`` R.
+
+        The rows ``along`` (k, n) go through R in the same product.
+        """
+        pulled = kernels.product(perturbations, parameters.weight)
         if parameters.decorrelator is None:
-            return pulled
-        return xp.matmul(pulled, parameters.decorrelator)
+            return pulled, None
+        if along is None:
+            return kernels.product(pulled, parameters.decorrelator), None
+        rows = namespace(pulled).concat([pulled, along], axis=0)
+        both = kernels.product(rows, parameters.decorrelator)
+        samples = pulled.shape[0]
+        return both[:samples, :], both[samples:, :]
 
     def feed_back(self, parameters: DenseParameters, perturbations: Array) -> Array:
         """Return delta F, shape (B, n): feedback alignment's stand-in for `pull_back`."""
-        return namespace(perturbations).matmul(perturbations, parameters.feedback)
+        return kernels.product(perturbations, parameters.feedback)
 
     def learn(
+        self, parameters: DenseParameters, signals: Signals, settings: Settings, rates: Rates, copy: bool | None
+    ) -> DenseParameters:
+        """Return the parameters after one step; perturbations that are None leave W and b as they are.
+
+        Every sum over the batch that becomes an update is made here.
+        """
+        learned = parameters
+        power = mean_square(signals.decorrelated)
+        if parameters.decorrelator is not None and rates.decorrelation is not None:
+            sampled = signals.sampled
+            sampled_power = power if sampled is signals.decorrelated else mean_square(sampled)
+            decorrelator = decorrelate(
+                parameters.decorrelator,
+                sampled,
+                sampled_power,
+                signals.pulled,
+                rates.decorrelation,
+                settings.decorrelation,
+                copy,
+            )
+            learned = learned._replace(decorrelator=decorrelator)
+        if signals.perturbations is None:
+            return learned
+        if settings.rule == "adam":
+            return self._learn_adam(learned, signals.decorrelated, signals.perturbations, settings, rates, copy)
+        return self._learn_weights(learned, signals, power, settings, rates, copy)
+
+    def _learn_weights(
         self,
         parameters: DenseParameters,
-        decorrelated: Array,
-        preactivations: Array,
-        perturbations: Array | None,
+        signals: Signals,
+        power: Array,
         settings: Settings,
         rates: Rates,
         copy: bool | None,
     ) -> DenseParameters:
-        """Return the parameters after one step; ``perturbations=None`` leaves W and b as they are.
-
-        Every sum over the batch that becomes an update is made here.
-        """
-        weight, decorrelator, bias, _ = parameters
-        learns_decorrelator = decorrelator is not None and rates.decorrelation is not None
-        power = mean_square(decorrelated)
-        if learns_decorrelator:
-            decorrelator = decorrelate(
-                decorrelator, decorrelated, power, rates.decorrelation, settings.decorrelation, copy
-            )
-        if perturbations is not None and settings.rule == "copi":
-            targets = preactivations + perturbations
-            if bias is not None:  # W is inferred from the state that it makes itself
+        """Return the parameters after one step of COPI or along the gradient."""
+        weight, bias = parameters.weight, parameters.bias
+        perturbations = signals.perturbations
+        if settings.rule == "copi":
+            targets = signals.preactivations + perturbations
+            if bias is not None:
                 targets = targets - bias
             epsilon = settings.epsilon if settings.variance_scaled else None
-            weight = infer_weight(weight, targets, decorrelated, power, rates.weights, epsilon, copy)
-        elif perturbations is not None:
-            weight = descend_weight(weight, perturbations, decorrelated, rates.weights, copy)
-        if perturbations is not None and bias is not None:
+            weight = infer_weight(weight, targets, signals.decorrelated, power, rates.weights, epsilon, copy)
+        else:
+            weight = descend_weight(weight, perturbations, signals.decorrelated, rates.weights, copy)
+        if bias is not None:
             bias = infer_bias(bias, perturbations, rates.weights, copy)
-        return parameters._replace(weight=weight, decorrelator=decorrelator, bias=bias)
+        return parameters._replace(weight=weight, bias=bias)
+
+    def _learn_adam(
+        self,
+        parameters: DenseParameters,
+        decorrelated: Array,
+        perturbations: Array,
+        settings: Settings,
+        rates: Rates,
+        copy: bool | None,
+    ) -> DenseParameters:
+        """Return the parameters and moments after one step of Adam."""
+        xp = namespace(decorrelated)
+        how = rates.weights, settings.adam, copy
+        gathered = gather(parameters.gathered, settings.adam)
+        ascent = xp.matmul(xp.matrix_transpose(perturbations), decorrelated) / decorrelated.shape[0]
+        weight, moments = adam_step(parameters.weight, parameters.moments, gathered, ascent, *how)
+        bias, bias_moments = parameters.bias, parameters.bias_moments
+        if bias is not None:
+            mean = xp.mean(perturbations, axis=0)
+            bias, bias_moments = adam_step(bias, bias_moments, gathered, mean, *how)
+        return parameters._replace(
+            weight=weight, moments=moments, bias=bias, bias_moments=bias_moments, gathered=gathered
+        )
 
     def fold(self, parameters: DenseParameters) -> tuple[Dense, DenseParameters]:
         """Return the same layer as one matrix W R, without a decorrelating matrix."""

@@ -71,7 +71,9 @@ class Network:
         """The number of outputs."""
         return self.layers[-1].outputs
 
-    def init(self, seed: int = 0, *, like: Array | None = None, feedback: bool = False) -> Parameters:
+    def init(
+        self, seed: int = 0, *, like: Array | None = None, feedback: bool = False, moments: bool = False
+    ) -> Parameters:
         """Return fresh parameters: the same numbers for the same seed on every library.
 
         Parameters
@@ -83,6 +85,8 @@ class Network:
         feedback : bool
             Also draw the fixed random matrices that ``credit="feedback_alignment"`` needs. They change
             none of the other numbers.
+        moments : bool
+            Also make the moments that ``rule="adam"`` needs; they are zero.
 
         Returns
         -------
@@ -106,7 +110,8 @@ class Network:
         check_floats(like=like)
         generator = np.random.default_rng(seed)
         move = partial(from_numpy, like=like, dtype=like.dtype)
-        return tuple(layer.init(generator, feedback=feedback).map(move) for layer in self.layers)
+        parts = {"feedback": feedback, "moments": moments}
+        return tuple(layer.init(generator, **parts).map(move) for layer in self.layers)
 
     def forward(self, parameters: Parameters, inputs: Array) -> Trace:
         """Return the trace of a forward pass.

@@ -6,10 +6,11 @@ from typing import Any, Literal, NamedTuple
 from pycopi._checks import as_float
 from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
-from pycopi.rules.decorrelation import Decorrelation
+from pycopi.rules.adam import Adam
+from pycopi.rules.decorrelation import Decorrelation, for_layer
 from pycopi.rules.weights import EPSILON
 
-WEIGHT_RULES = ("copi", "gradient")
+WEIGHT_RULES = ("copi", "gradient", "adam")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +19,13 @@ class Settings:
 
     Parameters
     ----------
-    rule : {"copi", "gradient"}
-        How weights learn: constrained parameter inference, or the plain gradient form.
+    rule : {"copi", "gradient", "adam"}
+        How weights learn: constrained parameter inference, the plain gradient form, or Adam on that gradient.
     rate : float
         Step size of the weights, dimensionless, at least 0.
     gain : float
         Factor of the output error, dimensionless, at least 0. With COPI the effective gradient step is
-        ``gain * rate``; with the gradient rule, 1 is usual.
+        ``gain * rate``; with the other rules, 1 is usual.
     credit : {"backpropagation", "feedback_alignment"}
         Where the perturbations of the lower layers come from.
     loss : {"squared_error", "cross_entropy"}
@@ -35,6 +36,8 @@ class Settings:
         Added to that power, in squared units of the inputs.
     decorrelation : Decorrelation
         How the decorrelating matrices learn.
+    adam : Adam
+        How Adam makes its steps, where it is the rule.
 
     Raises
     ------
@@ -48,7 +51,7 @@ class Settings:
     'covariance'
     """
 
-    rule: Literal["copi", "gradient"] = "copi"
+    rule: Literal["copi", "gradient", "adam"] = "copi"
     rate: float = 1e-3
     gain: float = 1000.0
     credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
@@ -56,6 +59,7 @@ class Settings:
     variance_scaled: bool = False
     epsilon: float = EPSILON
     decorrelation: Decorrelation = field(default_factory=Decorrelation)
+    adam: Adam = field(default_factory=Adam)
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -67,21 +71,26 @@ class Settings:
                 raise ValueError(msg)
         for name in ("rate", "gain", "epsilon"):
             object.__setattr__(self, name, as_float(name, getattr(self, name)))
-        if not isinstance(self.decorrelation, Decorrelation):
-            kind = type(self.decorrelation).__name__
-            msg = f"decorrelation is a {kind}; expected a pycopi.Decorrelation"
-            raise TypeError(msg)
+        for name, kind in (("decorrelation", Decorrelation), ("adam", Adam)):
+            if not isinstance(getattr(self, name), kind):
+                msg = f"{name} is a {type(getattr(self, name)).__name__}; expected a pycopi.{kind.__name__}"
+                raise TypeError(msg)
 
 
 class Rates(NamedTuple):
     """The two step sizes of one training step, dimensionless; None leaves that part as it is.
 
-    They stand apart from `Settings` because a schedule changes them, and a new number must not make JAX
-    compile the step again.
+    ``decorrelation`` may be a tuple: one step size for each layer, the last for all layers beyond. Both stand
+    apart from `Settings` because a schedule changes them, and a new number must not make JAX compile the step
+    again.
     """
 
     weights: Any = None
     decorrelation: Any = None
+
+    def for_layer(self, layer: int) -> "Rates":
+        """Return the step sizes of one layer, counted from 0."""
+        return self._replace(decorrelation=for_layer(self.decorrelation, layer))
 
 
 def checked_rates(rates: Rates | None, settings: Settings) -> Rates:
@@ -91,9 +100,10 @@ def checked_rates(rates: Rates | None, settings: Settings) -> Rates:
     if not isinstance(rates, Rates):
         msg = f"rates is a {type(rates).__name__}; expected a pycopi.Rates, or None for those of the settings"
         raise TypeError(msg)
-    return Rates(
-        *(
-            None if value is None else as_float(f"rates.{name}", value)
-            for name, value in rates._asdict().items()
-        )
-    )
+    return Rates(*(_checked(f"rates.{name}", value) for name, value in rates._asdict().items()))
+
+
+def _checked(name: str, value: Any) -> Any:
+    if isinstance(value, tuple) and value and name == "rates.decorrelation":
+        return tuple(_checked(name, one) for one in value)
+    return None if value is None else as_float(name, value)

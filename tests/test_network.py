@@ -10,12 +10,12 @@ from strategies import DTYPES, SEEDS, sizes
 import pycopi
 
 
-def scrambled(network, seed, dtype=np.float64, feedback=False):
+def scrambled(network, seed, dtype=np.float64, **parts):
     """Return parameters of which no part is trivial, as NumPy arrays."""
     generator = np.random.default_rng(seed)
     return tuple(
         type(own)(*(None if a is None else a + 0.1 * generator.normal(size=a.shape).astype(dtype) for a in own))
-        for own in network.init(seed, like=np.empty(0, dtype), feedback=feedback)
+        for own in network.init(seed, like=np.empty(0, dtype), **parts)
     )
 
 
@@ -29,8 +29,8 @@ def test_the_same_seed_gives_the_same_numbers_everywhere(xp, dtype):
     network = pycopi.mlp([5, 4, 3], bias=True)
     like = xp.asarray(np.empty(0, dtype))
     for own, wanted in zip(
-        network.init(7, like=like, feedback=True),
-        network.init(7, like=np.empty(0, dtype), feedback=True),
+        network.init(7, like=like, feedback=True, moments=True),
+        network.init(7, like=np.empty(0, dtype), feedback=True, moments=True),
         strict=True,
     ):
         for array, numbers in zip(own, wanted, strict=True):

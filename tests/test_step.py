@@ -62,7 +62,8 @@ def test_perturbations_are_the_plain_formulas(xp):
         first = (second @ matrices[1]) * slopes[0]
 
         def perturb(parameters, y, error, credit=credit):
-            return credit(network.layers, parameters, network.trace(parameters, y), error)
+            trace = network.trace(parameters, y)
+            return credit(network.layers, parameters, trace, error).perturbations
 
         deltas = xp.call(perturb, moved, moved_y, moved_error)
         for delta, wanted in zip(deltas, (first, second, error), strict=True):
@@ -243,7 +244,7 @@ def test_bad_batches_change_nothing(case):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"rule": "hebb"}, "rule is 'hebb'; expected one of copi, gradient"),
+        ({"rule": "hebb"}, "rule is 'hebb'; expected one of copi, gradient, adam"),
         ({"credit": "magic"}, "credit is 'magic'; expected one of backpropagation, feedback_alignment"),
         ({"loss": "hinge"}, "loss is 'hinge'; expected one of squared_error, cross_entropy"),
         ({"gain": float("nan")}, "gain is nan; expected a finite number of at least 0"),

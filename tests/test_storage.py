@@ -28,7 +28,7 @@ def other(request):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_round_trip_on_every_pair_of_backends(eager, other, tmp_path, dtype):
-    parameters = scrambled(NETWORK, 0, dtype, feedback=True)
+    parameters = scrambled(NETWORK, 0, dtype, feedback=True, moments=True)
     details = {"note": "κ", "history": [{"loss": 0.5}]}
     pycopi.save(tmp_path / "m.safetensors", NETWORK, move(parameters, eager), details=details)
     like = other.asarray(np.zeros(1, dtype))

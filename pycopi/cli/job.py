@@ -132,8 +132,8 @@ def _prepare(plan: Plan, source: Source, folder: RunFolder, stored: StoredRun | 
     _check_data(plan, splits, source.data)
     network = plan.network(splits.inputs, splits.outputs)
     if stored is None:
-        feedback = plan.credit == "feedback_alignment"
-        state = TrainingState(network.init(plan.seed, like=like, feedback=feedback))
+        parts = {"feedback": plan.credit == "feedback_alignment", "moments": plan.rule == "adam"}
+        state = TrainingState(network.init(plan.seed, like=like, **parts))
         return Job(plan, network, splits, state, folder)
     state = TrainingState(folder.parameters(like), stored.history)
     job = Job(plan, network, splits, state, folder)

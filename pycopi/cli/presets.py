@@ -39,19 +39,25 @@ VARIANCE_SCALED_EPSILON = 1e-2
 """Keeps the steps of weak inputs small when each is divided by the power of its input."""
 
 
+ADAM_RATE = 1e-4
+"""Of the weights, with Adam: the paper's."""
+
+
 def adapted(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the step sizes of a preset for the variant of COPI that the flags ask for.
 
     Inputs that stay correlated, or whose powers are raised, let the weights of COPI grow by a share
     of ``rate``: there the rate is a thousandth and the gain a hundredfold. Steps divided by the power of the
-    input are larger: there the rate is a tenth.
+    input are larger: there the rate is a tenth. Adam does without a gain.
     """
     rate, gain, decorrelation = preset.rate, preset.gain, preset.decorrelation_rate
     whitening = given.get("whitening", 0.0) > 0
     if whitening:
         decorrelation *= WHITENING_FACTOR
     without = given.get("decorrelation_rate", decorrelation) == 0
-    if given.get("rule", "copi") == "copi":
+    if given.get("rule") == "adam":
+        rate, gain = ADAM_RATE, 1.0
+    elif given.get("rule", "copi") == "copi":
         if whitening or without:
             rate, gain = rate / 1000, gain * 100
         if given.get("variance_scaled", False):

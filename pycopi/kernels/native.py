@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycopi._array import Array, may_overwrite
+from pycopi.kernels import buffers
 
 try:
     from pycopi import _core
@@ -73,6 +74,13 @@ def rank_k_update(
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     _write(out, matrix, *inputs)
     return out
+
+
+def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
+    matrix = matrix.T if transposed else matrix
+    out = buffers.empty((rows.shape[0], matrix.shape[1]), matrix.dtype)
+    return np.matmul(rows, matrix, out=out)
 
 
 def _contiguous(array: Matrix) -> Matrix:

@@ -31,3 +31,9 @@ def rank_k_update(
         return matrix
     change += matrix
     return change
+
+
+def product(rows: Array, matrix: Array, transposed: bool) -> Array:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
+    xp = namespace(matrix)
+    return xp.matmul(rows, xp.matrix_transpose(matrix) if transposed else matrix)

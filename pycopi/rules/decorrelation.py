@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pycopi import kernels
-from pycopi._array import Array, namespace
-from pycopi._checks import as_float, check_finite, check_floats, check_samples, check_shape
+from pycopi._array import Array
+from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
 from pycopi.rules.power import mean_square
 
 RULES = ("covariance", "local")
@@ -24,11 +24,18 @@ class Decorrelation:
         biologically local form).
     whitening : float
         Strength kappa in [0, 1]: 0 only decorrelates (the paper), 1 only brings the powers to 1.
+    fraction : float or tuple of float
+        Share of each batch, its first rows, that the covariance is estimated from, in (0, 1]; at least one
+        row. A tuple has one share for each layer, and the last stands for all layers beyond.
+    every : int
+        Steps from one update to the next, in `pycopi.fit`; 1 updates in every step (the paper).
     """
 
     rate: float = 1e-3
     rule: Literal["covariance", "local"] = "covariance"
     whitening: float = 0.0
+    fraction: float | tuple[float, ...] = 1.0
+    every: int = 1
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -37,6 +44,22 @@ class Decorrelation:
         if self.rule not in RULES:
             msg = f"rule is {self.rule!r}; expected one of {', '.join(RULES)}"
             raise ValueError(msg)
+        object.__setattr__(self, "every", as_whole("every", self.every))
+        shares = self.fraction if isinstance(self.fraction, (tuple, list)) else (self.fraction,)
+        checked = tuple(as_float("fraction", share, most=1.0) for share in shares)
+        if not checked or 0.0 in checked:
+            msg = f"fraction is {self.fraction!r}; expected a number above 0 and at most 1, or a tuple of them"
+            raise ValueError(msg)
+        object.__setattr__(self, "fraction", checked if len(checked) > 1 else checked[0])
+
+    def rows(self, layer: int, samples: int) -> int:
+        """Return how many rows of a batch the covariance of a layer, counted from 0, is estimated from."""
+        return max(1, int(0.5 + samples * for_layer(self.fraction, layer)))
+
+
+def for_layer(value: Any, layer: int) -> Any:
+    """Return the value for a layer, counted from 0: a tuple's own, its last beyond, anything else itself."""
+    return value[min(layer, len(value) - 1)] if isinstance(value, tuple) else value
 
 
 def decorrelation_update(
@@ -100,25 +123,29 @@ def decorrelation_update(
     check_shape("decorrelator", decorrelator, (n, n), f"decorrelated has {n} features")
     check_samples("decorrelated", samples)
     check_finite(decorrelated=decorrelated)
-    return decorrelate(decorrelator, decorrelated, mean_square(decorrelated), rate, settings, copy)
+    return decorrelate(decorrelator, decorrelated, mean_square(decorrelated), None, rate, settings, copy)
 
 
 def decorrelate(
     decorrelator: Array,
     decorrelated: Array,
     power: Array,
+    pulled: Array | None,
     rate: Any,
     settings: Decorrelation,
     copy: bool | None,
 ) -> Array:
-    """Return the decorrelation step; ``rate`` stands for the settings' own, which a schedule may scale."""
-    xp = namespace(decorrelator)
+    """Return the decorrelation step; ``rate`` stands for the settings' own, which a schedule may scale.
+
+    ``pulled`` is x R, where that has been made already.
+    """
     scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
     kept = kept_share(power, rate, settings.whitening)
     if settings.rule == "covariance":
-        right = xp.matmul(decorrelated, decorrelator)
-        return kernels.update(decorrelator, decorrelated, right, scale=scale, row_scale=kept, copy=copy)
-    left = xp.matmul(decorrelated, xp.matrix_transpose(decorrelator))
+        if pulled is None:
+            pulled = kernels.product(decorrelated, decorrelator)
+        return kernels.update(decorrelator, decorrelated, pulled, scale=scale, row_scale=kept, copy=copy)
+    left = kernels.product(decorrelated, decorrelator, transposed=True)
     return kernels.update(decorrelator, left, decorrelated, scale=scale, column_scale=kept, copy=copy)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pycopi._array import Array, is_dask, jit, namespace, number
 from pycopi._checks import as_float, as_whole, check_finite
 from pycopi.analysis import off_diagonal_correlation
+from pycopi.kernels.buffers import Buffers, reuse
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
 from pycopi.training.batches import Batches, open_batches
@@ -193,12 +194,16 @@ class _Run(NamedTuple):
         """Return the live parameters after an epoch, whose copy the watch keeps, and the means over it."""
         network, clock = self.batches.network, Clock()
         take_step = jit(step, live[0].weight, static=("network", "settings"), donate="parameters")
+        skipped = rates._replace(decorrelation=None)
+        buffers = Buffers()
         loss: Array = 0.0
         right: Array = 0.0
         samples = index = looked = 0
         batch: Any = None
         for index, batch in enumerate(self.batches.epoch(epoch), 1):
-            live, metrics = take_step(network, live, *batch, self.settings, rates)
+            due = index % self.settings.decorrelation.every == 0
+            with reuse(buffers):
+                live, metrics = take_step(network, live, *batch, self.settings, rates if due else skipped)
             count = batch[0].shape[0]
             loss = loss + count * metrics.loss
             right = right + count * metrics.accuracy

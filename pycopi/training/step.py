@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from pycopi._array import Array, detached, may_overwrite, namespace, wide_floats
 from pycopi._checks import check_finite, check_samples
-from pycopi.credit import CREDIT
+from pycopi.credit import CREDIT, Credit
+from pycopi.layers import Signals
 from pycopi.losses import LOSSES, Loss, check_loss, check_targets, encode_targets
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings, checked_rates
@@ -115,6 +116,10 @@ def check_method(network: Network, parameters: Parameters, settings: Settings) -
         msg = "credit is 'feedback_alignment' but the parameters have no feedback matrices"
         msg += "; make them with network.init(seed, feedback=True)"
         raise ValueError(msg)
+    if settings.rule == "adam" and any(own.moments is None for own in parameters):
+        msg = "rule is 'adam' but the parameters have no moments"
+        msg += "; make them with network.init(seed, moments=True)"
+        raise ValueError(msg)
 
 
 def step(
@@ -131,22 +136,32 @@ def step(
     trace = network.trace(parameters, inputs)
     wanted = encode_targets(targets, trace.outputs)
     loss = LOSSES[settings.loss]
-    perturbations: tuple[Array | None, ...] = (None,) * len(parameters)
+    sampled = tuple(_sample(x, settings, index) for index, x in enumerate(trace.decorrelated))
+    credit = Credit((None,) * len(parameters), (None,) * len(parameters))
     if rates.weights is not None:
         error = settings.gain * loss.error(trace.preactivations[-1], wanted, network.layers[-1].activation)
-        perturbations = CREDIT[settings.credit](network.layers, parameters, trace, error)
+        along = [x if _pulls(settings, rates.for_layer(index)) else None for index, x in enumerate(sampled)]
+        credit = CREDIT[settings.credit](network.layers, parameters, trace, error, along)
+    signals = map(
+        Signals, trace.decorrelated, trace.preactivations, credit.perturbations, sampled, credit.pulled
+    )
     learned = tuple(
-        layer.learn(own, x, a, delta, settings, rates, copy)
-        for layer, own, x, a, delta in zip(
-            network.layers,
-            parameters,
-            trace.decorrelated,
-            trace.preactivations,
-            perturbations,
-            strict=True,
-        )
+        layer.learn(own, signal, settings, rates.for_layer(index), copy)
+        for index, (layer, own, signal) in enumerate(zip(network.layers, parameters, signals, strict=True))
     )
     return learned, Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
+
+
+def _sample(decorrelated: Array, settings: Settings, layer: int) -> Array:
+    """Return the rows of a layer's decorrelated inputs that its matrix learns from."""
+    samples = decorrelated.shape[0]
+    rows = settings.decorrelation.rows(layer, samples)
+    return decorrelated if rows == samples else decorrelated[:rows, :]
+
+
+def _pulls(settings: Settings, rates: Rates) -> bool:
+    """Return whether the decorrelation of a layer needs x R."""
+    return rates.decorrelation is not None and settings.decorrelation.rule == "covariance"
 
 
 def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:

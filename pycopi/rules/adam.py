@@ -1,0 +1,98 @@
+"""Adam: the optimiser that the paper's backpropagation baseline uses."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pycopi._array import Array, is_numpy, is_writable, namespace, slices
+from pycopi._checks import as_float
+
+CORRECTIONS = ("exact", "constant")
+
+_BLOCK = 1 << 15  # elements of the parameters that are swept at a time: their moments stay in the cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam:
+    """How the moments of the gradient make a step.
+
+    Parameters
+    ----------
+    beta1, beta2 : float
+        Shares of the first and second moment that a step keeps, in [0, 1).
+    epsilon : float
+        Added to the root of the second moment, in units of the gradient.
+    correction : {"exact", "constant"}
+        What the moments, which start at zero, are divided by: ``exact`` is Adam's ``1 - beta**t``;
+        ``constant`` is ``1 - beta`` in every step, as in the published experiments on COPI, whose steps
+        are thereby ``sqrt(1 - beta2) / (1 - beta1) = 0.316`` of Adam's once the moments have settled.
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    correction: Literal["exact", "constant"] = "exact"
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        for name in ("beta1", "beta2"):
+            value = as_float(name, getattr(self, name))
+            if value >= 1.0:
+                msg = f"{name} is {value}; expected a number of at least 0 and less than 1"
+                raise ValueError(msg)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "epsilon", as_float("epsilon", self.epsilon))
+        if self.correction not in CORRECTIONS:
+            msg = f"correction is {self.correction!r}; expected one of {', '.join(CORRECTIONS)}"
+            raise ValueError(msg)
+
+
+def gather(gathered: Array, adam: Adam) -> Array:
+    """Return what the averages of both moments have gathered, ``1 - beta**t`` (2,), one step later."""
+    first, second = (
+        adam.beta1 * gathered[:1] + (1.0 - adam.beta1),
+        adam.beta2 * gathered[1:] + (1.0 - adam.beta2),
+    )
+    return namespace(gathered).concat([first, second])
+
+
+def adam_step(
+    parameter: Array, moments: Array, gathered: Array, ascent: Array, rate: Any, adam: Adam, copy: bool | None
+) -> tuple[Array, Array]:
+    """Return a parameter (m, ...) and its moments (2, m, ...) after one step.
+
+    ``ascent`` is minus the gradient, shape (m, ...); ``gathered`` is that of this step. With the averages
+    ``m' = beta1 m + (1 - beta1) g`` and ``v' = beta2 v + (1 - beta2) g^2`` the step is
+    ``rate m' / c1 / (sqrt(v' / c2) + epsilon)`` (Kingma and Ba, arXiv 1412.6980, algorithm 1).
+    """
+    if adam.correction == "exact":
+        first, second = gathered[0], gathered[1]
+    else:
+        first, second = 1.0 - adam.beta1, 1.0 - adam.beta2
+    corrections = first, second
+    if copy is True or not (is_numpy(parameter) and is_writable(parameter) and is_writable(moments)):
+        xp = namespace(parameter)
+        stepped, *kept = _average(parameter, moments[0, ...], moments[1, ...], ascent, rate, adam, corrections)
+        return stepped, xp.stack(kept)
+    rows = max(1, _BLOCK // max(1, parameter[0].size))
+    for block in slices(parameter.shape[0], rows):
+        parts = parameter[block], moments[0, block], moments[1, block]
+        for part, value in zip(parts, _average(*parts, ascent[block], rate, adam, corrections), strict=True):
+            part[...] = value
+    return parameter, moments
+
+
+def _average(
+    parameter: Array,
+    first: Array,
+    second: Array,
+    ascent: Array,
+    rate: Any,
+    adam: Adam,
+    corrections: tuple[Any, Any],
+) -> tuple[Array, Array, Array]:
+    """Return parameter, first and second moment after one step."""
+    xp = namespace(parameter)
+    first = adam.beta1 * first + (1.0 - adam.beta1) * ascent
+    second = adam.beta2 * second + (1.0 - adam.beta2) * xp.square(ascent)
+    spread = xp.sqrt(second / corrections[1]) + adam.epsilon
+    return parameter + (rate / corrections[0]) * (first / spread), first, second
