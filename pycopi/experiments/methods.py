@@ -1,9 +1,10 @@
 """How it is learned: the methods of the paper as presets."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pycopi.experiments.tasks import Task
+from pycopi.rules.adam import Adam
 from pycopi.rules.decorrelation import Decorrelation
 from pycopi.settings import Settings
 from pycopi.training.schedules import Schedule
@@ -19,9 +20,10 @@ class Method:
     name: str
     title: str
     source: str
-    rule: Literal["copi", "gradient"] = "copi"
+    rule: Literal["copi", "gradient", "adam"] = "copi"
     credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
     decorrelation_rule: Literal["covariance", "local"] | None = "covariance"
+    adam: Adam = field(default_factory=Adam)
     cost: float = 1.0
 
     @property
@@ -36,11 +38,13 @@ class Method:
 
     def settings(self, task: Task, *, rate: float | None = None, gain: float | None = None) -> Settings:
         """Return how to learn a task; ``rate`` and ``gain`` stand in for the paper's."""
+        usual = (task.adam_rate, 1.0) if self.rule == "adam" else (task.rate, task.gain)
         return Settings(
             rule=self.rule,
-            rate=task.rate if rate is None else rate,
-            gain=task.gain if gain is None else gain,
+            rate=usual[0] if rate is None else rate,
+            gain=usual[1] if gain is None else gain,
             credit=self.credit,
+            adam=self.adam,
             decorrelation=Decorrelation(
                 rate=task.decorrelation_rate, rule=self.decorrelation_rule or "covariance"
             ),
@@ -54,6 +58,7 @@ class Method:
             "credit": settings.credit,
             "rate": settings.rate,
             "gain": settings.gain,
+            "adam": asdict(settings.adam) if self.rule == "adam" else None,
             "decorrelation_rule": decorrelation["rule"] if self.decorrelated else None,
             "decorrelation_rate": decorrelation["rate"] if self.decorrelated else None,
             "decorrelation_epochs": self.weight_schedule.start,
@@ -87,6 +92,25 @@ METHODS = {
             title="COPI, local decorrelation rule",
             source=f"{_PAPER}: as copi-bp, with R C in place of C R, which needs what a synapse has at hand",
             decorrelation_rule="local",
+        ),
+        Method(
+            name="bp-adam",
+            title="backpropagation, Adam",
+            source=f"{_PAPER}, the baseline as described: rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8; Adam "
+            "as Kingma and Ba, arXiv 1412.6980",
+            rule="adam",
+            decorrelation_rule=None,
+            cost=0.3,
+        ),
+        Method(
+            name="bp-adam-published",
+            title="backpropagation, published “Adam”",
+            source=f"{_PAPER}, the baseline as it was run: moments divided by 1 - beta in every step, so that "
+            "steps are 0.316 of Adam's",
+            rule="adam",
+            decorrelation_rule=None,
+            adam=Adam(correction="constant"),
+            cost=0.3,
         ),
     )
 }

@@ -1,6 +1,7 @@
 """From a plan to finished runs: each is kept at once, goes on where it stopped, and is never repeated."""
 
 import platform
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ from pycopi.config import configuration
 from pycopi.data import Dataset, load_dataset
 from pycopi.experiments.lock import locked
 from pycopi.experiments.plan import Run
-from pycopi.experiments.store import Progress, RunFolder, describe, describe_epoch
+from pycopi.experiments.store import Progress, RunFolder, Times, describe, describe_epoch
 from pycopi.network import Network
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
@@ -155,7 +156,8 @@ class _Training:
         self.run, self.folder, self.data = run, folder, data
         self.watcher, self.environment = watcher, environment
         self.epochs: tuple[dict[str, Any], ...] = ()
-        self.seconds: tuple[float, ...] = ()
+        self.times = Times()
+        self.began = self.trained = 0.0
         self.network = self._network()
 
     def _network(self) -> Network:
@@ -167,11 +169,15 @@ class _Training:
         """Train from the last complete epoch to the end."""
         run, stored = self.run, self.folder.progress()
         if stored is None:
-            feedback = run.preset.credit == "feedback_alignment"
-            state = TrainingState(self.network.init(run.seed, feedback=feedback))
+            parts = {
+                "feedback": run.preset.credit == "feedback_alignment",
+                "moments": run.preset.rule == "adam",
+            }
+            state = TrainingState(self.network.init(run.seed, **parts))
         else:
-            state, self.epochs, self.seconds = stored
+            state, self.epochs, self.times = stored
         self.watcher.begin(run, len(self.epochs))
+        self.began = time.process_time()
         fit(
             self.network,
             state.parameters,
@@ -184,11 +190,16 @@ class _Training:
             validation=(self.data.x_test, self.data.y_test),
             weight_schedule=run.preset.weight_schedule,
             callbacks=[self.keep],
-            progress=lambda report: self.watcher.step(run, report),
+            progress=self.look,
             history=state.history,
         )
         if len(self.epochs) >= run.epochs and stored is not None:  # killed between model and record
-            self.folder.write(run, self.epochs, self.seconds, self.environment)
+            self.folder.write(run, self.epochs, self.times, self.environment)
+
+    def look(self, report: Report) -> None:
+        """Tell the watcher; the last report of an epoch comes when its training ends."""
+        self.trained = time.process_time()
+        self.watcher.step(self.run, report)
 
     def keep(self, state: TrainingState) -> None:
         """Evaluate the training set after an epoch, and put the run on disk."""
@@ -196,15 +207,17 @@ class _Training:
         with np.errstate(over="ignore", invalid="ignore"):
             train = evaluate(self.network, state.parameters, self.data.x_train, self.data.y_train)
         entry = describe_epoch(record, train.loss, train.accuracy)
-        self.epochs, self.seconds = (*self.epochs, entry), (*self.seconds, record.seconds)
-        progress = Progress(state, self.epochs, self.seconds)
+        self.epochs = (*self.epochs, entry)
+        self.times = self.times.plus(record.seconds, self.trained - self.began)
+        progress = Progress(state, self.epochs, self.times)
         self.folder.save(self.run, self.network, progress, self.environment)
         self.watcher.epoch(self.run, entry, record.seconds)
+        self.began = time.process_time()
 
     def fail(self, kind: str, reason: str, epoch: int) -> dict[str, Any]:
         """Put on disk that the run did not end well, and return how."""
         failure = {"kind": kind, "epoch": epoch, "reason": " ".join(reason.split())}
-        self.folder.write(self.run, self.epochs, self.seconds, self.environment, failure)
+        self.folder.write(self.run, self.epochs, self.times, self.environment, failure)
         return failure
 
 

@@ -17,12 +17,23 @@ from pycopi.training.history import EpochRecord, TrainingState
 MODEL, RECORD, TIMINGS = "model.safetensors", "record.json", "timings.json"
 
 
+class Times(NamedTuple):
+    """Seconds of training in each epoch: by the clock, and of the processor, all threads together."""
+
+    clock: tuple[float, ...] = ()
+    processor: tuple[float, ...] = ()
+
+    def plus(self, clock: float, processor: float) -> "Times":
+        """Return the times with one more epoch."""
+        return Times((*self.clock, clock), (*self.processor, processor))
+
+
 class Progress(NamedTuple):
-    """A run so far: its state, and one entry an epoch of the record and of the timings."""
+    """A run so far: its state, and one entry an epoch of the record and of the times."""
 
     state: TrainingState
     epochs: tuple[dict[str, Any], ...]
-    seconds: tuple[float, ...]
+    times: Times
 
 
 class RunFolder(NamedTuple):
@@ -48,26 +59,27 @@ class RunFolder(NamedTuple):
         if not model.is_file():
             return None
         saved = load(model)
-        entries, seconds = saved.details["epochs"], saved.details["seconds"]
-        history = tuple(_restore(entry, spent) for entry, spent in zip(entries, seconds, strict=True))
-        return Progress(TrainingState(saved.parameters, history), tuple(entries), tuple(seconds))
+        entries = saved.details["epochs"]
+        times = Times(**{name: tuple(values) for name, values in saved.details["seconds"].items()})
+        history = tuple(_restore(entry, spent) for entry, spent in zip(entries, times.clock, strict=True))
+        return Progress(TrainingState(saved.parameters, history), tuple(entries), times)
 
     def save(self, run: Run, network: Network, progress: Progress, environment: Mapping[str, Any]) -> None:
         """Write the run after an epoch."""
-        details = {"epochs": list(progress.epochs), "seconds": list(progress.seconds)}
+        details = {"epochs": list(progress.epochs), "seconds": progress.times._asdict()}
         save(self.path / MODEL, network, progress.state.parameters, details=details)
-        self.write(run, progress.epochs, progress.seconds, environment)
+        self.write(run, progress.epochs, progress.times, environment)
 
     def write(
         self,
         run: Run,
         epochs: tuple[dict[str, Any], ...],
-        seconds: tuple[float, ...],
+        times: Times,
         environment: Mapping[str, Any],
         failure: Mapping[str, Any] | None = None,
     ) -> None:
         """Write record and timings; ``failure`` says how a run ended that did not end well."""
-        timings = {"seconds": list(seconds), "environment": dict(environment)}
+        timings = {"seconds": times._asdict(), "environment": dict(environment)}
         write_json(self.path / TIMINGS, timings)
         write_json(self.path / RECORD, {**describe(run), "failure": failure, "epochs": list(epochs)})
 
