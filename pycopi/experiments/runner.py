@@ -110,6 +110,12 @@ def is_finished(run: Run, record: dict[str, Any] | None) -> bool:
     return diverged or len(record["epochs"]) >= run.epochs
 
 
+def epochs_done(run: Run, output: Path) -> int:
+    """Return how many epochs of a run are on disk."""
+    record = folder_of(output, run).record()
+    return 0 if record is None else len(record["epochs"])
+
+
 def _unfinished(runs: Sequence[Run], output: Path) -> Iterator[tuple[Run, RunFolder]]:
     for run in runs:
         folder = folder_of(output, run)
