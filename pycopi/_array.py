@@ -155,6 +155,17 @@ def number(array: Array) -> float:
     return float(array)
 
 
+def eigh(matrix: Array) -> tuple[Array, Array]:
+    """Return eigenvalues (n,), from small to large, and eigenvectors (n, n) of a symmetric matrix."""
+    try:
+        decompose = namespace(matrix).linalg.eigh  # of an extension that a library may lack
+    except AttributeError:
+        msg = f"{library(matrix)} has no linalg.eigh, which computes eigenvalues; convert the array to NumPy"
+        raise NotImplementedError(msg) from None
+    values, vectors = decompose(matrix)
+    return values, vectors
+
+
 def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], donate: str) -> Any:
     """Return ``function`` compiled by JAX where ``like`` is a JAX array, and unchanged elsewhere.
 

@@ -1,5 +1,29 @@
-"""Read-outs of a trained network and of what flows through it."""
+"""Read-outs of a trained network and of what flows through it.
 
-from pycopi.analysis.correlation import off_diagonal_correlation
+Layers are counted from 1 at the inputs. Data may be larger than memory allows copies of: every analysis goes
+over them a batch at a time and keeps only sums.
+"""
 
-__all__ = ["off_diagonal_correlation"]
+from pycopi.analysis.alignment import FeedbackAngles, feedback_alignment_angle, update_alignment
+from pycopi.analysis.compression import CompressedNetwork, compress, compression_curve
+from pycopi.analysis.correlation import correlation_matrix, off_diagonal_correlation
+from pycopi.analysis.layer_correlation import LayerCorrelation, layer_correlations, mean_off_diagonal
+from pycopi.analysis.receptive_fields import receptive_fields
+from pycopi.analysis.whitening import Whitening, zca
+
+__all__ = [
+    "CompressedNetwork",
+    "FeedbackAngles",
+    "LayerCorrelation",
+    "Whitening",
+    "compress",
+    "compression_curve",
+    "correlation_matrix",
+    "feedback_alignment_angle",
+    "layer_correlations",
+    "mean_off_diagonal",
+    "off_diagonal_correlation",
+    "receptive_fields",
+    "update_alignment",
+    "zca",
+]

@@ -1,9 +1,14 @@
 """How correlated the features of a batch still are."""
 
-from pycopi._array import Array, namespace, number, slices, wide_floats
-from pycopi._checks import check_finite, check_floats, check_samples, check_shape
+from collections.abc import Iterator
+from functools import reduce
 
-_ROWS = 512  # features at a time: the (n, n) matrix never stands in memory whole
+from pycopi._array import Array, Namespace, namespace, number, slices, wide_floats
+from pycopi._checks import check_finite, check_floats, check_samples, check_shape
+from pycopi.analysis.passes import total
+
+_FEATURES = 512  # rows of the (n, n) matrix at a time, where it need not stand in memory whole
+_SAMPLES = 4096  # samples at a time, so that no second copy of large data is made
 
 
 def off_diagonal_correlation(features: Array) -> float:
@@ -36,32 +41,77 @@ def off_diagonal_correlation(features: Array) -> float:
     >>> pycopi.analysis.off_diagonal_correlation(np.array([[1.0, 1.0], [1.0, -1.0]]))
     0.0
     """
+    xp = _check(features)
+    live = wide_floats(xp.astype(xp.any(features != 0, axis=0), features.dtype))
+    summed = sum(number(xp.sum(xp.abs(block))) for block in _blocks(features))
+    return mean_of_pairs(summed, number(xp.sum(live)))
+
+
+def correlation_matrix(features: Array) -> Array:
+    """Return the correlation between every two features of a batch.
+
+    Parameters
+    ----------
+    features : array, shape (B, n), real floating
+        A sample a row.
+
+    Returns
+    -------
+    array, shape (n, n), library and device of ``features``, of at least 32 bits
+        ``E[x_i x_j] / sqrt(E[x_i^2] E[x_j^2])``, in [-1, 1] to rounding, 1 on the diagonal; 0 for features that
+        are zero throughout, on the diagonal as well.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``features`` is not a matrix of finite real floating numbers.
+
+    Notes
+    -----
+    Not centred, as `off_diagonal_correlation`, which is the mean of its absolute values off the diagonal.
+    Costs 2Bn^2 operations.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> pycopi.analysis.correlation_matrix(np.array([[3.0, 4.0, 0.0], [4.0, 3.0, 0.0]])).round(2)
+    array([[1.  , 0.96, 0.  ],
+           [0.96, 1.  , 0.  ],
+           [0.  , 0.  , 0.  ]])
+    """
+    _check(features)
+    blocks = list(_blocks(features))
+    return blocks[0] if len(blocks) == 1 else namespace(features).concat(blocks, axis=0)
+
+
+def mean_of_pairs(summed: float, live: float) -> float:
+    """Return the mean off the diagonal of a matrix that sums to ``summed``, with ``live`` ones on it."""
+    return max(0.0, summed - live) / max(1.0, live * (live - 1.0))
+
+
+def _check(features: Array) -> Namespace:
     xp = check_floats(features=features)
     check_shape("features", features, (None, None), "it must be a batch of rows")
     check_samples("features", features.shape[0])
     check_finite(features=features)
-    scaled = _over_norms(wide_floats(features))
-    count = number(xp.sum(wide_floats(xp.astype(xp.any(features != 0, axis=0), features.dtype))))
-    total = sum(_absolute_sum(scaled, columns) for columns in slices(features.shape[1], _ROWS))
-    return max(0.0, total - count) / max(1.0, count * (count - 1.0))
+    return xp
 
 
-def _over_norms(features: Array) -> Array:
-    """Return every column divided by its norm; columns of zeros stay.
+def _blocks(features: Array) -> Iterator[Array]:
+    """Yield the correlation matrix by groups of its rows.
 
-    It is divided by its largest value first, so that no square overflows or vanishes.
+    Every feature is divided by its largest value before its norm, so that no square overflows or vanishes.
     """
     xp = namespace(features)
-    scaled = features / _or_one(xp.max(xp.abs(features), axis=0))
-    return scaled / _or_one(xp.sqrt(xp.sum(xp.square(scaled), axis=0)))
+    batches = [features[rows, ...] for rows in slices(features.shape[0], _SAMPLES)]  # views
+    largest = _or_one(reduce(xp.maximum, (xp.max(xp.abs(wide_floats(batch)), axis=0) for batch in batches)))
+    squares = total(xp.sum(xp.square(wide_floats(batch) / largest), axis=0) for batch in batches)
+    norms = _or_one(xp.sqrt(squares))
+    for columns in slices(features.shape[1], _FEATURES):
+        scaled = (wide_floats(batch) / largest / norms for batch in batches)
+        yield total(xp.matmul(xp.matrix_transpose(part[:, columns]), part) for part in scaled)
 
 
 def _or_one(sizes: Array) -> Array:
     xp = namespace(sizes)
     return xp.where(sizes > 0, sizes, xp.ones_like(sizes))[None, :]
-
-
-def _absolute_sum(scaled: Array, columns: slice) -> float:
-    xp = namespace(scaled)
-    block = xp.matmul(xp.matrix_transpose(scaled[:, columns]), scaled)
-    return number(xp.sum(xp.abs(block)))

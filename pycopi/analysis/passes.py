@@ -1,0 +1,82 @@
+"""Forward passes over data of any size, a batch at a time, with what the analyses check and sum."""
+
+import operator
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import NamedTuple
+
+from pycopi._array import Array, detached, from_numpy, is_numpy, slices
+from pycopi._checks import as_whole, check_finite, check_samples, check_shape, common_namespace
+from pycopi.credit import Trace
+from pycopi.losses import check_targets, encode_targets
+from pycopi.network import Network, Parameters
+
+BATCH = 1024
+"""Samples at a time, where nothing else is asked for."""
+
+
+class Pass(NamedTuple):
+    """One batch: which rows of the data it is, the inputs, and what the network makes of them."""
+
+    rows: slice
+    inputs: Array
+    trace: Trace
+
+
+def passes(network: Network, parameters: Parameters, inputs: Array, batch_size: int) -> Iterator[Pass]:
+    """Yield the forward passes of checked data in their order, a batch at a time.
+
+    NumPy arrays and memory maps may go with parameters of any library: their batches are moved there.
+    """
+    batch_size = as_whole("batch_size", batch_size)
+    network.check_parameters(parameters)
+    common_namespace(inputs=inputs)
+    check_shape("inputs", inputs, (None, network.inputs), f"the network takes {network.inputs} features")
+    check_samples("inputs", inputs.shape[0])
+    parameters = tuple(own.map(detached) for own in parameters)
+    for rows in slices(inputs.shape[0], batch_size):
+        batch = _take(inputs, rows, parameters[0].weight)
+        network.check_inputs(parameters, batch)
+        check_finite(inputs=batch)
+        yield Pass(rows, batch, network.trace(parameters, batch))
+
+
+def answers(targets: Array, rows: slice, like: Array) -> Array:
+    """Return the targets of some rows as real numbers in the shape of ``like``, which are outputs."""
+    part = _take(targets, rows, like)
+    check_targets(part, like.shape[0], like.shape[1], like)
+    return encode_targets(part, like)
+
+
+def check_rows(inputs: Array, targets: Array) -> None:
+    """Check that there are as many targets as inputs."""
+    common_namespace(inputs=inputs)
+    common_namespace(targets=targets)
+    if targets.ndim == 0 or targets.shape[0] != inputs.shape[0]:
+        rows = "no" if targets.ndim == 0 else targets.shape[0]
+        msg = f"targets have {rows} rows but inputs have {inputs.shape[0]}; expected the same number"
+        raise ValueError(msg)
+
+
+def check_layer(name: str, layer: int, network: Network, *, least: int = 1) -> int:
+    """Return the number of a layer, counted from 1 at the inputs, checked."""
+    number, count = as_whole(name, layer), len(network.layers)
+    if not least <= number <= count:
+        msg = f"{name} is {number}; expected a layer from {least} to {count} (layer 1 takes the inputs)"
+        raise ValueError(msg)
+    return number
+
+
+def upto(network: Network, last: int) -> Network:
+    """Return the network of the layers up to one, that layer included."""
+    return Network(network.layers[:last])
+
+
+def total(arrays: Iterable[Array]) -> Array:
+    """Return the sum of arrays of one shape, of which there is at least one."""
+    return reduce(operator.add, arrays)
+
+
+def _take(array: Array, rows: slice, like: Array) -> Array:
+    part = array[rows, ...]
+    return from_numpy(part, like) if is_numpy(part) and not is_numpy(like) else detached(part)
