@@ -80,7 +80,12 @@ def _analysed(request: Request, results: Sequence[Result]) -> list[Result]:
     names = {experiment.name for experiment, _ in request.experiments}
     if not names & {"analyses", "digits"}:
         return []
-    return [result for result in results if result.run.seed == 0 and result.run.gain is None]
+    analysed = ("copi-bp", "copi-fa")
+    return [
+        result
+        for result in results
+        if result.run.seed == 0 and result.run.method in analysed and result.run.gain is None
+    ]
 
 
 def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analysis]) -> list[Block]:

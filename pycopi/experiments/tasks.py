@@ -11,12 +11,13 @@ _PAPER = Settings()  # its defaults are the paper's
 class Task(NamedTuple):
     """A data set with the network and the step sizes that go with it.
 
-    ``width`` and ``depth`` are those of the hidden layers, ``rate``, ``gain`` and ``decorrelation_rate`` the
-    dimensionless step sizes of COPI, ``adam_rate`` that of Adam.
+    ``image`` is the shape of an input; ``width`` and ``depth`` are those of the hidden layers; ``rate``,
+    ``gain`` and ``decorrelation_rate`` are the dimensionless step sizes of COPI, ``adam_rate`` is Adam's.
     """
 
     data: str
     title: str
+    image: tuple[int, ...]
     width: int
     depth: int
     batch_size: int
@@ -38,19 +39,9 @@ class Task(NamedTuple):
 TASKS = {
     task.data: task
     for task in (
-        Task(
-            "digits",
-            "the embedded digits",
-            128,
-            2,
-            20,
-            rate=1e-2,
-            gain=100.0,
-            decorrelation_rate=1e-2,
-            adam_rate=1e-3,
-        ),
-        Task("mnist", "MNIST", 500, 6, 50),
-        Task("cifar10", "CIFAR-10", 1000, 4, 50),
+        Task("digits", "the embedded digits", (8, 8), 128, 2, 20, 1e-2, 100.0, 1e-2, 1e-3),
+        Task("mnist", "MNIST", (28, 28), 500, 6, 50),
+        Task("cifar10", "CIFAR-10", (3, 32, 32), 1000, 4, 50),
     )
 }
 """Tasks by data set. Those of MNIST and CIFAR-10 are the paper's (Ahmad, Schrader and van Gerven, *Constrained
