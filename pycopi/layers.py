@@ -15,6 +15,7 @@ from pycopi.activations import Activation, LeakyReLU, resolve
 from pycopi.rules.adam import adam_step, gather
 from pycopi.rules.decorrelation import decorrelate
 from pycopi.rules.power import mean_square
+from pycopi.rules.stability import bounded_rate
 from pycopi.rules.weights import descend_weight, infer_bias, infer_weight
 from pycopi.settings import Rates, Settings
 
@@ -207,17 +208,19 @@ class Dense:
     ) -> DenseParameters:
         """Return the parameters after one step of COPI or along the gradient."""
         weight, bias = parameters.weight, parameters.bias
-        perturbations = signals.perturbations
+        perturbations, rate = signals.perturbations, rates.weights
+        if settings.step_bound is not None:
+            rate = bounded_rate(rate, settings.gain, signals.decorrelated, settings.step_bound)
         if settings.rule == "copi":
             targets = signals.preactivations + perturbations
             if bias is not None:
                 targets = targets - bias
             epsilon = settings.epsilon if settings.variance_scaled else None
-            weight = infer_weight(weight, targets, signals.decorrelated, power, rates.weights, epsilon, copy)
+            weight = infer_weight(weight, targets, signals.decorrelated, power, rate, epsilon, copy)
         else:
-            weight = descend_weight(weight, perturbations, signals.decorrelated, rates.weights, copy)
+            weight = descend_weight(weight, perturbations, signals.decorrelated, rate, copy)
         if bias is not None:
-            bias = infer_bias(bias, perturbations, rates.weights, copy)
+            bias = infer_bias(bias, perturbations, rate, copy)
         return parameters._replace(weight=weight, bias=bias)
 
     def _learn_adam(

@@ -34,6 +34,10 @@ class Settings:
         Divide each COPI step by the power of its input.
     epsilon : float
         Added to that power, in squared units of the inputs.
+    step_bound : float or None
+        Largest effective step ``gain * rate * lambda`` of a layer's weights, where lambda bounds the largest
+        eigenvalue of the second moment of its decorrelated inputs over the batch; a larger step is
+        scaled down to it. Beyond 2 a step overshoots. None, as in the paper, takes every step as it is.
     decorrelation : Decorrelation
         How the decorrelating matrices learn.
     adam : Adam
@@ -58,6 +62,7 @@ class Settings:
     loss: Literal["squared_error", "cross_entropy"] = "squared_error"
     variance_scaled: bool = False
     epsilon: float = EPSILON
+    step_bound: float | None = None
     decorrelation: Decorrelation = field(default_factory=Decorrelation)
     adam: Adam = field(default_factory=Adam)
 
@@ -71,6 +76,12 @@ class Settings:
                 raise ValueError(msg)
         for name in ("rate", "gain", "epsilon"):
             object.__setattr__(self, name, as_float(name, getattr(self, name)))
+        if self.step_bound is not None:
+            object.__setattr__(self, "step_bound", as_float("step_bound", self.step_bound))
+            if self.step_bound == 0.0 or self.rule == "adam":
+                msg = f"step_bound is {self.step_bound} with the rule {self.rule!r}"
+                msg += "; expected a number above 0 with copi or gradient, or None"
+                raise ValueError(msg)
         for name, kind in (("decorrelation", Decorrelation), ("adam", Adam)):
             if not isinstance(getattr(self, name), kind):
                 msg = f"{name} is a {type(getattr(self, name)).__name__}; expected a pycopi.{kind.__name__}"

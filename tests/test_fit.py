@@ -11,6 +11,8 @@ from test_network import move
 
 import pycopi
 from pycopi.data import load_dataset
+from pycopi.training.batches import open_batches
+from pycopi.training.frozen import View
 from pycopi.training.guard import Watch
 from pycopi.training.progress import ProgressLine, Report, choose_reporter
 
@@ -453,7 +455,8 @@ def test_inputs_that_overflow_on_other_samples_are_a_divergence():
 
 
 def watch_of(**limits):
-    return Watch(pycopi.Guard(**limits), NETWORK, "squared_error", pycopi.TrainingState(START))
+    view = View(open_batches(NETWORK, START, X, CLASSES, batch_size=16, seed=0))
+    return Watch(pycopi.Guard(**limits), view, "squared_error", pycopi.TrainingState(START))
 
 
 def test_the_guard_looks_at_parameters_even_where_the_loss_is_small():

@@ -42,7 +42,7 @@ class Plan:
     activation: str = "leaky_relu"
     bias: bool = False
     credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
-    rule: Literal["copi", "gradient"] = "copi"
+    rule: Literal["copi", "gradient", "adam"] = "copi"
     loss: Literal["squared_error", "cross_entropy"] = "squared_error"
     variance_scaled: bool = False
     epsilon: float = VARIANCE_SCALED_EPSILON

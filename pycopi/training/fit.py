@@ -14,6 +14,7 @@ from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
 from pycopi.training.batches import Batches, open_batches
 from pycopi.training.evaluate import evaluate_batches
+from pycopi.training.frozen import View, decorrelate_data
 from pycopi.training.guard import DivergenceError, Guard, Watch
 from pycopi.training.history import (
     Callback,
@@ -23,7 +24,7 @@ from pycopi.training.history import (
     copy_parameters,
 )
 from pycopi.training.progress import Clock, Report, Reporter, choose_reporter
-from pycopi.training.schedules import Schedule
+from pycopi.training.schedules import Factor, Schedule
 from pycopi.training.step import check_method, step
 
 _PROBED = 512  # the first samples of the data, on which the correlation left is measured after each epoch
@@ -40,8 +41,9 @@ def fit(
     batch_size: int = 50,
     seed: int | None = 0,
     validation: Any = None,
-    weight_schedule: Callable[[int], float] = Schedule(start=1),  # noqa: B008  (frozen)
-    decorrelation_schedule: Callable[[int], float] = Schedule(),  # noqa: B008  (frozen)
+    weight_schedule: Callable[[int], Factor] = Schedule(start=1),  # noqa: B008  (frozen)
+    decorrelation_schedule: Callable[[int], Factor] = Schedule(),  # noqa: B008  (frozen)
+    keep_decorrelated: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: bool | Reporter | None = None,
     history: Sequence[EpochRecord] = (),
@@ -74,7 +76,11 @@ def fit(
         Data to evaluate on after each epoch.
     weight_schedule, decorrelation_schedule : callable
         Factor of the step size in an epoch, counted from 0; by default the first epoch decorrelates
-        without changing the weights, as in the paper. A factor of 0 leaves that part as it is.
+        without changing the weights, as in the paper. A factor of 0 leaves that part as it is. That of
+        decorrelation may be a tuple: one factor for each layer, the last for all layers beyond.
+    keep_decorrelated : bool
+        While the first layer's matrix is frozen, decorrelate the data once instead of in each step, which
+        takes as much memory as ``inputs`` once more; for arrays in memory.
     callbacks : sequence of callable
         Each is called with the `TrainingState` after every epoch, whose parameters it may keep; if one
         returns True, the run ends.
@@ -126,21 +132,37 @@ def fit(
     if validation is not None:
         pair = validation if isinstance(validation, tuple) and len(validation) == 2 else (validation, None)
         checked = open_batches(network, parameters, *pair, batch_size=1024, seed=None)
-    run = _Run(opened, opened.probe(_PROBED), checked, settings, epochs, choose_reporter(progress), guard)
+    run = _Run(
+        opened,
+        opened.probe(_PROBED),
+        checked,
+        settings,
+        epochs,
+        choose_reporter(progress),
+        guard,
+        bool(keep_decorrelated),
+    )
     state = TrainingState(parameters, tuple(history))
-    live = copy_parameters(parameters)  # overwritten from here on
+    live, view = copy_parameters(parameters), View(opened)  # the parameters are overwritten from here on
     try:
         for epoch in range(len(state.history), epochs):
-            factors = (
-                as_float("the factor of weight_schedule", weight_schedule(epoch)),
-                as_float("the factor of decorrelation_schedule", decorrelation_schedule(epoch)),
+            rates = Rates(
+                _rate("weight_schedule", weight_schedule(epoch), settings.rate),
+                _rate("decorrelation_schedule", decorrelation_schedule(epoch), settings.decorrelation.rate),
             )
-            live, state = run.epoch(epoch, live, state, *factors)
+            view, live, state = run.epoch(epoch, view, live, state, rates)
             if any([callback(state) is True for callback in callbacks]):
                 break
     except KeyboardInterrupt:
         raise TrainingInterrupted(state) from None
     return state
+
+
+def _rate(schedule: str, factor: Any, rate: float) -> Any:
+    """Return the step size of an epoch, None for no step; a tuple where the factor is one."""
+    if isinstance(factor, tuple):
+        return tuple(_rate(schedule, one, rate) for one in factor) or None
+    return as_float(f"the factor of {schedule}", factor) * rate or None
 
 
 class _Run(NamedTuple):
@@ -153,23 +175,24 @@ class _Run(NamedTuple):
     epochs: int
     reporter: Reporter | None
     guard: Guard
+    keep_decorrelated: bool
+
+    def _view(self, last: View, live: Parameters, rates: Rates) -> View:
+        """Return how an epoch of these rates sees the data; ``last`` is how the epoch before did."""
+        if not self.keep_decorrelated or rates.for_layer(0).decorrelation is not None:
+            return View(self.batches)
+        return last if last.decorrelator is not None else decorrelate_data(self.batches, live)
 
     def epoch(
-        self,
-        epoch: int,
-        live: Parameters,
-        state: TrainingState,
-        weight_factor: float,
-        decorrelation_factor: float,
-    ) -> tuple[Parameters, TrainingState]:
-        """Return the parameters that may be overwritten, and the state after the epoch."""
-        rates = Rates(
-            weight_factor * self.settings.rate or None,
-            decorrelation_factor * self.settings.decorrelation.rate or None,
-        )
+        self, epoch: int, view: View, live: Parameters, state: TrainingState, rates: Rates
+    ) -> tuple[View, Parameters, TrainingState]:
+        """Return the view of the data, the parameters that may be overwritten, and the state after an epoch."""
         began = time.perf_counter()
-        watch = Watch(self.guard, self.batches.network, self.settings.loss, state)
-        live, means = self._train(epoch, live, watch, rates)
+        view = self._view(view, live, rates)
+        watch = Watch(self.guard, view, self.settings.loss, state)
+        own = live[0].decorrelator
+        live, means = self._train(epoch, view, view.inner(live), watch, rates)
+        live = (live[0]._replace(decorrelator=own), *live[1:]) if view.decorrelator is not None else live
         seconds = time.perf_counter() - began
         kept = watch.parameters
         evaluation = None
@@ -183,16 +206,18 @@ class _Run(NamedTuple):
             validation_accuracy=None if evaluation is None else evaluation.accuracy,
             correlation=self._correlations(watch, epoch, means.step),
             weight_rate=rates.weights or 0.0,
-            decorrelation_rate=rates.decorrelation or 0.0,
+            decorrelation_rate=_largest(rates.decorrelation),
             steps=means.step,
             seconds=seconds,
         )
-        return live, TrainingState(kept, (*state.history, record))
+        return view, live, TrainingState(kept, (*state.history, record))
 
     @np.errstate(over="ignore", invalid="ignore")  # the guard looks for what does not stay finite
-    def _train(self, epoch: int, live: Parameters, watch: Watch, rates: Rates) -> tuple[Parameters, Report]:
+    def _train(
+        self, epoch: int, view: View, live: Parameters, watch: Watch, rates: Rates
+    ) -> tuple[Parameters, Report]:
         """Return the live parameters after an epoch, whose copy the watch keeps, and the means over it."""
-        network, clock = self.batches.network, Clock()
+        network, clock = view.batches.network, Clock()
         take_step = jit(step, live[0].weight, static=("network", "settings"), donate="parameters")
         skipped = rates._replace(decorrelation=None)
         buffers = Buffers()
@@ -200,7 +225,7 @@ class _Run(NamedTuple):
         right: Array = 0.0
         samples = index = looked = 0
         batch: Any = None
-        for index, batch in enumerate(self.batches.epoch(epoch), 1):
+        for index, batch in enumerate(view.batches.epoch(epoch), 1):
             due = index % self.settings.decorrelation.every == 0
             with reuse(buffers):
                 live, metrics = take_step(network, live, *batch, self.settings, rates if due else skipped)
@@ -237,3 +262,9 @@ class _Run(NamedTuple):
                 what, state = "its inputs are no longer finite", watch.state
                 raise DivergenceError(what, layer, epoch + 1, step, state.parameters, state)
         return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)
+
+
+def _largest(rate: Any) -> float:
+    """Return the largest step size of any layer; 0 stands for none."""
+    rates = rate if isinstance(rate, tuple) else (rate,)
+    return max(one or 0.0 for one in rates)

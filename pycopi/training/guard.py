@@ -7,7 +7,8 @@ from pycopi._array import Array, namespace, number
 from pycopi._checks import as_float, as_whole
 from pycopi.layers import DenseParameters
 from pycopi.losses import LOSSES, encode_targets
-from pycopi.network import Network, Parameters
+from pycopi.network import Parameters
+from pycopi.training.frozen import View
 from pycopi.training.history import TrainingState, copy_parameters
 from pycopi.training.step import mean_loss
 
@@ -66,8 +67,8 @@ class Watch:
     ``first_loss`` is the loss that the run began with, by which a later one is judged.
     """
 
-    def __init__(self, guard: Guard, network: Network, loss: str, state: TrainingState) -> None:
-        self.guard, self.network, self.loss, self.state = guard, network, loss, state
+    def __init__(self, guard: Guard, view: View, loss: str, state: TrainingState) -> None:
+        self.guard, self.view, self.loss, self.state = guard, view, loss, state
         self.parameters = state.parameters
         self.first_loss = state.history[0].loss if state.history else None
 
@@ -82,7 +83,7 @@ class Watch:
         if not loss <= self.guard.limit * max(1.0, self.first_loss or 0.0):
             what = f"the loss reached {loss:.3g}"
             raise self.divergence(what, layer, epoch, step)
-        self.parameters = copy_parameters(parameters)
+        self.parameters = self.view.outer(copy_parameters(parameters))
         return self.parameters
 
     def divergence(self, what: str, layer: int, epoch: int, step: int) -> DivergenceError:
@@ -90,7 +91,7 @@ class Watch:
         return DivergenceError(what, layer, epoch, step, self.parameters, self.state)
 
     def _loss_of(self, parameters: Parameters, batch: tuple[Array, Array]) -> float:
-        outputs = self.network.trace(parameters, batch[0]).outputs
+        outputs = self.view.batches.network.trace(parameters, batch[0]).outputs
         return number(mean_loss(LOSSES[self.loss], outputs, encode_targets(batch[1], outputs)))
 
 
