@@ -84,8 +84,8 @@ def update_alignment(
         _check_feedback(network, parameters)
     means = [Mean() for _ in network.layers]
     for trace, error in _errors(network, parameters, inputs, targets, loss, batch_size):
-        wanted = CREDIT[credit](network.layers, parameters, trace, settings.gain * error)
-        steepest = backpropagate(network.layers, parameters, trace, error)
+        wanted = CREDIT[credit](network.layers, parameters, trace, settings.gain * error).perturbations
+        steepest = backpropagate(network.layers, parameters, trace, error).perturbations
         for mean, own, x, a, delta, descent in zip(
             means, parameters, trace.decorrelated, trace.preactivations, wanted, steepest, strict=True
         ):
@@ -156,8 +156,8 @@ def feedback_alignment_angle(
     samples = [Mean() for _ in network.layers]
     batches = [Mean() for _ in network.layers]
     for trace, error in _errors(network, parameters, inputs, targets, measure, batch_size):
-        aligned = align_feedback(network.layers, parameters, trace, error)
-        propagated = backpropagate(network.layers, parameters, trace, error)
+        aligned = align_feedback(network.layers, parameters, trace, error).perturbations
+        propagated = backpropagate(network.layers, parameters, trace, error).perturbations
         for index, (one, other) in enumerate(zip(aligned, propagated, strict=True)):
             samples[index].add_rows(row_angles(one, other))
             batches[index].add(angle(one, other), error.shape[0])

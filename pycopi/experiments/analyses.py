@@ -165,8 +165,8 @@ def analysis_blocks(analyses: Sequence[Analysis]) -> list[Block]:
     """Return what the report says of the analyses."""
     about = (
         "With decorrelated inputs, COPI's rule infers a linear map between any two layers from data alone. "
-        "That is how each network is read here: how much of it one linear layer can replace, and what its units "
-        "answer to."
+        "That is how each network is read here: how much of it one linear layer can replace, and what its "
+        "units answer to."
     )
     blocks = [block for analysis_of_run in analyses for block in analysis_of_run.blocks]
     return [Heading("Inside the networks"), Text(about), *blocks]
