@@ -220,32 +220,32 @@ REFUSED = {
     "shape of out": (
         {"out": ones(3, 5)},
         ValueError,
-        "out has shape (3, 5) but matrix has shape (3, 4) and left has 2 rows; expected (3, 4)",
+        "out has shape (3, 5); expected (3, 4) to fit matrix",
     ),
     "shape of left": (
         {"left": ones(2, 4)},
         ValueError,
-        "left has shape (2, 4) but matrix has shape (3, 4) and left has 2 rows; expected (2, 3)",
+        "left has shape (2, 4); expected (2, 3) to fit matrix",
     ),
     "shape of right": (
         {"right": ones(1, 4)},
         ValueError,
-        "right has shape (1, 4) but matrix has shape (3, 4) and left has 2 rows; expected (2, 4)",
+        "right has shape (1, 4); expected (2, 4) to fit matrix and left",
     ),
     "shape of product": (
         {"product": ones(4, 3)},
         ValueError,
-        "product has shape (4, 3) but matrix has shape (3, 4) and left has 2 rows; expected (3, 4)",
+        "product has shape (4, 3); expected (3, 4) to fit matrix",
     ),
     "shape of row_scale": (
         {"row_scale": ones(4)},
         ValueError,
-        "row_scale has shape (4,) but matrix has shape (3, 4); expected (3,)",
+        "row_scale has shape (4,); expected (3,) to fit matrix",
     ),
     "shape of column_scale": (
         {"column_scale": ones(3)},
         ValueError,
-        "column_scale has shape (3,) but matrix has shape (3, 4); expected (4,)",
+        "column_scale has shape (3,); expected (4,) to fit matrix",
     ),
     "transposed": (
         {"right": ones(4, 2).T},
@@ -335,7 +335,7 @@ def test_overlap_is_refused(name):
     arguments = {"matrix": ones(3, 4), "left": ones(2, 3), "right": ones(2, 4), "scale": 1.0}
     arguments = {**arguments, "row_scale": None, "column_scale": None, "product": None, **arrays}
     other = name.split()[0] if name.split()[0] in arguments else "matrix"
-    itself = ", or matrix itself" if other == "matrix" else ""
+    itself = ", or the very same" if other in ("matrix", "product") else ""
     message = f"out overlaps {other} in memory; expected separate memory{itself}"
     message += f": pass a copy of {other}"
     before = base.copy()

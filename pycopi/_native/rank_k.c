@@ -3,8 +3,11 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Rows of left and right that one pass takes: packed left stays in the first-level cache, partial sums short. */
-#define DEPTH 256
+#include "threads.h"
+
+#define DEPTH 256            /* rows of left and right that one pass takes: packed, they stay in the caches */
+#define FEW_ROWS 256         /* up to so many rows of out, packed left stays in the second-level cache ... */
+#define PANEL_VALUES 250000 /* ... otherwise so much of packed right does */
 #define CACHE_LINE 64
 
 #define JOIN(a, b) a##_##b
@@ -15,17 +18,40 @@
 
 #if defined(__GNUC__) && !defined(PYCOPI_SCALAR) /* and Clang */
 #define UNROLL _Pragma("GCC unroll 16")
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1
 #endif
 #else /* plain scalars: every compiler unrolls and some vectorise them */
 #define UNROLL
+#define ALWAYS_INLINE static inline
 #define BASELINE_BYTES 0
 #endif
 
+/* What is packed at once: all of left and one panel of right where out has few rows, else one tile's rows of left
+ * and many panels of right, so that rows are swept over a long way. Of left, a tile's rows take up `width`. */
+typedef struct {
+    ptrdiff_t rows, columns, depth, width;
+} blocking;
+
+#define ROUND_UP(value, multiple) (((value) + (multiple) - 1) / (multiple) * (multiple))
+
+static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns)
+{
+    blocking b = {tile_rows, tile_columns, a->k < DEPTH ? a->k : DEPTH, ROUND_UP(tile_rows, 8)};
+    if (a->m <= FEW_ROWS)
+        b.rows = ROUND_UP(a->m, tile_rows);
+    else {
+        const ptrdiff_t panels = PANEL_VALUES / (tile_columns * (b.depth + 1)) + 1;
+        const ptrdiff_t needed = (a->n - 1) / tile_columns + 1;
+        b.columns *= panels < needed ? panels : needed;
+    }
+    return b;
+}
+
 #define VECTORS 2
-#define EACH_ROW UNROLL for (int r = 0; r < ROWS; r++)
+#define EACH_ROW UNROLL for (int r = 0; r < height; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
 
 /* Blocks of ROWS x VECTORS registers: enough sums to hide the latency of a multiply-add, and registers left for
@@ -50,7 +76,7 @@
 #define SET avx512
 #define TARGET __attribute__((target("avx512f")))
 #define VECTOR_BYTES 64
-#define ROWS 8
+#define ROWS 13
 #include "rank_k_set.h"
 #endif
 
@@ -70,12 +96,40 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
     return count;
 }
 
-size_t rank_k_workspace(const instruction_set *set, ptrdiff_t n, ptrdiff_t k, size_t itemsize)
+size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize)
 {
-    const size_t depth = (size_t)(k < DEPTH ? k : DEPTH) + 1; /* the panels, and column_scale */
-    const size_t limit = PTRDIFF_MAX / depth - 2 * CACHE_LINE - set->tile_bytes;
-    if ((size_t)n > limit / itemsize)
-        return 0;
-    const size_t row = ((size_t)n * itemsize + set->tile_bytes - 1) / set->tile_bytes * set->tile_bytes;
-    return depth * row + CACHE_LINE;
+    const blocking b = blocking_of(arguments, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize));
+    const ptrdiff_t left = b.rows / set->tile_rows * b.width * b.depth;
+    return (size_t)(left + b.columns * (b.depth + 1)) * itemsize + 2 * CACHE_LINE;
+}
+
+typedef struct {
+    const instruction_set *set;
+    const rank_k_arguments *arguments;
+    size_t itemsize;
+    char *workspace;
+} task;
+
+/* Cuts the longer side of out, between tiles. */
+static void run_part(int part, int parts, void *argument)
+{
+    const task *t = argument;
+    const rank_k_arguments *a = t->arguments;
+    const size_t bytes = rank_k_workspace(t->set, a, t->itemsize);
+    rank_k_part own = {{0, a->m}, {0, a->n}, t->workspace + (size_t)part * bytes};
+    ptrdiff_t *const cut = a->m >= a->n ? own.rows : own.columns;
+    const ptrdiff_t tile = a->m >= a->n ? t->set->tile_rows : (ptrdiff_t)(t->set->tile_bytes / t->itemsize);
+    const ptrdiff_t tiles = (cut[1] + tile - 1) / tile, length = cut[1];
+
+    cut[0] = tiles * part / parts * tile;
+    cut[1] = tiles * (part + 1) / parts * tile;
+    cut[1] = cut[1] < length ? cut[1] : length;
+    (t->itemsize == sizeof(float) ? t->set->f32 : t->set->f64)(a, &own);
+}
+
+void rank_k_run(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts,
+                void *workspace)
+{
+    task t = {set, arguments, itemsize, workspace};
+    parallel_run(parts, run_part, &t);
 }

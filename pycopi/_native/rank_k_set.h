@@ -9,6 +9,7 @@
 
 static const instruction_set JOINED(set, SET) = {
     QUOTED(SET),
+    ROWS,
     VECTORS * (VECTOR_BYTES ? VECTOR_BYTES : sizeof(double)),
     JOINED(rank_k_float, SET),
     JOINED(rank_k_double, SET),

@@ -5,11 +5,10 @@
  *     TARGET        the function attribute that turns the instruction set on, or nothing
  *     NAME(base)    a name made unique for the pair
  *
- * `right` is packed once into panels of COLUMNS columns, (k, COLUMNS) each and padded with zeros, so that the
- * innermost loop runs through contiguous memory. Then rows are swept in blocks of ROWS over their full
- * length, so that matrix and out stream through once. Each element is computed by the same operations in the
- * same order wherever it lies in a block, so results do not depend on strides, on aliasing, or on how rows
- * would be shared among threads.
+ * `right` is packed into panels of COLUMNS columns, (depth, COLUMNS) each and padded with zeros, and `left` into
+ * (depth, width), so that the innermost loop runs through contiguous memory; see blocking_of(). Each element is
+ * computed by the same operations in the same order wherever it lies, so results do not depend on strides, on
+ * aliasing, or on how out is shared among threads.
  */
 #if VECTOR_BYTES
 typedef T NAME(vector) __attribute__((vector_size(VECTOR_BYTES)));
@@ -19,6 +18,7 @@ typedef T NAME(vector);
 #define VECTOR NAME(vector)
 #define LANES ((ptrdiff_t)(sizeof(VECTOR) / sizeof(T)))
 #define COLUMNS (VECTORS * LANES)
+#define WIDTH ROUND_UP(ROWS, 8) /* of packed left: whole vectors */
 
 TARGET static inline VECTOR NAME(load)(const T *from)
 {
@@ -41,42 +41,85 @@ TARGET static inline void NAME(pad)(T *to, const T *from, ptrdiff_t count, ptrdi
 }
 
 /* Moves a block at an edge into a full one, filled up with zeros. */
-TARGET static const T *NAME(enlarge)(T *to, const T *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns)
+TARGET static const T *NAME(enlarge)(T *to, ptrdiff_t height, ptrdiff_t width, const T *from, ptrdiff_t stride,
+                                     ptrdiff_t rows, ptrdiff_t columns)
 {
-    for (ptrdiff_t r = 0; r < ROWS; r++)
-        NAME(pad)(to + r * COLUMNS, from + (r < rows ? r * stride : 0), r < rows ? columns : 0, COLUMNS);
+    for (ptrdiff_t r = 0; r < height; r++)
+        NAME(pad)(to + r * width, from + (r < rows ? r * stride : 0), r < rows ? columns : 0, width);
     return to;
 }
 
-/* One ROWS x COLUMNS block of out at (i, j): the product in registers, then one pass over matrix and out. Scales
- * that are NULL stand for ones; the others have ROWS and COLUMNS values. */
-TARGET static void NAME(block)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth, const T *left,
-                               ptrdiff_t left_stride, const T *right, const T *row_scale, const T *column_scale)
+/* Writes the transpose of up to LANES x LANES values; where `from` has fewer rows, zeros take their place. Dealing
+ * the flat block out from its two halves moves the first bit of each index to its end: the bits of the row pass
+ * those of the column in log2(LANES) steps. */
+TARGET static void NAME(transpose)(T *to, ptrdiff_t to_stride, const T *from, ptrdiff_t stride, ptrdiff_t rows,
+                                   ptrdiff_t columns)
+{
+    T blocks[2][LANES * LANES], *now = blocks[0], *next = blocks[1];
+    NAME(enlarge)(now, LANES, LANES, from, stride, rows, columns);
+    for (ptrdiff_t step = 1; step < LANES; step *= 2) {
+        for (ptrdiff_t i = 0; i < LANES * LANES / 2; i++) {
+            next[2 * i] = now[i];
+            next[2 * i + 1] = now[i + LANES * LANES / 2];
+        }
+        T *const kept = now;
+        now = next;
+        next = kept;
+    }
+    for (ptrdiff_t r = 0; r < LANES && r < columns; r++)
+        memcpy(to + r * to_stride, now + r * LANES, LANES * sizeof(T));
+}
+
+/* Packs (depth, count) values, or the transpose of (count, depth), into (depth, width), filled up with zeros. */
+TARGET static void NAME(pack)(T *to, ptrdiff_t width, const T *from, ptrdiff_t stride, int transposed,
+                              ptrdiff_t depth, ptrdiff_t count)
+{
+    if (!transposed)
+        for (ptrdiff_t p = 0; p < depth; p++)
+            NAME(pad)(to + p * width, from + p * stride, count, width);
+    else
+        for (ptrdiff_t c = 0; c < width; c += LANES)
+            for (ptrdiff_t p = 0; p < depth; p += LANES)
+                NAME(transpose)(to + p * width + c, width, from + (c < count ? c * stride : 0) + p, stride, count - c,
+                                depth - p);
+}
+
+/* One tile of out at (i, j), height x COLUMNS: the product in registers, then one pass over matrix and out. Scales
+ * that are NULL stand for ones, a matrix that is NULL for zeros. */
+TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth,
+                                     const T *left, const T *right, const T *column_scale, const int height)
 {
     const ptrdiff_t rows = a->m - i, columns = a->n - j;
-    const int partial = rows < ROWS || columns < COLUMNS;
+    const int partial = rows < height || columns < COLUMNS;
     const T scale = (T)a->scale;
-    const T *matrix = (const T *)a->matrix + i * a->matrix_stride + j, *product = a->product;
+    const T *matrix = a->matrix, *product = a->product, *row_scale = a->row_scale;
     T *const out = (T *)a->out + i * a->out_stride + j, *to = out;
-    T edges[2][ROWS * COLUMNS];
+    T edges[2][ROWS * COLUMNS], row_scales[ROWS];
     VECTOR sums[ROWS][VECTORS];
     ptrdiff_t matrix_stride = a->matrix_stride, product_stride = a->product_stride, to_stride = a->out_stride;
 
     EACH_ROW EACH_VECTOR
         sums[r][v] = (VECTOR){0};
-    for (ptrdiff_t p = 0; p < depth; p++, left += left_stride, right += COLUMNS) {
+    for (ptrdiff_t p = 0; p < depth; p++, left += WIDTH, right += COLUMNS) {
         VECTOR row[VECTORS];
         EACH_VECTOR
             row[v] = NAME(load)(right + v * LANES);
         EACH_ROW EACH_VECTOR
             sums[r][v] += left[r] * row[v];
     }
+    if (matrix)
+        matrix += i * matrix_stride + j;
     if (product)
         product += i * product_stride + j;
+    if (row_scale)
+        row_scale += i;
     if (partial) {
+        if (matrix)
+            matrix = NAME(enlarge)(edges[0], height, COLUMNS, matrix, matrix_stride, rows, columns);
         if (product)
-            product = NAME(enlarge)(edges[1], product, product_stride, rows, columns);
-        matrix = NAME(enlarge)(edges[0], matrix, matrix_stride, rows, columns);
+            product = NAME(enlarge)(edges[1], height, COLUMNS, product, product_stride, rows, columns);
+        if (row_scale)
+            row_scale = NAME(enlarge)(row_scales, 1, height, row_scale, 0, 1, rows);
         to = edges[0];
         matrix_stride = product_stride = to_stride = COLUMNS;
     }
@@ -87,11 +130,14 @@ TARGET static void NAME(block)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t
         sums[r][v] *= scale;
 /* Pointers that move, not products of r: compilers would compute all of those beforehand and spill them. */
 #define WRITE(kept)                                                                 \
-    UNROLL for (int r = 0; r < ROWS; r++, matrix += matrix_stride, to += to_stride) \
+    UNROLL for (int r = 0; r < height; r++, matrix += matrix_stride, to += to_stride) \
         EACH_VECTOR NAME(store)(to + v * LANES, (kept) + sums[r][v])
 #define OLD NAME(load)(matrix + v * LANES)
 #define COLUMN_SCALE NAME(load)(column_scale + v * LANES)
-    if (row_scale && column_scale)
+    if (!matrix)
+        EACH_ROW EACH_VECTOR
+            NAME(store)(to + r * to_stride + v * LANES, sums[r][v]);
+    else if (row_scale && column_scale)
         WRITE(OLD * row_scale[r] * COLUMN_SCALE);
     else if (row_scale)
         WRITE(OLD * row_scale[r]);
@@ -103,58 +149,46 @@ TARGET static void NAME(block)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t
 #undef OLD
 #undef COLUMN_SCALE
     if (partial)
-        for (ptrdiff_t r = 0; r < ROWS && r < rows; r++)
+        for (ptrdiff_t r = 0; r < height && r < rows; r++)
             memcpy(out + r * a->out_stride, edges[0] + r * COLUMNS,
                    (size_t)(columns < COLUMNS ? columns : COLUMNS) * sizeof(T));
 }
 
-/* Up to ROWS rows from row i over their full length. All that it writes, besides out, is on its own stack, so
- * calls for different rows may run in different threads. */
-TARGET static void NAME(rows)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t depth, const T *panels,
-                              const T *column_scale)
-{
-    T row_scale[ROWS], packed[DEPTH * ROWS];
-    const T *left = (const T *)a->left + i;
-    ptrdiff_t left_stride = a->left_stride;
-
-    if (a->row_scale)
-        NAME(pad)(row_scale, (const T *)a->row_scale + i, a->m - i, ROWS);
-    /* Packing spares cache misses, but a short row does not use the packed values often enough. */
-    if (a->n > 16 * COLUMNS || a->m - i < ROWS) {
-        for (ptrdiff_t p = 0; p < depth; p++)
-            NAME(pad)(packed + p * ROWS, left + p * left_stride, a->m - i, ROWS);
-        left = packed;
-        left_stride = ROWS;
-    }
-    for (ptrdiff_t j = 0; j < a->n; j += COLUMNS)
-        NAME(block)(a, i, j, depth, left, left_stride, panels + j * depth, a->row_scale ? row_scale : NULL,
-                    a->column_scale ? column_scale + j : NULL);
-}
-
-TARGET static void NAME(rank_k)(const rank_k_arguments *arguments)
+TARGET static void NAME(rank_k)(const rank_k_arguments *arguments, const rank_k_part *part)
 {
     rank_k_arguments a = *arguments;
-    const ptrdiff_t padded = (a.n + COLUMNS - 1) / COLUMNS * COLUMNS;
-    /* Whole cache lines; rank_k_workspace() has a line to spare. */
-    T *column_scale = (T *)(((uintptr_t)a.workspace + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
-    T *panels = column_scale + padded;
+    const blocking b = blocking_of(&a, ROWS, COLUMNS);
+    T *const right = (T *)ROUND_UP((uintptr_t)part->workspace, CACHE_LINE), *const scales = right + b.columns * b.depth;
+    T *const left = scales + b.columns;
 
-    if (a.column_scale)
-        NAME(pad)(column_scale, a.column_scale, a.n, padded);
-    for (;;) {
-        const ptrdiff_t depth = a.k < DEPTH ? a.k : DEPTH;
-        for (ptrdiff_t p = 0; p < depth; p++)
-            for (ptrdiff_t j = 0; j < padded; j += COLUMNS)
-                NAME(pad)(panels + j * depth + p * COLUMNS, (const T *)a.right + p * a.right_stride + j, a.n - j,
-                          COLUMNS);
-        for (ptrdiff_t i = 0; i < a.m; i += ROWS)
-            NAME(rows)(&a, i, depth, panels, column_scale);
-        if (a.k <= DEPTH)
-            return;
+    a.n = part->columns[1]; /* the edges of out are those of the part */
+    a.m = part->rows[1];
+    for (ptrdiff_t start = 0; start < a.k || start == 0; start += DEPTH) {
+        const ptrdiff_t depth = a.k - start < DEPTH ? a.k - start : DEPTH;
+        for (ptrdiff_t j0 = part->columns[0]; j0 < a.n; j0 += b.columns) {
+            const ptrdiff_t end = a.n - j0 < b.columns ? a.n : j0 + b.columns;
+            if (a.column_scale)
+                NAME(pad)(scales, (const T *)a.column_scale + j0, end - j0, b.columns);
+            for (ptrdiff_t j = j0; j < end; j += COLUMNS)
+                NAME(pack)(right + (j - j0) * depth, COLUMNS,
+                           (const T *)a.right + (a.right_transposed ? j * a.right_stride + start
+                                                                    : start * a.right_stride + j),
+                           a.right_stride, a.right_transposed, depth, a.n - j);
+            for (ptrdiff_t i0 = part->rows[0]; i0 < a.m; i0 += b.rows) {
+                const ptrdiff_t stop = a.m - i0 < b.rows ? a.m : i0 + b.rows;
+                for (ptrdiff_t i = i0; i < stop; i += ROWS)
+                    if (j0 == part->columns[0] || b.rows < a.m)
+                        NAME(pack)(left + (i - i0) / ROWS * WIDTH * depth, WIDTH,
+                                   (const T *)a.left + (a.left_transposed ? i * a.left_stride + start
+                                                                          : start * a.left_stride + i),
+                                   a.left_stride, a.left_transposed, depth, a.m - i < ROWS ? a.m - i : ROWS);
+                for (ptrdiff_t j = j0; j < end; j += COLUMNS)
+                    for (ptrdiff_t i = i0; i < stop; i += ROWS)
+                        NAME(tile)(&a, i, j, depth, left + (i - i0) / ROWS * WIDTH * depth, right + (j - j0) * depth,
+                                   a.column_scale ? scales + j - j0 : NULL, ROWS);
+            }
+        }
         /* A deeper product is added piece by piece, to what the first piece has left in out. */
-        a.k -= depth;
-        a.left = (const T *)a.left + depth * a.left_stride;
-        a.right = (const T *)a.right + depth * a.right_stride;
         a.matrix = a.out;
         a.matrix_stride = a.out_stride;
         a.row_scale = a.column_scale = a.product = NULL;
@@ -163,4 +197,5 @@ TARGET static void NAME(rank_k)(const rank_k_arguments *arguments)
 
 #undef LANES
 #undef COLUMNS
+#undef WIDTH
 #undef VECTOR

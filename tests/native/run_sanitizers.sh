@@ -26,7 +26,7 @@ if [ -n "${PYTHON:-}" ]; then
   include=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')
   # shellcheck disable=SC2086
   ${CC:-cc} $flags -DPy_LIMITED_API=0x030B0000 -shared -fPIC -I"$include" \
-    "$native/module.c" "$native/rank_k.c" -o "$work/pycopi/_core.abi3.so"
+    "$native"/*.c -o "$work/pycopi/_core.abi3.so"
   # The interpreter itself leaves memory to the system at its end, so leaks are not looked for here.
   cd "$here/.."
   LD_PRELOAD=$(${CC:-cc} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$work \

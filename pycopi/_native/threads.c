@@ -1,0 +1,57 @@
+#include "threads.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#ifndef _WIN32
+#include <unistd.h>
+#endif
+
+#define WORK_PER_THREAD 1e6 /* some 10 microseconds, several times what starting and joining a thread costs */
+
+/* A forked child has no threads but itself, and the OpenMP library of GCC would wait for those of its parent. */
+static int in_forked_child(void)
+{
+#ifndef _WIN32
+    static long owner;
+    if (!owner)
+        owner = (long)getpid();
+    return owner != (long)getpid();
+#else
+    return 0;
+#endif
+}
+
+int threads_available(void)
+{
+#ifdef _OPENMP
+    return in_forked_child() || omp_in_parallel() ? 1 : omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+static int calls; /* running now */
+
+int threads_claim(double work)
+{
+    if (calls++ || work < 2 * WORK_PER_THREAD)
+        return 1;
+    const int available = threads_available();
+    return work < available * WORK_PER_THREAD ? (int)(work / WORK_PER_THREAD) : available;
+}
+
+void threads_release(void) { calls--; }
+
+void parallel_run(int parts, void (*function)(int part, int parts, void *argument), void *argument)
+{
+    if (parts == 1) {
+        function(0, 1, argument);
+        return;
+    }
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(parts) schedule(static, 1)
+#endif
+    for (int part = 0; part < parts; part++)
+        function(part, parts, argument);
+}
