@@ -11,7 +11,6 @@ from pycopi.cli.flags import read_flag
 from pycopi.cli.watching import watch_plan
 from pycopi.experiments.experiment import ALL, EXPERIMENTS, FULL, QUICK, Experiment, Size
 from pycopi.experiments.methods import METHODS
-from pycopi.experiments.report import Request, write_report
 from pycopi.experiments.runner import Source, run_plan
 
 
@@ -37,6 +36,8 @@ def reproduce(
     Every finished run is kept: the same command goes on where it was interrupted, and
     repeats nothing. The output folder gets results, pictures and report.html.
     """
+    from pycopi.experiments.report import Request, write_report  # with Matplotlib behind it
+
     if quick and full:
         msg = "--quick and --full exclude each other; give one of them"
         raise ValueError(msg)

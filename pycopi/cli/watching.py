@@ -46,7 +46,8 @@ class _Lines(Watcher):
         """Return the time left as a text."""
         made = self.done - self.before
         spent = time.monotonic() - self.began
-        return as_duration(spent * (self.total - self.done) / made) if made > 0 else "unknown"
+        rest = max(0.0, self.total - self.done)
+        return as_duration(spent * rest / made) if made > 0 else "unknown"
 
 
 class _Bar(_Lines):

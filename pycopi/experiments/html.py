@@ -22,11 +22,12 @@ p { max-width: 46rem } a { color: var(--link) }
 pre { padding: .7rem; background: var(--soft); border-radius: .4rem; overflow-x: auto }
 .scroll { overflow-x: auto; margin: 1rem 0 }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums }
-caption { caption-side: top; text-align: left; padding-bottom: .4rem; color: var(--ink); opacity: .8 }
 th, td { padding: .3rem .7rem .3rem 0; text-align: right; vertical-align: top;
   border-bottom: 1px solid var(--line) }
 th:first-child, td:first-child { text-align: left; font-weight: 600 }
-td.words { text-align: left; min-width: 14rem } th.words { text-align: left }
+td, th:first-child { white-space: nowrap }
+td.words { text-align: left; min-width: 14rem; white-space: normal } th.words { text-align: left }
+.caption { margin: 1rem 0 -.6rem; font-size: .92rem; opacity: .85 }
 .gallery { display: grid; gap: 1rem; margin: 1rem 0;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)) }
 figure { margin: 0 } figure.wide { grid-column: 1 / -1 }
@@ -67,9 +68,9 @@ def _render_table(table: Table) -> str:
         "<tr>" + "".join(_cell("td", text, wide) for text, wide in zip(row, words, strict=True)) + "</tr>"
         for row in table.rows
     )
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    caption = f'<p class="caption">{escape(table.caption)}</p>\n' if table.caption else ""
     body = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
-    return f'<div class="scroll"><table>{caption}{body}</table></div>'
+    return f'{caption}<div class="scroll"><table>{body}</table></div>'
 
 
 def _is_words(column: Sequence[str]) -> bool:

@@ -15,11 +15,11 @@ def peak_table(summaries: Sequence[Summary]) -> Table:
     header = (
         "method",
         "test peak",
-        "published",
+        "published peak",
         "at epoch",
-        "published",
+        "published epoch",
         "99 % at",
-        "published",
+        "published 99 % at",
         "s to peak",
         "s to 99 %",
     )
@@ -41,10 +41,10 @@ def training_table(summaries: Sequence[Summary]) -> Table:
     header = (
         "method",
         "training peak",
-        "published",
+        "published peak",
         "at epoch",
         "99 % at",
-        "published",
+        "published 99 % at",
         "s to peak",
         "s to 99 %",
     )
