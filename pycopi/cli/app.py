@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pycopi.cli.analyse import analyse
 from pycopi.cli.evaluate import evaluate
 from pycopi.cli.info import info
 from pycopi.cli.reproduce import reproduce
@@ -138,5 +139,6 @@ def root(
 
 app.command(cls=PlainHelp)(train)
 app.command(cls=PlainHelp)(evaluate)
+app.command(cls=PlainHelp)(analyse)
 app.command(cls=PlainHelp)(reproduce)
 app.command(cls=PlainHelp)(info)

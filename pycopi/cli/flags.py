@@ -24,7 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """What flags with a fixed set of values take, by parameter name; the first is the default."""
 
 LIMITS = {
-    **dict.fromkeys(("epochs", "batch_size", "patience", "seeds"), (1, math.inf)),
+    **dict.fromkeys(("epochs", "batch_size", "patience", "layer", "samples", "seeds"), (1, math.inf)),
     **dict.fromkeys(("decorrelation_epochs", "warm_up", "seed"), (0, math.inf)),
     **dict.fromkeys(("freeze_decorrelation_after",), (0, math.inf)),
     **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),

@@ -14,6 +14,7 @@ _LEARNING = "Learning"
 _DECORRELATION = "Decorrelation"
 _COURSE = "Course of the run"
 _VARIANTS = "Variants (off by default)"
+_ANALYSIS = "Analysis"
 _MACHINE = "Machine"
 _FILES = "Data and output"
 
@@ -259,6 +260,30 @@ PaperOutput = Annotated[
 ReportedLoss = Annotated[
     str | None,
     _option(_FILES, "--loss", "NAME", f"Loss to report: {', '.join(CHOICES['loss'])}.", "the model's own"),
+]
+Layer = Annotated[
+    int,
+    _option(
+        _ANALYSIS,
+        "--layer",
+        "INTEGER",
+        "Layer whose receptive fields and correlations are drawn, counted from 1 at the inputs.",
+        "1",
+    ),
+]
+Samples = Annotated[
+    int,
+    _option(_ANALYSIS, "--samples", "INTEGER", "Training samples to average over, at most.", "20000"),
+]
+AnalysisOutput = Annotated[
+    Path | None,
+    _option(
+        _FILES,
+        "--output",
+        "FOLDER",
+        "Folder for analysis.json and the pictures, which replace older ones.",
+        "analysis, beside the model",
+    ),
 ]
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
 AsJSON = Annotated[bool, _switch(_FILES, "--json", "Print one JSON object.")]
