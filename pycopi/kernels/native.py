@@ -78,9 +78,9 @@ def rank_k_update(
 
 def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
-    matrix = matrix.T if transposed else matrix
-    out = buffers.empty((rows.shape[0], matrix.shape[1]), matrix.dtype)
-    return np.matmul(rows, matrix, out=out)
+    out = buffers.empty((rows.shape[0], matrix.shape[0 if transposed else 1]), matrix.dtype)
+    _core.product(out, _contiguous(rows), matrix, transposed)
+    return out
 
 
 def _contiguous(array: Matrix) -> Matrix:
