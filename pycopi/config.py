@@ -4,7 +4,7 @@ import os
 import platform
 
 from pycopi import _build
-from pycopi.kernels import native
+from pycopi.kernels import native, numba
 from pycopi.kernels.engine import forced_engine
 
 BACKENDS = {
@@ -23,13 +23,14 @@ def configuration() -> dict[str, str]:
     engine = forced_engine()
     core = "not built" if not native.available else f"built with {_build.COMPILER}"
     if native.available:
-        core += f", running its {_instruction_set()} code"
+        core += f", {_core_state()}"
     found = {name: _version_of(name) for name in BACKENDS}
     return {
         "pycopi": _build.VERSION,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "engine": f"{engine} (forced)" if engine else "native" if native.available else "portable",
+        "engine": f"{engine} (forced)" if engine else _preferred(),
         "C core": core,
+        "Numba": _version_of("numba") or "not installed",
         "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "threads": _threads(),
         **{f"backend {name}": found[name] or "not installed" for name in BACKENDS},
@@ -51,10 +52,15 @@ def show_config() -> None:
         print(f"{name:<{width}}  {text}")
 
 
-def _instruction_set() -> str:
+def _preferred() -> str:
+    return "native" if native.available else "numba" if numba.available else "portable"
+
+
+def _core_state() -> str:
     from pycopi import _core
 
-    return _core.instruction_set()
+    count = _core.threads()
+    return f"running its {_core.instruction_set()} code in up to {count} thread{'s' * (count > 1)}"
 
 
 def _version_of(name: str) -> str | None:

@@ -295,6 +295,7 @@ SETTINGS = {
     "gradient": pycopi.Settings(rule="gradient", gain=7.0),
     "scaled": pycopi.Settings(gain=2.0, variance_scaled=True, epsilon=0.1),
     "aligned": pycopi.Settings(gain=2.0, credit="feedback_alignment"),
+    "bounded": pycopi.Settings(gain=3.0, step_bound=0.5),
     "entropy": pycopi.Settings(gain=2.0, loss="cross_entropy"),
 }
 
@@ -327,6 +328,24 @@ def test_update_alignment_is_the_angle_of_the_step_to_the_gradient(eager, name, 
     )
     assert found == pytest.approx(wanted, abs=2e-6)
     assert (max(found) < 1e-6) == (name == "gradient")
+
+
+def test_update_alignment_of_adam_is_that_of_its_step():
+    network = pycopi.mlp([5, 6, 3], bias=True)
+    settings = pycopi.Settings(rule="adam", rate=0.1, gain=1.0)
+    parameters = network.init(0, like=Y, moments=True)
+    for _ in range(3):
+        parameters, _ = pycopi.train_step(network, parameters, Y, CLASSES, settings)
+    descent = pycopi.Settings(rule="gradient", gain=1.0)
+    pairs = zip(
+        steps_of(network, parameters, Y, CLASSES, settings),
+        steps_of(network, parameters, Y, CLASSES, descent),
+        strict=True,
+    )
+    wanted = [reference.degrees(*pair) for pair in pairs]
+    found = analysis.update_alignment(network, parameters, Y, CLASSES, settings)
+    assert found == pytest.approx(wanted, abs=2e-6)
+    assert min(found) > 5
 
 
 def test_copi_with_decorrelated_inputs_is_the_gradient_rule():
@@ -488,6 +507,11 @@ REFUSED = {
         lambda: analysis.update_alignment(NETWORK, PLAIN, Y, CLASSES, SETTINGS["aligned"]),
         ValueError,
         MISSING,
+    ),
+    "moments": (
+        lambda: analysis.update_alignment(NETWORK, PARAMETERS, Y, CLASSES, pycopi.Settings(rule="adam")),
+        ValueError,
+        "the parameters have no moments of Adam; make them with network.init(seed, moments=True)",
     ),
     "not square": (
         lambda: analysis.mean_off_diagonal(Y),

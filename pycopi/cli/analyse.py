@@ -58,59 +58,69 @@ def analyse(
     if folder.exists() and not folder.is_dir():
         msg = f"--output {folder} is a file; expected a folder"
         raise ValueError(msg)
-    dataset = open_data(data, data_dir, no_download)
-    subject = _subject(saved, path, dataset, samples, backend, device)
+    notes: list[str] = []
+    subject = _subject(saved, path, open_data(data, data_dir, no_download), samples, backend, device, notes)
     with _status() as announce:
         findings = find(subject, announce)
         folder.mkdir(parents=True, exist_ok=True)
         announce("pictures")
-        files = _draw(folder, subject, findings, layer, data)
+        files = [RESULTS, *_draw(folder, subject, findings, layer, data, notes)]
     results = {"pycopi": __version__, "model": str(model), "data": data, **_results(subject, findings)}
-    _write_json(folder / RESULTS, results)
+    with whole_file(folder / RESULTS) as temporary:
+        temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
     if as_json:
-        print(json.dumps({**results, "output": str(folder), "files": [RESULTS, *files]}, allow_nan=False))
+        print(json.dumps({**results, "output": str(folder), "files": files}, allow_nan=False))
         return
     console = Console(highlight=False)
-    print_findings(console, findings, f"{model} on {len(subject.train[0])} training samples of {data}")
-    console.print(f"output: {folder}: {', '.join([RESULTS, *files])}", soft_wrap=True)
+    print_findings(console, findings)
+    console.print(f"samples: {results['samples']} for training, of {data}", soft_wrap=True)
+    console.print(f"output: {folder}: {', '.join(files)}", soft_wrap=True)
 
 
 def _subject(
-    saved: Saved, path: Path, dataset: Dataset, samples: int, backend: str | None, device: str | None
+    saved: Saved,
+    path: Path,
+    dataset: Dataset,
+    samples: int,
+    backend: str | None,
+    device: str | None,
+    notes: list[str],
 ) -> Subject:
-    """Return the model and the data on the library and device to work on."""
+    """Return the model and the data on the library and device to work on; add what cannot be had to notes."""
     name = "numpy" if backend is None else read_flag("backend", backend)
     like = reference_array(name, device, saved.parameters[0].weight.dtype.name)
     parameters = saved.parameters if name == "numpy" else load(path, like=like).parameters
-    settings, batch_size = _how_it_learned(saved, path)
+    settings, batch_size = _how_it_learned(saved, path, notes)
     train = place(*trimmed((dataset.x_train, dataset.y_train), samples), like)
     test = None
-    if dataset.x_test is None or dataset.y_test is None:
-        _note(f"no accuracies: {dataset.name} has no test arrays x_test and y_test")
-    elif is_real(dataset.y_test):
-        _note(f"no accuracies: the targets of {dataset.name} are real numbers, not classes")
+    if is_real(dataset.y_train):
+        notes.append(f"no accuracies: the targets of {dataset.name} are real numbers, not classes")
+    elif dataset.x_test is None or dataset.y_test is None:
+        notes.append(f"no accuracies: {dataset.name} has no test arrays x_test and y_test")
     else:
         test = place(dataset.x_test, dataset.y_test, like)
     return Subject(saved.network, parameters, settings, batch_size, train, test)
 
 
-def _how_it_learned(saved: Saved, path: Path) -> tuple[Settings, int]:
+def _how_it_learned(saved: Saved, path: Path, notes: list[str]) -> tuple[Settings, int]:
     """Return settings and batch size of the run that a model is from, or the paper's."""
     if "settings" in saved.details:
         plan = read_run(path, saved.details).plan
         return plan.settings, plan.batch_size
-    _note("this model does not say how it learned: the update angles are those of the default settings")
+    notes.append("this model does not say how it learned: the update angles are those of the default settings")
     return Settings(), BATCH
 
 
-def _draw(folder: Path, subject: Subject, findings: Findings, layer: int, data: str) -> list[str]:
+def _draw(
+    folder: Path, subject: Subject, findings: Findings, layer: int, data: str, notes: list[str]
+) -> list[str]:
     """Draw the pictures that can be drawn here, and return the names of their files."""
     try:
-        files, notes = draw_pictures(folder, subject, findings, layer, data)
+        files, left_out = draw_pictures(folder, subject, findings, layer, data)
     except ImportError as error:
-        files, notes = [], [f"no pictures: {error}"]
-    for note in notes:
-        _note(note)
+        files, left_out = [], [f"no pictures: {error}"]
+    notes += left_out
     return files
 
 
@@ -125,18 +135,9 @@ def _results(subject: Subject, findings: Findings) -> dict[str, Any]:
     }
 
 
-def _write_json(path: Path, results: dict[str, Any]) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
 @contextmanager
 def _status() -> Iterator[Any]:
     """Show on a terminal what is being done; the block gets the function to tell it."""
     console = Console(stderr=True)
     with console.status("reading") as status:
         yield lambda text: status.update(f"analysing: {text}")
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -92,16 +92,16 @@ def layer_rows(findings: Findings) -> Iterator[dict[str, Any]]:
         }
 
 
-def print_findings(console: Console, findings: Findings, title: str) -> None:
+def print_findings(console: Console, findings: Findings) -> None:
     """Print the findings as a table with a layer in each row."""
-    table = Table(title=title, title_justify="left", caption=_caption(findings), caption_justify="left")
+    table = Table(caption=_caption(findings), caption_justify="left")
     columns = [
         ("layer", "layer", "d", True),
-        ("|r| before R", "correlation_before", ".3f", True),
-        ("|r| after R", "correlation_after", ".3f", True),
-        ("update angle", "update_angle", ".1f", True),
-        ("feedback angle", "feedback_angle", ".1f", findings.feedback_angles is not None),
-        ("linear from here", "accuracy", ".2%", findings.accuracies is not None),
+        ("|r| before", "correlation_before", ".3f", True),
+        ("|r| after", "correlation_after", ".3f", True),
+        ("update", "update_angle", ".1f", True),
+        ("feedback", "feedback_angle", ".1f", findings.feedback_angles is not None),
+        ("linear from", "accuracy", ".2%", findings.accuracies is not None),
     ]
     shown = [column[:3] for column in columns if column[3]]
     for heading, _, _ in shown:
@@ -115,13 +115,13 @@ def print_findings(console: Console, findings: Findings, title: str) -> None:
 def _caption(findings: Findings) -> str:
     """Return what the columns mean."""
     lines = [
-        "|r|: mean absolute correlation between two inputs of the layer",
-        "update angle: degrees between an update of W and the descent of the loss",
+        "|r| before, after: mean absolute correlation of the layer's inputs, and after R",
+        "update: degrees between an update of W and the steepest descent of the loss",
     ]
     if findings.feedback_angles is not None:
-        lines.append("feedback angle: degrees between aligned and backpropagated perturbations")
+        lines.append("feedback: degrees between feedback-aligned and backpropagated perturbations")
     if findings.accuracies is not None:
-        lines.append("linear from here: accuracy with this layer and those above as one")
+        lines.append("linear from: test accuracy with this layer and those above as a linear one")
     return "\n".join(lines)
 
 

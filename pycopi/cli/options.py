@@ -12,6 +12,7 @@ from pycopi.experiments.methods import METHODS
 _NETWORK = "Network"
 _LEARNING = "Learning"
 _DECORRELATION = "Decorrelation"
+_SAVING = "Doing less (off by default)"
 _COURSE = "Course of the run"
 _VARIANTS = "Variants (off by default)"
 _ANALYSIS = "Analysis"
@@ -124,13 +125,65 @@ Whitening = Annotated[
     ),
 ]
 Freeze = Annotated[
+    str | None,
+    _option(
+        _SAVING,
+        "--freeze-decorrelation-after",
+        "EPOCHS",
+        "Epochs after which the decorrelators stay as they are; 3,never freezes that of the first layer alone.",
+        "never",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    _choice(_SAVING, "--preset", "Settings of the paper, or those that do the least work"),
+]
+Fraction = Annotated[
+    str | None,
+    _option(
+        _SAVING,
+        "--decorrelation-fraction",
+        "SHARES",
+        "Share of each batch that the decorrelators learn from: 0.2, or 1,0.2 for different layers.",
+        "1",
+    ),
+]
+Every = Annotated[
     int | None,
     _option(
-        _DECORRELATION,
-        "--freeze-decorrelation-after",
+        _SAVING,
+        "--decorrelation-every",
         "INTEGER",
-        "Epochs after which the decorrelators stay as they are.",
-        "never",
+        "Steps from one update of the decorrelators to the next.",
+        "1",
+    ),
+]
+StepBound = Annotated[
+    float | None,
+    _option(
+        _SAVING,
+        "--step-bound",
+        "FLOAT",
+        "Largest effective step of the weights, gain times rate times the largest power of the inputs.",
+        "none",
+    ),
+]
+DecorrelationBound = Annotated[
+    float | None,
+    _option(
+        _SAVING,
+        "--decorrelation-bound",
+        "FLOAT",
+        "Largest effective step of the decorrelators, rate times the largest power.",
+        "none",
+    ),
+]
+KeepDecorrelated = Annotated[
+    bool | None,
+    _switch(
+        _SAVING,
+        "--keep-decorrelated/--no-keep-decorrelated",
+        "Decorrelate the data once while the first layer is frozen; takes as much memory as the data.",
     ),
 ]
 

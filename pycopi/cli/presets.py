@@ -47,6 +47,15 @@ VARIANCE_SCALED_EPSILON = 1e-2
 """Keeps the steps of weak inputs small when each is divided by the power of its input."""
 
 
+FAST: dict[str, Any] = {
+    "decorrelation_every": 5,
+    "decorrelation_bound": 0.5,
+    "step_bound": 2.0,
+    "freeze_decorrelation_after": (3, None),
+    "keep_decorrelated": True,
+}
+"""What the preset ``fast`` does; its decorrelation rate is as many times larger as its updates are rarer."""
+
 ADAM_RATE = TASKS["mnist"].adam_rate
 """Of the weights, with Adam: the paper's."""
 
@@ -70,7 +79,11 @@ def adapted(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
             rate, gain = rate / 1000, gain * 100
         if given.get("variance_scaled", False):
             rate /= 10
-    return {"rate": rate, "gain": gain, "decorrelation_rate": decorrelation}
+    saved: dict[str, Any] = {}
+    if given.get("preset") == "fast":
+        saved = dict(FAST)
+        decorrelation *= given.get("decorrelation_every", saved["decorrelation_every"])
+    return {"rate": rate, "gain": gain, "decorrelation_rate": decorrelation, **saved}
 
 
 def by_data_set(field: str) -> str:

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from pycopi._array import Array
+from pycopi._checks import as_whole
 from pycopi.plotting.mosaic import as_images, columns_for, signed_colours, tile
 from pycopi.plotting.style import DIVERGING, colour_map, new_figure, write_figure
 
@@ -59,8 +60,9 @@ def receptive_field_grid(
     ...     path.stat().st_size > 0
     True
     """
-    images = as_images("fields", fields[:units, ...], shape)
-    count, total = len(images), fields.shape[0]
+    every = as_images("fields", fields, shape)
+    images = every[: as_whole("units", units)]
+    count, total = len(images), len(every)
     limits = np.percentile(np.abs(images).reshape(count, -1), _SHARE, axis=1)
     limits = np.where(limits > 0, limits, 1.0)
     scaled = np.clip(images / limits.reshape(-1, *[1] * (images.ndim - 1)), -1.0, 1.0)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from pycopi import kernels
 from pycopi._array import Array, copy_array, may_overwrite, namespace, slices
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_shape
-from pycopi.rules.decorrelation import kept_share
 
 
 class DecorrelatedStream(NamedTuple):
@@ -88,22 +87,7 @@ def decorrelate_stream(
 
 def _decorrelate_block(decorrelator: Array, block: Array, rate: float, whitening: float) -> tuple[Array, Array]:
     """Return the decorrelated block (k, n) and the matrix after its last sample."""
-    xp = namespace(block)
-    projected = xp.matmul(block, xp.matrix_transpose(decorrelator))
-    step = -rate * (1.0 - whitening)
-    scales = xp.ones_like(projected[0, :])
-    left: Array = xp.zeros_like(projected[:0, :])  # U
-    right: Array = xp.zeros_like(projected[:0, :])  # V
-    rows = []
-    for index in range(block.shape[0]):
-        row = projected[index, :]
-        x = scales * row + xp.matmul(xp.matmul(right, row), left)
-        v = scales * x + xp.matmul(xp.matmul(left, x), right)
-        kept = kept_share(xp.square(x), rate, whitening)
-        scales = scales * kept
-        left = xp.concat([left * kept[None, :], (step * x)[None, :]], axis=0)
-        right = xp.concat([right, v[None, :]], axis=0)
-        rows.append(x)
-    moved = xp.matmul(right, decorrelator)
-    updated = kernels.update(decorrelator, left, moved, scale=1.0, row_scale=scales)
-    return xp.stack(rows, axis=0), updated
+    projected = kernels.product(block, decorrelator, transposed=True)
+    decorrelated, left, right, scales = kernels.stream_block(projected, rate, whitening)
+    moved = kernels.product(right, decorrelator)
+    return decorrelated, kernels.update(decorrelator, left, moved, scale=1.0, row_scale=scales)
