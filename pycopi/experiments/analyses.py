@@ -22,7 +22,7 @@ from pycopi.storage import Saved, load
 SAMPLES = 5000
 """Training images that correlations, fields and whitening are measured on; the first ones."""
 
-ANGLE_SAMPLES, IMAGES, UNITS = 1000, 10, 100
+ANGLE_SAMPLES, IMAGES, UNITS = 1000, 10, 64
 
 
 class Analysis(NamedTuple):

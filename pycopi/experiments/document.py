@@ -47,3 +47,8 @@ class Gallery(NamedTuple):
 
 
 Block = Heading | Text | Code | Table | Gallery
+
+
+def pictures_of(blocks: Sequence[Block]) -> list[Picture]:
+    """Return the pictures in blocks."""
+    return [picture for block in blocks if isinstance(block, Gallery) for picture in block.pictures]

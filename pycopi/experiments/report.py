@@ -8,11 +8,11 @@ from pycopi._build import VERSION
 from pycopi._files import whole_file
 from pycopi.experiments.analyses import Analysis, analyse_runs, analysis_blocks
 from pycopi.experiments.checks import check_compression, check_peaks
-from pycopi.experiments.document import Block, Code, Heading, Text
+from pycopi.experiments.document import Block, Code, Heading, Text, pictures_of
 from pycopi.experiments.experiment import Experiment, Size
 from pycopi.experiments.html import render_html
 from pycopi.experiments.markdown import render_markdown
-from pycopi.experiments.pictures import correlation_pictures, method_pictures, step_pictures
+from pycopi.experiments.pictures import correlation_pictures, method_pictures, shrink, step_pictures
 from pycopi.experiments.plan import Run
 from pycopi.experiments.results import Clock, Result, as_json, collect, summarise, timings_json, write_csv
 from pycopi.experiments.runner import Source
@@ -67,6 +67,8 @@ def write_report(request: Request, source: Source) -> Path:
     write_json(folder / TIMINGS, timings_json(results))
     write_csv(results, folder / TABLE)
     blocks = _page(request, results, analyses)
+    for picture in pictures_of(blocks):
+        shrink(picture.path)
     title = f"pycopi {VERSION}: {request.name}"
     with whole_file(folder / PAGE) as temporary:
         temporary.write_text(render_html(title, blocks), encoding="utf-8")

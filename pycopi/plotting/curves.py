@@ -42,6 +42,7 @@ def compare_curves(
     against: Literal["epoch", "seconds"] = "epoch",
     factor: float = 1.0,
     skipped: int = 0,
+    from_zero: bool = False,
 ) -> None:
     """Draw curves in one panel, each the mean over its seeds with a band of one standard deviation.
 
@@ -59,6 +60,8 @@ def compare_curves(
         What values are multiplied with, such as 100 for shares in percent.
     skipped : int
         Epochs at the start that do not count for the limits of the vertical axis.
+    from_zero : bool
+        Whether that axis begins at 0.
 
     Raises
     ------
@@ -92,6 +95,8 @@ def compare_curves(
     axes = figure.subplots()
     shown = [_draw(axes, curve, against, factor) for curve in drawn]
     _set_limits(axes, [values[skipped:] if len(values) > skipped else values for values in shown])
+    if from_zero:
+        axes.set_ylim(bottom=0.0)
     axes.set_xlabel("epoch" if against == "epoch" else "training time (s)")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
