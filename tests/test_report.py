@@ -153,7 +153,7 @@ def test_markdown_names_files_that_are_there(folder):
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
-    assert "pycopi reproduce digits --seeds 2 --epochs 3" in text
+    assert "```console\npycopi reproduce digits --seeds 2 --epochs 3\n```" in text
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
@@ -238,7 +238,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
 
 
 def test_errors_are_one_line(tmp_path, monkeypatch):
-    assert_error("WHAT is 'minst'; expected one of mnist, .*, digits, all", "reproduce", "minst")
+    assert_error("WHAT is 'minst'; expected some of mnist, .*, or all", "reproduce", "minst,digits")
     assert_error("--methods has 'sgd'; expected some of copi-bp,.*", "reproduce", "digits", "--methods", "sgd")
     assert_error(
         "--quick and --full exclude each other; give one of them", "reproduce", "all", "--quick", "--full"

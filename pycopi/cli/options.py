@@ -283,7 +283,8 @@ NoDownload = Annotated[bool, _switch(_FILES, "--no-download", "Do not fetch data
 What = Annotated[
     str,
     typer.Argument(
-        metavar="WHAT", help="mnist, cifar10, learning-rates, analyses, all (these four), or digits."
+        metavar="WHAT",
+        help="mnist, cifar10, learning-rates, analyses, or some, as mnist,analyses; all; digits.",
     ),
 ]
 Seeds = Annotated[

@@ -11,6 +11,7 @@ from pycopi.cli.flags import read_flag
 from pycopi.cli.watching import watch_plan
 from pycopi.experiments.experiment import ALL, EXPERIMENTS, FULL, QUICK, Experiment, Size
 from pycopi.experiments.methods import METHODS
+from pycopi.experiments.results import Clock
 from pycopi.experiments.runner import Source, run_plan
 
 
@@ -32,9 +33,10 @@ def reproduce(
 ) -> None:
     """Run experiments of the paper, and report them beside the published figures.
 
-    WHAT is mnist, cifar10, learning-rates, analyses, or all of them; digits is a first look in seconds.
-    Every finished run is kept: the same command goes on where it was interrupted, and
-    repeats nothing. The output folder gets results, pictures and report.html.
+    WHAT is mnist, cifar10, learning-rates or analyses, several with commas
+    between, or all; digits is a first look in seconds. Every epoch is kept: the
+    same command goes on where it was interrupted, and repeats nothing. The
+    output folder gets results, pictures and report.html.
     """
     from pycopi.experiments.report import Request, write_report  # with Matplotlib behind it
 
@@ -47,9 +49,8 @@ def reproduce(
         _read_methods(methods),
     )
     experiments = [(one, _size(one, given, quick, full)) for one in _read_what(what)]
-    request = Request(
-        what, experiments, output, _command(context), clock="processor" if processor_time else "clock"
-    )
+    clock: Clock = "processor" if processor_time else "clock"
+    request = Request(what.replace(",", "-"), experiments, output, _command(context, *_PLACES), clock)
     source = Source(data_dir, not no_download)
     try:
         if not report_only:
@@ -64,13 +65,13 @@ def reproduce(
 
 
 def _read_what(what: str) -> list[Experiment]:
-    """Return the experiments that an argument names."""
-    if what == "all":
-        return [EXPERIMENTS[name] for name in ALL]
-    if what not in EXPERIMENTS:
-        msg = f"WHAT is {what!r}; expected one of {', '.join([*EXPERIMENTS, 'all'])}"
-        raise ValueError(msg)
-    return [EXPERIMENTS[what]]
+    """Return the experiments that an argument names, one or several with commas between."""
+    names = ALL if what == "all" else tuple(dict.fromkeys(what.split(",")))
+    for name in names:
+        if name not in EXPERIMENTS:
+            msg = f"WHAT is {name!r}; expected some of {', '.join(EXPERIMENTS)}, or all"
+            raise ValueError(msg)
+    return [EXPERIMENTS[name] for name in names]
 
 
 def _read_methods(text: str | None) -> tuple[str, ...]:
@@ -91,11 +92,15 @@ def _size(experiment: Experiment, given: Size, quick: bool, full: bool) -> Size:
     return Size(given.seeds or usual.seeds, given.epochs or usual.epochs, given.methods)
 
 
-def _command(context: typer.Context) -> str:
-    """Return the command that this process runs, as it is typed."""
+_PLACES = ("output", "data_dir", "no_download", "report_only", "quiet")
+"""Flags that decide no result."""
+
+
+def _command(context: typer.Context, *without: str) -> str:
+    """Return the command that this process runs, as it is typed, but for some flags."""
     words = ["pycopi", "reproduce"]
     for parameter in context.command.params:
-        value = context.params.get(str(parameter.name))
+        value = None if parameter.name in without else context.params.get(str(parameter.name))
         if parameter.param_type_name == "argument":
             words.append(str(value))
         elif value is True:

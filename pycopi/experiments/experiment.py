@@ -43,12 +43,12 @@ class Experiment(NamedTuple):
     runs: Callable[[Size], list[Run]]
 
 
-def _comparison(data: str, title: str) -> Experiment:
+def _comparison(data: str, title: str, settings: str) -> Experiment:
     return Experiment(
         data,
         data,
         f"{title}: the methods side by side",
-        f"Every method on {title}, with the paper's network and settings.",
+        f"Every method on {title}, with {settings}.",
         lambda size: compare_methods(data, size.methods, range(size.seeds or SEEDS[data]), size.epochs),
     )
 
@@ -90,8 +90,8 @@ def _analysed(*data: str) -> Callable[[Size], list[Run]]:
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
-        _comparison("mnist", "MNIST"),
-        _comparison("cifar10", "CIFAR-10"),
+        _comparison("mnist", "MNIST", "the paper's network and settings"),
+        _comparison("cifar10", "CIFAR-10", "the paper's network and settings"),
         Experiment(
             "learning-rates",
             "cifar10",
@@ -106,7 +106,7 @@ EXPERIMENTS = {
             "What the networks trained by COPI have learned.",
             _analysed("mnist", "cifar10"),
         ),
-        _comparison("digits", "the embedded digits"),
+        _comparison("digits", "the embedded digits", "a small network and settings of pycopi's own"),
     )
 }
 """The experiments by name."""

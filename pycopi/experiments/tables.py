@@ -33,7 +33,7 @@ def peak_table(summaries: Sequence[Summary]) -> Table:
                 *_interleave(summary.test, _share(was.test_peak, deviation), was.test_epoch, was.test_near),
             ]
         )
-    return Table(header, rows, f"Test accuracy, {_seeds(summaries)}. {_NEAR}")
+    return _filled(header, rows, f"Test accuracy, {_seeds(summaries)}. {_NEAR}")
 
 
 def training_table(summaries: Sequence[Summary]) -> Table:
@@ -53,7 +53,7 @@ def training_table(summaries: Sequence[Summary]) -> Table:
         was = _published(summary)
         columns = _interleave(summary.train, _share(was.train_peak, None), None, was.train_near)
         rows.append([_name(summary), *columns[:3], *columns[4:]])
-    return Table(header, rows, f"Training accuracy, {_seeds(summaries)}. {_NEAR}")
+    return _filled(header, rows, f"Training accuracy, {_seeds(summaries)}. {_NEAR}")
 
 
 _NEAR = "“99 % at” is the first epoch within 1 % of the mean peak; s are seconds of training."
@@ -101,7 +101,7 @@ def run_table(results: Sequence[Result]) -> Table:
             ]
         )
     header = ("run", "status", "epochs", "s an epoch", "pycopi", "note", "remark")
-    return Table(header, rows, "Every run of this page.")
+    return _filled(header, rows, "Every run of this page.")
 
 
 def method_table(summaries: Sequence[Summary]) -> Table:
@@ -114,6 +114,14 @@ def method_table(summaries: Sequence[Summary]) -> Table:
             [method.name, method.title, f"{settings.rate:g}", f"{settings.gain:g}", method.source],
         )
     return Table(("preset", "method", "rate", "gain", "source"), list(rows.values()))
+
+
+def _filled(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
+    """Return a table without the columns in which nothing stands."""
+    columns = list(zip(header, *rows, strict=True))
+    kept = [column for column in columns if set(column[1:]) != {NONE}]
+    names, *lines = zip(*kept, strict=True)
+    return Table(names, lines, caption)
 
 
 def _name(summary: Summary) -> str:
