@@ -13,6 +13,7 @@ from pycopi.network import Network, mlp
 from pycopi.rules.adam import Adam
 from pycopi.rules.decorrelation import Decorrelation, decorrelation_update
 from pycopi.rules.rank_k import rank_k_update
+from pycopi.rules.sample import SampleState, decorrelate_sample, finish_samples, start_samples
 from pycopi.rules.stream import decorrelate_stream
 from pycopi.rules.weights import copi_update, gradient_update
 from pycopi.settings import Rates, Settings
@@ -28,6 +29,7 @@ from pycopi.training.history import (
 )
 from pycopi.training.schedules import Schedule
 from pycopi.training.step import train_step
+from pycopi.training.steps import train_steps
 
 __all__ = [
     "Adam",
@@ -39,6 +41,7 @@ __all__ = [
     "Guard",
     "Network",
     "Rates",
+    "SampleState",
     "Schedule",
     "Settings",
     "TrainingInterrupted",
@@ -47,10 +50,12 @@ __all__ = [
     "activations",
     "analysis",
     "copi_update",
+    "decorrelate_sample",
     "decorrelate_stream",
     "decorrelation_update",
     "early_stopping",
     "evaluate",
+    "finish_samples",
     "fit",
     "gradient_update",
     "load",
@@ -58,6 +63,8 @@ __all__ = [
     "rank_k_update",
     "save",
     "show_config",
+    "start_samples",
     "train_step",
+    "train_steps",
     "use_engine",
 ]

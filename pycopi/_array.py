@@ -46,6 +46,11 @@ def is_dask(array: Array) -> bool:
     return bool(compat.is_dask_array(array))
 
 
+def is_jax(array: Array) -> bool:
+    """Return whether an array is a JAX array, traced ones included."""
+    return bool(compat.is_jax_array(array))
+
+
 def is_traced(array: Array) -> bool:
     """Return whether an array stands for values that are not there yet (inside ``jax.jit``)."""
     jax = sys.modules.get("jax")
@@ -150,6 +155,14 @@ def wide_floats(array: Array) -> Array:
     return xp.astype(array, xp.float32) if xp.finfo(array.dtype).bits < 32 else array
 
 
+def widest_floats(array: Array) -> Array:
+    """Return real numbers in float64 where library and device have it, for what float32 is too coarse for."""
+    xp = namespace(array)
+    information = xp.__array_namespace_info__()
+    offered = information.dtypes(device=device(array), kind="real floating")
+    return xp.astype(array, offered["float64"]) if "float64" in offered else wide_floats(array)
+
+
 def number(array: Array) -> float:
     """Return a 0-d array as a Python float; this waits for the device."""
     return float(array)
@@ -169,13 +182,20 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
 def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], donate: str) -> Any:
     """Return ``function`` compiled by JAX where ``like`` is a JAX array, and unchanged elsewhere.
 
-    ``static`` names the hashable arguments, ``donate`` the one whose buffers the result may take over.
+    ``static`` names the hashable arguments, ``donate`` the one whose buffers the result may take, if any.
     """
     if not compat.is_jax_array(like):
         return function
     import jax
 
-    return jax.jit(function, static_argnames=static, donate_argnames=donate)
+    return jax.jit(function, static_argnames=static, donate_argnames=donate or None)
+
+
+def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
+    """Return what JAX makes of ``state, out = body(state, item)`` over items: last state, stacked outs."""
+    import jax
+
+    return jax.lax.scan(body, state, sequence)
 
 
 def slices(count: int, size: int) -> list[slice]:

@@ -15,6 +15,30 @@ def rank_k_update(
 ) -> None: ...
 def product(out: NDArray[Any], rows: NDArray[Any], matrix: NDArray[Any], transposed: bool, /) -> None: ...
 def threads() -> int: ...
+def stream_block(
+    decorrelated: NDArray[Any],
+    left: NDArray[Any],
+    right: NDArray[Any],
+    scales: NDArray[Any],
+    projected: NDArray[Any],
+    rate: float,
+    whitening: float,
+    /,
+) -> None: ...
+def sweep(
+    matrix: NDArray[Any],
+    pulled: NDArray[Any] | None,
+    projected: NDArray[Any] | None,
+    returned: NDArray[Any] | None,
+    vector: NDArray[Any] | None,
+    left: NDArray[Any] | None,
+    right: NDArray[Any] | None,
+    row_scale: NDArray[Any] | None,
+    column_scale: NDArray[Any] | None,
+    sample: NDArray[Any] | None,
+    scale: float,
+    /,
+) -> None: ...
 def instruction_set() -> str: ...
 def instruction_sets() -> tuple[str, ...]: ...
 def set_instruction_set(name: str, /) -> None: ...

@@ -4,7 +4,7 @@ import os
 import platform
 
 from pycopi import _build
-from pycopi.kernels import native
+from pycopi.kernels import native, numba
 from pycopi.kernels.engine import forced_engine
 
 BACKENDS = {
@@ -28,8 +28,9 @@ def configuration() -> dict[str, str]:
     return {
         "pycopi": _build.VERSION,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "engine": f"{engine} (forced)" if engine else "native" if native.available else "portable",
+        "engine": f"{engine} (forced)" if engine else _preferred(),
         "C core": core,
+        "Numba": _version_of("numba") or "not installed",
         "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "threads": _threads(),
         **{f"backend {name}": found[name] or "not installed" for name in BACKENDS},
@@ -49,6 +50,10 @@ def show_config() -> None:
     width = max(map(len, lines))
     for name, text in lines.items():
         print(f"{name:<{width}}  {text}")
+
+
+def _preferred() -> str:
+    return "native" if native.available else "numba" if numba.available else "portable"
 
 
 def _core_state() -> str:

@@ -8,6 +8,7 @@ from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
 from pycopi.rules.adam import Adam
 from pycopi.rules.decorrelation import Decorrelation, for_layer
+from pycopi.rules.stability import checked_bound
 from pycopi.rules.weights import EPSILON
 
 WEIGHT_RULES = ("copi", "gradient", "adam")
@@ -76,12 +77,10 @@ class Settings:
                 raise ValueError(msg)
         for name in ("rate", "gain", "epsilon"):
             object.__setattr__(self, name, as_float(name, getattr(self, name)))
-        if self.step_bound is not None:
-            object.__setattr__(self, "step_bound", as_float("step_bound", self.step_bound))
-            if self.step_bound == 0.0 or self.rule == "adam":
-                msg = f"step_bound is {self.step_bound} with the rule {self.rule!r}"
-                msg += "; expected a number above 0 with copi or gradient, or None"
-                raise ValueError(msg)
+        object.__setattr__(self, "step_bound", checked_bound(self.step_bound))
+        if self.step_bound is not None and self.rule == "adam":
+            msg = "step_bound is given with the rule 'adam', which scales its steps itself; leave it out"
+            raise ValueError(msg)
         for name, kind in (("decorrelation", Decorrelation), ("adam", Adam)):
             if not isinstance(getattr(self, name), kind):
                 msg = f"{name} is a {type(getattr(self, name)).__name__}; expected a pycopi.{kind.__name__}"

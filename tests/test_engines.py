@@ -7,9 +7,11 @@ import threading
 
 import numpy as np
 import pytest
+from assertions import exactly
 
 import pycopi
-from pycopi.kernels import native, portable
+from pycopi.config import configuration
+from pycopi.kernels import native, numba, portable
 from pycopi.kernels.engine import engine_for
 
 M = np.eye(2)
@@ -23,7 +25,7 @@ def run(code, **environment):
 
 
 def test_the_array_chooses():
-    fast = native if native.available else portable
+    fast = native if native.available else numba if numba.available else portable
     assert engine_for(M) is engine_for(M.astype(np.float32)) is fast
     assert engine_for(M.astype(np.float16)) is portable
     assert engine_for(np.ones((4, 4))[:, ::2]) is portable
@@ -40,7 +42,7 @@ def test_the_user_chooses_for_a_block_and_a_thread():
         thread.join()
     assert found == [engine_for(M)]
     with pytest.raises(
-        ValueError, match="use_engine names the engine 'fast'; expected one of portable, native"
+        ValueError, match="use_engine names the engine 'fast'; expected one of portable, native, numba"
     ):
         with pycopi.use_engine("fast"):
             pass
@@ -60,6 +62,19 @@ def test_a_forced_native_engine_does_not_fall_back():
             pycopi.rank_k_update(M.astype(np.float16), M.astype(np.float16), M.astype(np.float16))
 
 
+def test_without_a_c_core_numba_is_chosen_and_without_both_the_portable_engine(monkeypatch):
+    monkeypatch.setattr(native, "available", False)
+    monkeypatch.setattr(numba, "available", True)
+    assert engine_for(M) is numba
+    assert engine_for(M.T[:, :1]) is portable
+    monkeypatch.setattr(numba, "available", False)
+    assert engine_for(M) is portable
+    message = "use_engine names the engine 'numba', but Numba is not installed"
+    with pytest.raises(ValueError, match=exactly(f"{message}; install the extra 'numba', or use 'portable'")):
+        with pycopi.use_engine("numba"):
+            pass
+
+
 def test_the_environment_chooses_for_a_process():
     code = "import numpy, pycopi.kernels.engine as e; print(e.engine_for(numpy.eye(2)).__name__)"
     assert run(code, PYCOPI_ENGINE="portable").stdout == "pycopi.kernels.portable\n"
@@ -77,3 +92,4 @@ def test_show_config_says_what_is_live(capsys, monkeypatch):
     monkeypatch.setattr(native, "available", False)
     pycopi.show_config()
     assert "C core                    not built" in capsys.readouterr().out
+    assert configuration()["engine"] == ("numba" if numba.available else "portable")

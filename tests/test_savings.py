@@ -171,6 +171,19 @@ def test_a_bound_is_the_same_on_every_backend(xp):
         assert_close(own.weight, weight, xp, like, rtol=1e-11)
 
 
+def test_the_bound_of_decorrelation_is_a_smaller_rate(xp):
+    how = pycopi.Decorrelation(rate=5.0, fraction=0.5, step_bound=0.5)
+    settings = pycopi.Settings(gain=50.0, rate=1e-2, decorrelation=how)
+    live, like, targets = move(START, xp), xp.asarray(Y), xp.asarray(CLASSES)
+    learned, _ = pycopi.train_step(NETWORK, live, like, targets, settings)
+    trace = NETWORK.forward(START, Y)
+    for own, old, x in zip(learned, START, trace.decorrelated, strict=True):
+        rate = min(5.0, 0.5 / float(largest_power(x[:5])))
+        assert_close(
+            own.decorrelator, reference.decorrelation(old.decorrelator, x[:5], rate), xp, like, rtol=1e-11
+        )
+
+
 def test_the_bound_tames_a_step_that_overshoots():
     """Correlated inputs at a large gain: the loss grows without the bound, and falls with it."""
     x = (RNG.uniform(size=(200, 4)) + 3.0).astype(np.float32)
@@ -188,8 +201,9 @@ ERRORS = {
     "fraction": (lambda: pycopi.Decorrelation(fraction=0.0), "fraction is 0.0; expected a number above 0 and"),
     "fractions": (lambda: pycopi.Decorrelation(fraction=()), "fraction is (); expected a number above 0 and"),
     "every": (lambda: pycopi.Decorrelation(every=0), "every is 0; expected a whole number of at least 1"),
-    "bound": (lambda: pycopi.Settings(step_bound=0.0), "step_bound is 0.0 with the rule 'copi'; expected"),
-    "adam": (lambda: pycopi.Settings(rule="adam", step_bound=1.0), "step_bound is 1.0 with the rule 'adam'"),
+    "bound": (lambda: pycopi.Settings(step_bound=0.0), "step_bound is 0.0, which allows no step; expected"),
+    "R's bound": (lambda: pycopi.Decorrelation(step_bound=0), "step_bound is 0.0, which allows no step; exp"),
+    "adam": (lambda: pycopi.Settings(rule="adam", step_bound=1.0), "step_bound is given with the rule 'adam'"),
 }
 
 

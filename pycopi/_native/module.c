@@ -180,6 +180,8 @@ static PyObject *set_instruction_set(PyObject *module, PyObject *name)
 static PyMethodDef methods[] = {
     {"rank_k_update", (PyCFunction)(void (*)(void))rank_k_update, METH_FASTCALL, rank_k_update_doc},
     {"product", (PyCFunction)(void (*)(void))product, METH_FASTCALL, product_doc},
+    {"stream_block", (PyCFunction)(void (*)(void))stream_block, METH_FASTCALL, stream_block_doc},
+    {"sweep", (PyCFunction)(void (*)(void))sweep, METH_FASTCALL, sweep_doc},
     {"threads", get_threads, METH_NOARGS,
      "threads()\n--\n\nReturn how many threads a large call from this thread would use now."},
     {"instruction_set", get_instruction_set, METH_NOARGS,

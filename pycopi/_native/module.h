@@ -9,4 +9,8 @@
 /* The instruction set that calls shall use now. */
 const instruction_set *active_set(PyObject *module);
 
+PyObject *stream_block(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *sweep(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+extern const char stream_block_doc[], sweep_doc[];
+
 #endif

@@ -53,6 +53,7 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
 }
 
 #define VECTORS 2
+#define WIDE (ROWS < 8 ? 4 : 8) /* registers of one row, or rows of one register, where sums need little else */
 #define EACH_ROW UNROLL for (int r = 0; r < height; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
 
@@ -134,4 +135,16 @@ void rank_k_run(const instruction_set *set, const rank_k_arguments *arguments, s
 {
     task t = {set, arguments, itemsize, workspace};
     parallel_run(parts, run_part, &t);
+}
+
+size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)
+{
+    /* Two panels and three rows of whole groups of registers, and for each sample a register of sums and a weight. */
+    const size_t rows = 2 * (size_t)k + 3, row = (size_t)n * itemsize + 8 * CACHE_LINE;
+    return row > PTRDIFF_MAX / (rows + 1) ? 0 : rows * row + ((size_t)k * 2 + 1) * CACHE_LINE;
+}
+
+size_t sweep_workspace(ptrdiff_t n, int parts)
+{
+    return (size_t)(parts - 1) * ROUND_UP((size_t)n * sizeof(double), CACHE_LINE);
 }

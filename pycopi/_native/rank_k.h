@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "samples.h"
+
 /* out, matrix and product are (m, n), left is (k, m), right is (k, n); a transposed left is (m, k), a transposed
  * right (n, k). Strides are from row to row, in elements; within a row elements are contiguous. out may be matrix
  * itself or product itself (same address and stride), and shares no other memory with an input. matrix, row_scale,
@@ -35,6 +37,8 @@ typedef struct {
     int tile_rows;     /* of out, and ... */
     size_t tile_bytes; /* ... bytes of its columns that are computed together */
     rank_k_kernel *f32, *f64;
+    stream_kernel *stream_f32, *stream_f64;
+    sweep_kernel *sweep_f32, *sweep_f64;
 } instruction_set;
 
 #define INSTRUCTION_SETS_MAX 3

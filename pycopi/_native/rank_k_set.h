@@ -1,10 +1,14 @@
-/* Both types of one instruction set, and its entry in the list; included once for each set, with the macros of
- * rank_k_template.h defined except T. */
+/* All kernels, in both types, of one instruction set, and its entry in the list; included once for each set, with the
+ * macros of rank_k_template.h defined except T. */
 #define T float
 #include "rank_k_template.h"
+#include "stream_template.h"
+#include "sweep_template.h"
 #undef T
 #define T double
 #include "rank_k_template.h"
+#include "stream_template.h"
+#include "sweep_template.h"
 #undef T
 
 static const instruction_set JOINED(set, SET) = {
@@ -13,8 +17,15 @@ static const instruction_set JOINED(set, SET) = {
     VECTORS * (VECTOR_BYTES ? VECTOR_BYTES : sizeof(double)),
     JOINED(rank_k_float, SET),
     JOINED(rank_k_double, SET),
+    JOINED(stream_float, SET),
+    JOINED(stream_double, SET),
+    JOINED(sweep_float, SET),
+    JOINED(sweep_double, SET),
 };
 
+#undef VECTOR
+#undef LANES
+#undef COLUMNS
 #undef SET
 #undef TARGET
 #undef VECTOR_BYTES

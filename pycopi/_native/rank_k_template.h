@@ -208,7 +208,4 @@ TARGET static void NAME(rank_k)(const rank_k_arguments *arguments, const rank_k_
     }
 }
 
-#undef LANES
-#undef COLUMNS
 #undef WIDTH
-#undef VECTOR

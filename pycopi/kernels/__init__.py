@@ -5,8 +5,18 @@ The functions here choose the engine and check nothing; the public, checked ones
 
 from pycopi._array import Array
 from pycopi.kernels.engine import engine_for
+from pycopi.kernels.portable import Block, RankK
 
-__all__ = ["product", "update"]
+__all__ = [
+    "Block",
+    "RankK",
+    "apply",
+    "product",
+    "pull_then_update",
+    "stream_block",
+    "update",
+    "update_then_project",
+]
 
 
 def update(
@@ -22,6 +32,49 @@ def update(
     """Return the rank-k update of ``matrix`` by the engine that fits it; see `pycopi.rank_k_update`."""
     engine = engine_for(matrix)
     return engine.rank_k_update(matrix, left, right, scale, row_scale, column_scale, copy)
+
+
+def stream_block(projected: Array, rate: float, whitening: float) -> Block:
+    """Return what a block of samples, each after the other, makes of a decorrelating matrix R0.
+
+    ``projected`` is Y R0.T (k, n), k at least 1; afterwards R is ``diag(s) R0 + U.T (V R0)``.
+    """
+    block: Block = engine_for(projected).stream_block(projected, rate, whitening)
+    return block
+
+
+def update_then_project(
+    matrix: Array,
+    update: RankK | None,
+    sample: Array,
+    *,
+    back: bool = True,
+    copy: bool | None = None,
+) -> tuple[Array, Array, Array | None]:
+    """Return the updated matrix M (m, n), ``x = M sample`` (m,), and ``M.T x`` (n,), or None without ``back``.
+
+    The update has rank 1. The compiled engines read and write M once, and write only where there is an update.
+    """
+    result: tuple[Array, Array, Array | None]
+    result = engine_for(matrix).update_then_project(matrix, update, sample, back, copy)
+    return result
+
+
+def pull_then_update(
+    matrix: Array, vector: Array | None, update: RankK | None, *, copy: bool | None = None
+) -> tuple[Array, Array | None]:
+    """Return the updated matrix (m, n), and ``vector`` (m,) times the matrix as it was before, (n,), or None.
+
+    The update has rank 1. The compiled engines read and write the matrix once, and write only where there is
+    an update.
+    """
+    result: tuple[Array, Array | None] = engine_for(matrix).pull_then_update(matrix, vector, update, copy)
+    return result
+
+
+def apply(matrix: Array, change: RankK, copy: bool | None = None) -> Array:
+    """Return the rank-k update of ``matrix`` that ``change`` describes."""
+    return update(matrix, **change._asdict(), copy=copy)
 
 
 def product(rows: Array, matrix: Array, *, transposed: bool = False) -> Array:

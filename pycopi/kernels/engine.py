@@ -7,19 +7,26 @@ from contextvars import ContextVar
 from types import ModuleType
 
 from pycopi._array import Array, library
-from pycopi.kernels import native, portable
+from pycopi.kernels import native, numba, portable
 
-ENGINES = ("portable", "native")
+ENGINES = ("portable", "native", "numba")
 """The engines by name; the portable one is the definition of what the others must return."""
+
+_COMPILED = {"native": native, "numba": numba}
+_MISSING = {
+    "native": (
+        "pycopi was built without its C core; reinstall it on a machine with a C compiler, or use 'portable'"
+    ),
+    "numba": "Numba is not installed; install the extra 'numba', or use 'portable'",
+}
 
 
 def _checked(name: str, source: str) -> str:
     if name not in ENGINES:
         msg = f"{source} names the engine {name!r}; expected one of {', '.join(ENGINES)}"
         raise ValueError(msg)
-    if name == "native" and not native.available:
-        msg = f"{source} names the engine 'native', but pycopi was built without its C core"
-        msg += "; reinstall it on a machine with a C compiler, or use 'portable'"
+    if name in _COMPILED and not _COMPILED[name].available:
+        msg = f"{source} names the engine {name!r}, but {_MISSING[name]}"
         raise ValueError(msg)
     return name
 
@@ -34,9 +41,9 @@ def use_engine(name: str) -> Iterator[None]:
 
     Parameters
     ----------
-    name : {"portable", "native"}
-        ``portable`` is plain array API calls, for every library; ``native`` is the C core, for float32
-        and float64 NumPy arrays only.
+    name : {"portable", "native", "numba"}
+        ``portable`` is plain array API calls, for every library; ``native`` is the C core and ``numba`` the
+        same compiled by Numba, both for float32 and float64 NumPy arrays only.
 
     Raises
     ------
@@ -72,15 +79,16 @@ def forced_engine() -> str | None:
 
 
 def engine_for(matrix: Array) -> ModuleType:
-    """Return the engine module that works on ``matrix``."""
+    """Return the engine module that works on ``matrix``: native, else numba where installed, else portable."""
     forced = forced_engine()
     if forced == "portable":
         return portable
-    if native.available and native.accepts(matrix):
-        return native
-    if forced == "native":
+    engine = numba if forced == "numba" or not native.available else native
+    if engine.available and engine.accepts(matrix):
+        return engine
+    if forced is not None:
         msg = (
-            f"the engine 'native' takes float32 and float64 NumPy matrices with contiguous rows; "
+            f"the engine {forced!r} takes float32 and float64 NumPy matrices with contiguous rows; "
             f"got a {library(matrix)} array of dtype {matrix.dtype}: use the engine 'portable'"
         )
         raise TypeError(msg)

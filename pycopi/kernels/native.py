@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pycopi._array import Array, may_overwrite
 from pycopi.kernels import buffers
+from pycopi.kernels.portable import Block, RankK
 
 try:
     from pycopi import _core
@@ -121,3 +122,54 @@ def _write(
                 None if column_scale is None else column_scale[columns],
                 part,
             )
+
+
+def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
+    """Return what the samples of a block make of the matrix; see `pycopi.kernels.portable.stream_block`."""
+    decorrelated, left, right = (buffers.empty(projected.shape, projected.dtype) for _ in range(3))
+    block = Block(decorrelated, left, right, buffers.empty(projected.shape[1:], projected.dtype))
+    _core.stream_block(*block, projected, rate, whitening)
+    return block
+
+
+def update_then_project(
+    matrix: Matrix, update: RankK | None, sample: Matrix, back: bool, copy: bool | None
+) -> tuple[Matrix, Matrix, Matrix | None]:
+    """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
+    matrix = _own(matrix, update, copy, sample)
+    projected = buffers.empty(matrix.shape[:1], matrix.dtype)
+    returned = buffers.empty(matrix.shape[1:], matrix.dtype) if back else None
+    factors, scale = _factors(update), 1.0 if update is None else update.scale
+    _core.sweep(matrix, None, projected, returned, None, *factors, _contiguous(sample), scale)
+    return matrix, projected, returned
+
+
+def pull_then_update(
+    matrix: Matrix, vector: Matrix | None, update: RankK | None, copy: bool | None
+) -> tuple[Matrix, Matrix | None]:
+    """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
+    matrix = _own(matrix, update, copy, vector)
+    pulled = None if vector is None else buffers.empty(matrix.shape[1:], matrix.dtype)
+    factors, scale = _factors(update), 1.0 if update is None else update.scale
+    _core.sweep(matrix, pulled, None, None, _optional(vector), *factors, None, scale)
+    return matrix, pulled
+
+
+def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix | None) -> Matrix:
+    """Return the matrix itself where it may be overwritten or stays as it is, otherwise a copy."""
+    if update is None:
+        return matrix
+    left, right, _, row_scale, column_scale = update
+    overwrite = _may_overwrite(matrix, copy, left, right, row_scale, column_scale, other)
+    return matrix if overwrite else np.array(matrix, order="C")
+
+
+def _factors(update: RankK | None) -> tuple[Matrix | None, Matrix | None, Matrix | None, Matrix | None]:
+    if update is None:
+        return None, None, None, None
+    left, right, _, row_scale, column_scale = update
+    return _contiguous(left[0]), _contiguous(right[0]), _optional(row_scale), _optional(column_scale)
+
+
+def _optional(array: Matrix | None) -> Matrix | None:
+    return None if array is None else _contiguous(array)

@@ -1,6 +1,31 @@
 """The hot operations in plain array API calls: their definition, the fallback, and the oracle of the tests."""
 
+from typing import NamedTuple
+
 from pycopi._array import Array, may_overwrite, namespace
+
+
+class RankK(NamedTuple):
+    """What an update makes of a matrix M (m, n): ``diag(row_scale) M diag(column_scale) + scale left.T right``.
+
+    ``left`` has shape (k, m), ``right`` (k, n), ``row_scale`` (m,) and ``column_scale`` (n,); scales that are
+    None are 1.
+    """
+
+    left: Array
+    right: Array
+    scale: float
+    row_scale: Array | None = None
+    column_scale: Array | None = None
+
+
+class Block(NamedTuple):
+    """A block of k samples after `stream_block`: x, U and V (k, n), and s (n,)."""
+
+    decorrelated: Array
+    left: Array
+    right: Array
+    scales: Array
 
 
 def rank_k_update(
@@ -31,6 +56,55 @@ def rank_k_update(
         return matrix
     change += matrix
     return change
+
+
+def stream_block(projected: Array, rate: float, whitening: float) -> Block:
+    """Return what the samples of a block make of R0, from ``projected = Y R0.T`` (k, n), k at least 1.
+
+    After the last sample R is ``diag(s) R0 + U.T (V R0)``.
+    """
+    xp = namespace(projected)
+    step = -rate * (1.0 - whitening)
+    scales = xp.ones_like(projected[0, :])
+    left: Array = xp.zeros_like(projected[:0, :])
+    right: Array = xp.zeros_like(projected[:0, :])
+    rows = []
+    for index in range(projected.shape[0]):
+        row = projected[index, :]
+        x = scales * row + xp.matmul(xp.matmul(right, row), left)
+        v = scales * x + xp.matmul(xp.matmul(left, x), right)
+        kept = 1.0 + rate * whitening + (rate * (1.0 - 2.0 * whitening)) * xp.square(x)
+        scales = scales * kept
+        left = xp.concat([left * kept[None, :], (step * x)[None, :]], axis=0)
+        right = xp.concat([right, v[None, :]], axis=0)
+        rows.append(x)
+    return Block(xp.stack(rows, axis=0), left, right, scales)
+
+
+def update_then_project(
+    matrix: Array, update: RankK | None, sample: Array, back: bool, copy: bool | None
+) -> tuple[Array, Array, Array | None]:
+    """Return the updated matrix M (m, n), ``x = M sample`` (m,), and with ``back`` also ``M.T x`` (n,)."""
+    xp = namespace(matrix)
+    matrix = _updated(matrix, update, copy, sample)
+    projected = xp.matmul(matrix, sample)
+    return matrix, projected, xp.matmul(projected, matrix) if back else None
+
+
+def pull_then_update(
+    matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None
+) -> tuple[Array, Array | None]:
+    """Return the updated matrix (m, n), and ``vector`` (m,) times the matrix as it was before, (n,)."""
+    pulled = None if vector is None else namespace(matrix).matmul(vector, matrix)
+    return _updated(matrix, update, copy, vector), pulled
+
+
+def _updated(matrix: Array, update: RankK | None, copy: bool | None, other: Array | None) -> Array:
+    if update is None:
+        return matrix
+    if not may_overwrite("matrix", matrix, copy, other):
+        copy = True
+    return rank_k_update(matrix, *update, copy)
 
 
 def product(rows: Array, matrix: Array, transposed: bool) -> Array:

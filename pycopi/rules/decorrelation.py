@@ -7,6 +7,7 @@ from pycopi import kernels
 from pycopi._array import Array
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
 from pycopi.rules.power import mean_square
+from pycopi.rules.stability import bounded_rate, checked_bound
 
 RULES = ("covariance", "local")
 
@@ -29,6 +30,10 @@ class Decorrelation:
         row. A tuple has one share for each layer, and the last stands for all layers beyond.
     every : int
         Steps from one update to the next, in `pycopi.fit`; 1 updates in every step (the paper).
+    step_bound : float or None
+        Largest effective step ``rate * lambda``, where lambda bounds the largest eigenvalue of the second
+        moment of the inputs over the rows; a larger step is scaled down to it. It lets a rate be as many
+        times larger as its updates are rarer. None, as in the paper, takes every step as it is.
     """
 
     rate: float = 1e-3
@@ -36,6 +41,7 @@ class Decorrelation:
     whitening: float = 0.0
     fraction: float | tuple[float, ...] = 1.0
     every: int = 1
+    step_bound: float | None = None
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -45,6 +51,7 @@ class Decorrelation:
             msg = f"rule is {self.rule!r}; expected one of {', '.join(RULES)}"
             raise ValueError(msg)
         object.__setattr__(self, "every", as_whole("every", self.every))
+        object.__setattr__(self, "step_bound", checked_bound(self.step_bound))
         shares = self.fraction if isinstance(self.fraction, (tuple, list)) else (self.fraction,)
         checked = tuple(as_float("fraction", share, most=1.0) for share in shares)
         if not checked or 0.0 in checked:
@@ -139,14 +146,23 @@ def decorrelate(
 
     ``pulled`` is x R, where that has been made already.
     """
+    moved = pulled if settings.rule == "covariance" else None
+    if moved is None:
+        moved = kernels.product(decorrelated, decorrelator, transposed=settings.rule == "local")
+    return kernels.apply(decorrelator, decorrelation(decorrelated, moved, power, rate, settings), copy)
+
+
+def decorrelation(
+    decorrelated: Array, moved: Array, power: Array, rate: Any, settings: Decorrelation
+) -> kernels.RankK:
+    """Return the decorrelation step of R, where ``moved`` is x R, or for the rule ``local`` x R.T."""
+    if settings.step_bound is not None:
+        rate = bounded_rate(rate, 1.0, decorrelated, settings.step_bound)
     scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
     kept = kept_share(power, rate, settings.whitening)
     if settings.rule == "covariance":
-        if pulled is None:
-            pulled = kernels.product(decorrelated, decorrelator)
-        return kernels.update(decorrelator, decorrelated, pulled, scale=scale, row_scale=kept, copy=copy)
-    left = kernels.product(decorrelated, decorrelator, transposed=True)
-    return kernels.update(decorrelator, left, decorrelated, scale=scale, column_scale=kept, copy=copy)
+        return kernels.RankK(decorrelated, moved, scale, row_scale=kept)
+    return kernels.RankK(moved, decorrelated, scale, column_scale=kept)
 
 
 def kept_share(power: Array, rate: Any, whitening: float) -> Array:

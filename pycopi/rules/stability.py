@@ -4,6 +4,7 @@ from typing import Any
 
 from pycopi import kernels
 from pycopi._array import Array, namespace
+from pycopi._checks import as_float
 
 _SQUARINGS = (
     3  # the bound is at most the eighth root of the batch above the eigenvalue: 1.6 times at 50 samples
@@ -11,12 +12,13 @@ _SQUARINGS = (
 
 
 def bounded_rate(rate: Any, gain: float, decorrelated: Array, bound: float) -> Array:
-    """Return a layer's step size, no larger than ``bound / (gain * largest_power(x))``, a 0-d array.
+    """Return a step size no larger than ``bound / (gain * largest_power(x))``, a 0-d array.
 
-    A step changes the preactivations of its own batch by ``rate gain (x x.T / B) e`` for the error e that the
-    layer is asked to correct. Each component of e along an eigenvector of the Gram matrix ``x x.T / B`` is thus
-    multiplied by ``1 - rate gain lambda``: beyond 2 it grows. For a batch of one sample this is the bound of
-    normalised LMS, where lambda is ``|x|^2``.
+    A step of the weights changes the preactivations of its own batch by ``rate gain (x x.T / B) e`` for the
+    error e that the layer is asked to correct. Each component of e along an eigenvector of the Gram matrix
+    ``x x.T / B`` is thus multiplied by ``1 - rate gain lambda``: where the product is beyond 2 it grows. For a
+    batch of one sample this is the bound of normalised LMS, with lambda ``|x|^2``. A step of the
+    decorrelating matrix multiplies it by ``1 - rate C``, whose eigenvalues are bounded likewise.
     """
     xp = namespace(decorrelated)
     excess = largest_power(decorrelated) * (rate * gain / bound)
@@ -38,3 +40,14 @@ def largest_power(decorrelated: Array) -> Array:
     for _ in range(_SQUARINGS - 1):
         gram = kernels.product(gram, gram)
     return trace * xp.sum(xp.square(gram)) ** (0.5**_SQUARINGS)
+
+
+def checked_bound(bound: Any) -> float | None:
+    """Return a bound as a Python float, or None for none, checked."""
+    if bound is None:
+        return None
+    checked = as_float("step_bound", bound)
+    if checked == 0.0:
+        msg = "step_bound is 0.0, which allows no step; expected a number above 0, or None for no bound"
+        raise ValueError(msg)
+    return float(checked)

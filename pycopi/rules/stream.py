@@ -5,7 +5,6 @@ from typing import NamedTuple
 from pycopi import kernels
 from pycopi._array import Array, copy_array, may_overwrite, namespace, slices
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_shape
-from pycopi.rules.decorrelation import kept_share
 
 
 class DecorrelatedStream(NamedTuple):
@@ -37,7 +36,8 @@ def decorrelate_stream(
     whitening : float
         Strength kappa in [0, 1]; see `pycopi.decorrelation_update`.
     block_size : int
-        Samples between two writes of the matrix, at least 1. It changes the speed, not the result.
+        Samples between two writes of the matrix, at least 1. It changes the speed, not the result; no block
+        has more than ``max(n, 64)``, beyond which each sample only costs more.
     copy : bool or None
         True (the default) never changes ``decorrelator``; None may overwrite it; False must.
 
@@ -74,7 +74,7 @@ def decorrelate_stream(
     check_shape("decorrelator", decorrelator, (n, n), f"inputs have {n} features")
     check_finite(inputs=inputs)
     rate, whitening = as_float("rate", rate), as_float("whitening", whitening, most=1.0)
-    block_size = as_whole("block_size", block_size)
+    block_size = min(as_whole("block_size", block_size), max(n, 64))
     xp = namespace(inputs)
     if not may_overwrite("decorrelator", decorrelator, copy, inputs):
         decorrelator = copy_array(decorrelator)
@@ -88,22 +88,7 @@ def decorrelate_stream(
 
 def _decorrelate_block(decorrelator: Array, block: Array, rate: float, whitening: float) -> tuple[Array, Array]:
     """Return the decorrelated block (k, n) and the matrix after its last sample."""
-    xp = namespace(block)
-    projected = xp.matmul(block, xp.matrix_transpose(decorrelator))
-    step = -rate * (1.0 - whitening)
-    scales = xp.ones_like(projected[0, :])
-    left: Array = xp.zeros_like(projected[:0, :])  # U
-    right: Array = xp.zeros_like(projected[:0, :])  # V
-    rows = []
-    for index in range(block.shape[0]):
-        row = projected[index, :]
-        x = scales * row + xp.matmul(xp.matmul(right, row), left)
-        v = scales * x + xp.matmul(xp.matmul(left, x), right)
-        kept = kept_share(xp.square(x), rate, whitening)
-        scales = scales * kept
-        left = xp.concat([left * kept[None, :], (step * x)[None, :]], axis=0)
-        right = xp.concat([right, v[None, :]], axis=0)
-        rows.append(x)
-    moved = xp.matmul(right, decorrelator)
-    updated = kernels.update(decorrelator, left, moved, scale=1.0, row_scale=scales)
-    return xp.stack(rows, axis=0), updated
+    projected = kernels.product(block, decorrelator, transposed=True)
+    decorrelated, left, right, scales = kernels.stream_block(projected, rate, whitening)
+    moved = kernels.product(right, decorrelator)
+    return decorrelated, kernels.update(decorrelator, left, moved, scale=1.0, row_scale=scales)

@@ -2,7 +2,8 @@
 # Fuzzes the kernels under the address, undefined-behaviour and thread sanitizers, with vectors and, as a compiler
 # without vector extensions would build them, with scalars. Exits non-zero on any report; needs a C compiler only
 # (CC, or cc).
-# PYTHON=python of an environment with pycopi and pytest: runs test_native.py on a sanitized module as well (GCC).
+# PYTHON=python of an environment with pycopi and pytest: runs the tests of the C core on a sanitized module as well
+# (GCC).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,9 +16,11 @@ memory="-fsanitize=address,undefined"
 # fuzz TITLE THREADS FLAGS...: the kernels under a sanitizer, with one implementation of threads.h
 fuzz() {
   echo "kernels, $1"
-  # shellcheck disable=SC2086
-  ${CC:-cc} $flags $3 -I"$native" "$here/fuzz.c" "$native/rank_k.c" "$2" -lm -lpthread -o "$work/fuzz"
-  "$work/fuzz" "${ROUNDS:-1500}"
+  for program in fuzz fuzz_samples; do
+    # shellcheck disable=SC2086
+    ${CC:-cc} $flags $3 -I"$native" "$here/$program.c" "$native/rank_k.c" "$2" -lm -lpthread -o "$work/fuzz"
+    "$work/fuzz" "${ROUNDS:-1500}"
+  done
 }
 
 fuzz "vectors: addresses and undefined behaviour" "$native/threads.c" "$memory"
@@ -36,5 +39,5 @@ if [ -n "${PYTHON:-}" ]; then
   # The interpreter itself leaves memory to the system at its end, so leaks are not looked for here.
   cd "$here/.."
   LD_PRELOAD=$(${CC:-cc} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$work \
-    "$PYTHON" -m pytest -q test_native.py
+    "$PYTHON" -m pytest -q test_native.py test_native_samples.py
 fi

@@ -1,0 +1,262 @@
+"""The hot operations on NumPy matrices, compiled by Numba where there is no C core.
+
+Numba is imported, and a function compiled, when it is first needed; compiled code is kept on disk. Products
+are BLAS's. So is a rank-k update of many rows, in blocks that are still in the cache when they are scaled and
+added.
+
+Threads share the rows of a large matrix where Numba runs them by OpenMP or TBB. One Python thread at a time has
+them, and a forked child has none: with OpenMP they do not live on there, and Numba would end the process.
+"""
+
+import functools
+import importlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from pycopi._array import Array, may_overwrite
+from pycopi.kernels import buffers, native
+from pycopi.kernels.native import Matrix
+from pycopi.kernels.portable import Block, RankK
+
+available = importlib.util.find_spec("numba") is not None
+
+_PACKED_RANK = 12  # from this rank on, it pays to pack right ...
+_PACKED_BYTES = 2048  # ... where its rows are so long
+_BLAS_RANK = 128  # from this rank on, BLAS is faster than the loops ...
+_BLAS_SIZE = 1 << 16  # ... where the matrix has so many elements
+_BLOCK = 1 << 18  # elements of a product that stay in the cache
+_SHARED_WORK = 4e6  # operations from which two threads are faster than one
+
+
+def accepts(matrix: Array) -> bool:
+    """Return whether this engine takes ``matrix``: what the C core takes."""
+    return native.accepts(matrix)
+
+
+def rank_k_update(
+    matrix: Matrix,
+    left: Matrix,
+    right: Matrix,
+    scale: float,
+    row_scale: Matrix | None,
+    column_scale: Matrix | None,
+    copy: bool | None,
+) -> Matrix:
+    """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
+    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
+    out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
+    if not out.size:
+        return out
+    compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+    none = np.empty(0, out.dtype)
+    rows, columns = (none if scales is None else _compact(scales) for scales in (row_scale, column_scale))
+    blocked = len(left) >= _BLAS_RANK and out.size >= _BLAS_SIZE
+    write = _update_by_blocks if blocked else _update
+    write(compact, _compact(matrix), _compact(left), _compact(right), scale, rows, columns)
+    if compact is not out:
+        out[...] = compact
+    return out
+
+
+def _update(
+    out: Matrix,
+    matrix: Matrix,
+    left: Matrix,
+    right: Matrix,
+    scale: float,
+    rows: Matrix,
+    columns: Matrix,
+    product: Matrix | None = None,
+) -> None:
+    none = np.empty((0, 0), out.dtype)
+    product = none if product is None else product
+    packs = len(left) >= _PACKED_RANK and right.strides[0] >= _PACKED_BYTES
+    panels = _packed(right) if packs else none
+    with _threads(out.size * (len(left) + 8)) as parts:
+        function = _compiled("update", out.dtype, parts > 1)
+        strips = np.empty((parts, 4 * len(left)), out.dtype)
+        function(out, matrix, left, right, panels, product, strips, scale, rows, columns, parts)
+
+
+def _packed(right: Matrix) -> Matrix:
+    from pycopi.kernels.numba_vectors import REGISTER_BYTES
+
+    (k, n), width = right.shape, 2 * REGISTER_BYTES // right.itemsize
+    panels = np.empty((n // width * k, width), right.dtype)
+    _compiled("pack", right.dtype, False)(panels, right)
+    return panels
+
+
+def _update_by_blocks(
+    out: Matrix, matrix: Matrix, left: Matrix, right: Matrix, scale: float, rows: Matrix, columns: Matrix
+) -> None:
+    m, n = out.shape
+    step = max(64, _BLOCK // n)
+    product = np.empty((min(m, step), n), out.dtype)
+    for first in range(0, m, step):
+        block = slice(first, first + step)
+        part = product[: len(out[block])]
+        np.matmul(left[:, block].T, right, out=part)
+        _update(out[block], matrix[block], left[:0, block], right[:0], scale, rows[block], columns, part)
+
+
+def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
+    matrix = matrix.T if transposed else matrix
+    out = buffers.empty((rows.shape[0], matrix.shape[1]), matrix.dtype)
+    return np.matmul(rows, matrix, out=out)
+
+
+def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
+    """Return what the samples of a block make of the matrix; see `pycopi.kernels.portable.stream_block`."""
+    k, n = projected.shape
+    dtype = projected.dtype
+    lanes = 64 // dtype.itemsize  # of the widest register
+    width = -(-n // (4 * lanes)) * 4 * lanes
+    if width * dtype.itemsize % 4096 == 0:  # rows that far apart would share the same few lines of the cache
+        width += 4 * lanes
+    padded = np.zeros((k, width), dtype)
+    padded[:, :n] = projected
+    x, left, right = (np.empty((k, width), dtype) for _ in range(3))
+    scales, partial, weights = np.empty(width, dtype), np.empty((k, lanes), dtype), np.empty(k, dtype)
+    base, slope, step = 1.0 + rate * whitening, rate * (1.0 - 2.0 * whitening), -rate * (1.0 - whitening)
+    function = _compiled("stream", dtype, False)
+    function(x, left, right, scales, padded, base, slope, step, partial, weights)
+    x, left, right = (np.ascontiguousarray(rows[:, :n]) for rows in (x, left, right))
+    return Block(x, left, right, scales[:n])
+
+
+def update_then_project(
+    matrix: Matrix, update: RankK | None, sample: Matrix, back: bool, copy: bool | None
+) -> tuple[Matrix, Matrix, Matrix | None]:
+    """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
+    matrix = _own(matrix, update, copy, sample)
+    projected = np.zeros(matrix.shape[0], matrix.dtype)
+    returned = _sweep(matrix, update, projected, sample=sample, sums=back)
+    return matrix, projected, returned
+
+
+def pull_then_update(
+    matrix: Matrix, vector: Matrix | None, update: RankK | None, copy: bool | None
+) -> tuple[Matrix, Matrix | None]:
+    """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
+    matrix = _own(matrix, update, copy, vector)
+    pulled = _sweep(matrix, update, np.empty(0, matrix.dtype), vector=vector, sums=vector is not None)
+    return matrix, pulled
+
+
+def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix | None) -> Matrix:
+    """Return the matrix itself where it may be overwritten or stays as it is, otherwise a copy."""
+    if update is None:
+        return matrix
+    left, right, _, row_scale, column_scale = update
+    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale, other)
+    return matrix if overwrite else np.array(matrix, order="C")
+
+
+def _sweep(
+    matrix: Matrix,
+    update: RankK | None,
+    projected: Matrix,
+    *,
+    sample: Matrix | None = None,
+    vector: Matrix | None = None,
+    sums: bool,
+) -> Matrix | None:
+    """Change a matrix in place, fill ``projected``, and return the sums over rows that were asked for."""
+    n = matrix.shape[1]
+    if not matrix.size:
+        return np.zeros(n, matrix.dtype) if sums else None
+    compact = matrix if matrix.flags.c_contiguous and matrix.flags.writeable else np.array(matrix, order="C")
+    none = np.empty(0, matrix.dtype)
+    vectors = [none if part is None else _compact(part) for part in (vector, sample)]
+    left, right, scale, *scales = update or RankK(none[None, :], none[None, :], 1.0)
+    scales = [none if part is None else _compact(part) for part in scales]
+    with _threads(8 * matrix.size) as parts:
+        gathered = np.empty((parts if sums else 0, n), matrix.dtype)
+        _compiled("sweep", matrix.dtype, parts > 1)(
+            compact,
+            np.empty((parts, 4), matrix.dtype),
+            gathered,
+            projected,
+            vectors[0],
+            _compact(left),
+            _compact(right),
+            none[None, :],
+            *scales,
+            vectors[1],
+            scale,
+            parts,
+        )
+    if update is not None and compact is not matrix:
+        matrix[...] = compact
+    return gathered.sum(axis=0) if sums else None
+
+
+def _compact(array: Matrix) -> Matrix:
+    fits = array.flags.c_contiguous and array.flags.aligned
+    return array if fits else np.array(array, order="C")
+
+
+_lock = threading.Lock()
+
+
+@functools.cache
+def _compiled(name: str, dtype: Any, shared: bool) -> Callable[..., None]:
+    """Return a function of ``numba_loops`` for a dtype; its arguments may be read-only where they are read."""
+    import numba
+
+    from pycopi.kernels import numba_loops as loops
+
+    function = getattr(loops, f"{name}_shared" if shared else name)
+    signature = getattr(loops, f"{name}_signature")(numba.from_dtype(dtype))
+    options = {"cache": True, "parallel": shared, **loops.OPTIONS}
+    compiled: Callable[..., None] = numba.njit(signature, **options)(function)
+    return compiled
+
+
+@functools.cache
+def _shareable_threads() -> int:
+    """Return how many threads may share a matrix; 1 where threads of Python could not start them safely."""
+    import numba
+
+    try:
+        importlib.import_module("numba.np.ufunc.omppool")
+    except ImportError:
+        return 1
+    return int(numba.config.NUMBA_NUM_THREADS)
+
+
+_forked = False
+
+
+def _note_fork() -> None:
+    global _forked, _lock
+    _forked, _lock = True, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def threads() -> int:
+    """Return how many threads a large operation from this thread would use now."""
+    return 1 if _forked or _lock.locked() else _shareable_threads()
+
+
+@contextmanager
+def _threads(work: float) -> Iterator[int]:
+    """Lend as many threads as pay for so much work: to one Python thread at a time, the others do without."""
+    if work < _SHARED_WORK or _forked or _shareable_threads() == 1 or not _lock.acquire(blocking=False):
+        yield 1
+        return
+    try:
+        yield _shareable_threads()
+    finally:
+        _lock.release()

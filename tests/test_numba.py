@@ -1,0 +1,207 @@
+"""The Numba engine does what the portable one does, in every layout, with any number of threads."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from assertions import assert_close, assert_same, exactly, tolerance
+from backends import NUMPY
+from hypothesis import example, given
+from hypothesis import strategies as st
+from strategies import DTYPES, SEEDS
+
+import pycopi
+from pycopi.kernels import RankOne, portable
+from pycopi.kernels import numba as engine
+
+if not engine.available:
+    pytest.skip("Numba is not installed", allow_module_level=True)
+
+SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 31, 32, 33, 64, 97, 130]))
+SCALES = st.sampled_from(["", "r", "c", "rc"])
+LAYOUTS = st.sampled_from(["plain", "wide", "reversed", "read-only", "Fortran"])
+
+
+def laid_out(values, layout):
+    """Return the values in another layout in memory."""
+    if layout == "wide":
+        base = np.full((*values.shape[:-1], values.shape[-1] + 5), np.nan, values.dtype)
+        base[..., 3:-2] = values
+        return base[..., 3:-2]
+    if layout == "reversed":
+        return values[::-1].copy()[::-1]
+    if layout == "Fortran":
+        return np.asfortranarray(values)
+    copied = values.copy()
+    copied.flags.writeable = layout != "read-only"
+    return copied
+
+
+def wide(part):
+    """Return arrays, also within a named tuple, in float64."""
+    if isinstance(part, RankOne):
+        return RankOne(*map(wide, part))
+    return part.astype(np.float64) if isinstance(part, np.ndarray) else part
+
+
+def assert_agree(results, expected, dtype, terms):
+    """Compare what an engine returned with the oracle's answer, item by item."""
+    assert len(results) == len(expected)
+    for actual, wanted in zip(results, expected, strict=True):
+        assert (actual is None) == (wanted is None)
+        if wanted is not None:
+            assert_close(actual, wanted, NUMPY, np.empty(0, dtype), rtol=tolerance(dtype, terms))
+
+
+def drawer(seed, dtype):
+    generator = np.random.default_rng(seed)
+    return lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)
+
+
+@given(
+    m=SIZES, n=SIZES, k=st.sampled_from([0, 1, 2, 3, 8, 50]), dtype=DTYPES, seed=SEEDS, scales=SCALES,
+    layouts=st.tuples(*[LAYOUTS] * 3), copy=st.booleans(),
+)  # fmt: skip
+@example(
+    m=270, n=1000, k=30, dtype=np.float32, seed=0, scales="rc", layouts=("wide", "Fortran", "plain"), copy=False
+)
+def test_rank_k_updates_agree(m, n, k, dtype, seed, scales, layouts, copy):
+    draw = drawer(seed, dtype)
+    matrix, left, right = map(laid_out, (draw(m, n), draw(k, m), draw(k, n)), layouts)
+    rows, columns = draw(m) if "r" in scales else None, draw(2 * n)[::2] if "c" in scales else None
+    if layouts[0] in ("read-only", "Fortran"):
+        matrix, copy = laid_out(matrix, "read-only"), True
+    inputs = (matrix, left, right, 0.75, rows, columns)
+    expected = portable.rank_k_update(*map(wide, inputs), True)
+    before = matrix.copy()
+    result = engine.rank_k_update(*inputs, copy)
+    assert_agree([result], [expected], dtype, k + 4)
+    assert (result is matrix) == (not copy)
+    if copy:
+        assert_same(matrix, before)
+        assert_same(engine.rank_k_update(*inputs, copy), result)
+
+
+@given(
+    m=SIZES, n=SIZES, dtype=DTYPES, seed=SEEDS, scales=SCALES, updated=st.booleans(), asked=st.booleans(),
+    layout=st.sampled_from(["plain", "wide", "reversed", "read-only"]), copy=st.booleans(),
+)  # fmt: skip
+def test_single_sample_sweeps_agree(m, n, dtype, seed, scales, updated, asked, layout, copy):
+    draw = drawer(seed, dtype)
+    rows, columns = draw(m) if "r" in scales else None, draw(n) if "c" in scales else None
+    change = RankOne(draw(2 * m)[::2], draw(n), -0.5, rows, columns) if updated else None
+    matrix, sample, vector = laid_out(draw(m, n), layout), draw(2 * n)[1::2], draw(m)
+    copy = copy or layout == "read-only"
+    vector = vector if asked else None
+    calls = (
+        lambda module, kind, given: module.update_then_project(given, kind(change), kind(sample), asked, copy),
+        lambda module, kind, given: module.pull_then_update(given, kind(vector), kind(change), copy),
+    )
+    for call in calls:
+        own = laid_out(matrix, layout)
+        expected = call(portable, wide, wide(own))
+        results = call(engine, lambda part: part, own)
+        assert_agree(results, expected, dtype, 4 * (m + n))
+        assert (results[0] is own) == (not updated or not copy)
+
+
+@given(k=st.integers(1, 20), n=SIZES.filter(bool), dtype=DTYPES, seed=SEEDS, kappa=st.sampled_from([0.0, 0.4]))
+def test_stream_blocks_agree(k, n, dtype, seed, kappa):
+    projected = drawer(seed, dtype)(k, 2 * n)[:, ::2]
+    results = engine.stream_block(projected, 0.05, kappa)
+    assert_agree(results, portable.stream_block(wide(projected), 0.05, kappa), dtype, 20 * (k + n))
+    for first, second in zip(results, engine.stream_block(projected, 0.05, kappa), strict=True):
+        assert_same(first, second)
+
+
+def test_rows_as_long_as_a_page_of_the_cache_agree():
+    projected = 0.1 * drawer(0, np.float32)(30, 1024)
+    results = engine.stream_block(projected, 0.01, 0.0)
+    assert_agree(results, portable.stream_block(wide(projected), 0.01, 0.0), np.float32, 3000)
+
+
+@pytest.mark.parametrize("shape", [(1030, 1001), (3, 700_000)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_change_nothing_beyond_rounding(shape, dtype, monkeypatch):
+    m, n = shape
+    draw = drawer(1, dtype)
+    matrix, change, sample = draw(m, n), RankOne(draw(m), draw(n), 0.5), draw(n)
+    arguments = (matrix, change.left[None, :], change.right[None, :], 0.5, None, None, True)
+
+    def everything():
+        return engine.rank_k_update(*arguments), *engine.update_then_project(matrix, change, sample, True, True)
+
+    shared, again = everything(), everything()
+    monkeypatch.setattr(engine, "_forked", True)
+    assert engine.threads() == 1
+    alone = everything()
+    for one, two in zip(shared, again, strict=True):
+        assert_same(one, two)
+    assert_agree(alone, shared, dtype, m + n)
+    assert_same(shared[0], alone[0])
+
+
+def test_python_threads_may_call_at_once():
+    matrix, left = np.ones((1200, 1200)), np.ones((1, 1200))
+    barrier = threading.Barrier(4)
+
+    def call(_):
+        barrier.wait()
+        return [engine.rank_k_update(matrix, left, left, 0.5, None, None, True) for _ in range(5)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for results in pool.map(call, range(4)):
+            for result in results:
+                assert_same(result, np.full((1200, 1200), 1.5))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_goes_on_without_threads():
+    code = """
+import os, numpy as np
+from pycopi.kernels import numba as engine
+matrix, left = np.ones((1200, 1200)), np.ones((1, 1200))
+update = lambda: engine.rank_k_update(matrix, left, left, 0.5, None, None, True)
+update()
+child = os.fork()
+if child == 0:
+    os._exit(0 if engine.threads() == 1 and (update() == 1.5).all() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_both_engines_refuse_the_same():
+    read_only = laid_out(np.ones((3, 4)), "read-only")
+    left, right = np.ones((1, 3)), np.ones((1, 4))
+    message = "matrix cannot be changed in place, as copy=False asks: it is a read-only numpy array"
+    for module in (engine, portable):
+        with pytest.raises(ValueError, match=exactly(f"{message}; pass copy=None or copy=True")):
+            module.rank_k_update(read_only, left, right, 1.0, None, None, False)
+        shared = np.ones((3, 3))
+        changed = module.rank_k_update(shared, shared[:1], shared[:1], 1.0, None, None, None)
+        assert changed is not shared
+        assert_same(changed, np.full((3, 3), 2.0))
+
+
+def test_a_forced_engine_does_the_work_of_a_run():
+    images, classes = np.eye(6, dtype=np.float32), np.arange(6)
+    network, settings = pycopi.mlp([6, 40, 6]), pycopi.Settings(gain=100.0)
+    ends = []
+    for name in ("portable", "numba"):
+        with pycopi.use_engine(name):
+            state = pycopi.fit(network, network.init(0), images, classes, epochs=5, settings=settings)
+        ends.append(state.parameters[0].decorrelator)
+    assert_close(ends[1], wide(ends[0]), NUMPY, ends[0], rtol=1e-5)
+    with pycopi.use_engine("numba"):
+        message = "the engine 'numba' takes float32 and float64 NumPy matrices with contiguous rows; "
+        message += "got a numpy array of dtype float16: use the engine 'portable'"
+        half = np.ones((2, 2), np.float16)
+        with pytest.raises(TypeError, match=exactly(message)):
+            pycopi.rank_k_update(half, half, half)
