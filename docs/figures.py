@@ -1,4 +1,4 @@
-"""Makes a picture of the documentation: run it, with matplotlib, when the data or the rule change."""
+"""Makes the pictures of the documentation: run it, with matplotlib, when the data or a rule change."""
 
 from pathlib import Path
 
@@ -10,33 +10,52 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import pycopi
-from pycopi.data import load_dataset
+from pycopi import analysis, plotting
+from pycopi.data import Dataset, load_dataset
 
 RATE = 1e-2
+FOLDER = Path(__file__).parent / "_static"
 
 
 def main() -> None:
-    """Write the correlation between pixels of the test digits before and after decorrelation."""
+    """Write every picture; learning-curve.png is what ``pycopi train digits`` draws."""
     digits = load_dataset("digits")
+    draw_correlation(digits)
+    draw_analyses()
+
+
+def draw_correlation(digits: Dataset) -> None:
+    """Write the correlation between pixels of the test digits before and after decorrelation."""
     start = np.eye(64, dtype=np.float32)
     decorrelator = pycopi.decorrelate_stream(start, digits.x_train, rate=RATE).decorrelator
     pictures = {"raw": digits.x_test, "decorrelated": digits.x_test @ decorrelator.T}
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.5), layout="constrained")
     for axis, (name, images) in zip(axes, pictures.items(), strict=True):
-        left = pycopi.analysis.off_diagonal_correlation(images)
-        picture = axis.imshow(correlation(images), vmin=0, vmax=1, cmap="magma_r")
+        left = analysis.off_diagonal_correlation(images)
+        matrix = np.abs(analysis.correlation_matrix(images))
+        picture = axis.imshow(matrix, vmin=0, vmax=1, cmap="magma_r")
         axis.set(title=f"{name} (mean {left:.3f})", xticks=[0, 63], yticks=[0, 63])
         axis.set_xlabel("pixel")
     figure.colorbar(picture, ax=axes, shrink=0.85, label="absolute correlation")
-    figure.savefig(Path(__file__).parent / "_static" / "correlation.png", dpi=144)
+    figure.savefig(FOLDER / "correlation.png", dpi=144)
 
 
-def correlation(images: np.ndarray) -> np.ndarray:
-    """Return the absolute correlation, not centred, between the columns; 0 where a column is 0."""
-    moments = images.T @ images
-    power = np.sqrt(np.diag(moments))
-    scale = np.divide(1.0, power, out=np.zeros_like(power), where=power > 0)
-    return np.abs(scale[:, None] * moments * scale[None, :])
+def draw_analyses() -> None:
+    """Write receptive fields and images in three versions, of a network trained on MNIST for three epochs."""
+    mnist = load_dataset("mnist")
+    x, images = mnist.x_train, mnist.x_test[:10]
+    network = pycopi.mlp([784, 500, 500, 500, 500, 500, 500, 10])
+    start, settings = network.init(seed=0), pycopi.Settings()
+    parameters = pycopi.fit(network, start, x, mnist.y_train, epochs=3, settings=settings).parameters
+    fields = analysis.receptive_fields(network, parameters, x, layer=3)
+    title = "receptive fields of layer 3"
+    plotting.receptive_field_grid(fields, (28, 28), FOLDER / "receptive-fields.png", title=title, units=50)
+    rows = {
+        "raw": images,
+        "decorrelated": network.forward(parameters, images).decorrelated[0],
+        "ZCA-whitened": analysis.zca(x).apply(images),
+    }
+    plotting.image_comparison(rows, (28, 28), FOLDER / "images.png")
 
 
 if __name__ == "__main__":

@@ -160,6 +160,14 @@ def wide_floats(array: Array) -> Array:
     return xp.astype(array, xp.float32) if xp.finfo(array.dtype).bits < 32 else array
 
 
+def widest_floats(array: Array) -> Array:
+    """Return real numbers in float64 where library and device have it, for what float32 is too coarse for."""
+    xp = namespace(array)
+    information = xp.__array_namespace_info__()
+    offered = information.dtypes(device=device(array), kind="real floating")
+    return xp.astype(array, offered["float64"]) if "float64" in offered else wide_floats(array)
+
+
 def number(array: Array) -> float:
     """Return a 0-d array as a Python float; this waits for the device."""
     return float(array)

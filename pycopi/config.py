@@ -23,7 +23,7 @@ def configuration() -> dict[str, str]:
     engine = forced_engine()
     core = "not built" if not native.available else f"built with {_build.COMPILER}"
     if native.available:
-        core += f", running its {_instruction_set()} code"
+        core += f", {_core_state()}"
     found = {name: _version_of(name) for name in BACKENDS}
     return {
         "pycopi": _build.VERSION,
@@ -56,10 +56,11 @@ def _preferred() -> str:
     return "native" if native.available else "numba" if numba.available else "portable"
 
 
-def _instruction_set() -> str:
+def _core_state() -> str:
     from pycopi import _core
 
-    return _core.instruction_set()
+    count = _core.threads()
+    return f"running its {_core.instruction_set()} code in up to {count} thread{'s' * (count > 1)}"
 
 
 def _version_of(name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pycopi.rules.adam import adam_step, gather
 from pycopi.rules.decorrelation import decorrelate
 from pycopi.rules.power import mean_square
 from pycopi.rules.stability import bounded_rate
-from pycopi.rules.weights import descend_weight, infer_bias, infer_weight
+from pycopi.rules.weights import descent, infer_bias, inference
 from pycopi.settings import Rates, Settings
 
 
@@ -207,20 +207,13 @@ class Dense:
         copy: bool | None,
     ) -> DenseParameters:
         """Return the parameters after one step of COPI or along the gradient."""
-        weight, bias = parameters.weight, parameters.bias
-        perturbations, rate = signals.perturbations, rates.weights
-        if settings.step_bound is not None:
-            rate = bounded_rate(rate, settings.gain, signals.decorrelated, settings.step_bound)
-        if settings.rule == "copi":
-            targets = signals.preactivations + perturbations
-            if bias is not None:
-                targets = targets - bias
-            epsilon = settings.epsilon if settings.variance_scaled else None
-            weight = infer_weight(weight, targets, signals.decorrelated, power, rate, epsilon, copy)
-        else:
-            weight = descend_weight(weight, perturbations, signals.decorrelated, rate, copy)
+        rate = step_size(signals.decorrelated, settings, rates)
+        weight = kernels.apply(
+            parameters.weight, weight_change(parameters, signals, power, settings, rate), copy
+        )
+        bias = parameters.bias
         if bias is not None:
-            bias = infer_bias(bias, perturbations, rate, copy)
+            bias = infer_bias(bias, signals.perturbations, rate, copy)
         return parameters._replace(weight=weight, bias=bias)
 
     def _learn_adam(
@@ -253,3 +246,23 @@ class Dense:
             weight = namespace(weight).matmul(weight, parameters.decorrelator)
         plain = Dense(self.inputs, self.outputs, self.activation, self.bias, decorrelated=False)
         return plain, DenseParameters(weight, bias=parameters.bias)
+
+
+def step_size(decorrelated: Array, settings: Settings, rates: Rates) -> Any:
+    """Return the step size of a layer's weights, within the bound of the settings."""
+    if settings.step_bound is None:
+        return rates.weights
+    return bounded_rate(rates.weights, settings.gain, decorrelated, settings.step_bound)
+
+
+def weight_change(
+    parameters: DenseParameters, signals: Signals, power: Array, settings: Settings, rate: Any
+) -> kernels.RankK:
+    """Return one step of COPI, or along the gradient; W is inferred from the state without the bias."""
+    if settings.rule != "copi":
+        return descent(signals.perturbations, signals.decorrelated, rate)
+    targets = signals.preactivations + signals.perturbations
+    if parameters.bias is not None:
+        targets = targets - parameters.bias
+    epsilon = settings.epsilon if settings.variance_scaled else None
+    return inference(targets, signals.decorrelated, power, rate, epsilon)

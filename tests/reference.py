@@ -48,3 +48,36 @@ def stream(r: Matrix, samples: Matrix, rate: float, whitening: float = 0.0) -> t
         rows.append(x)
         r = decorrelation(r, x[None, :], rate, whitening=whitening)
     return np.array(rows).reshape(samples.shape), r
+
+
+def inferred_map(a: Matrix, x: Matrix, epsilon: float) -> Matrix:
+    """Return E[a x^T] / max(E[x^2], epsilon max E[x^2]), one element after the other."""
+    result = np.zeros((a.shape[1], x.shape[1]))
+    least = epsilon * np.max(np.mean(x**2, axis=0)) or 1.0
+    for i, j in np.ndindex(result.shape):
+        result[i, j] = np.mean(a[:, i] * x[:, j]) / max(np.mean(x[:, j] ** 2), least)
+    return result
+
+
+def correlation(x: Matrix) -> Matrix:
+    """Return the correlation that is not centred, 0 for features that are zero throughout."""
+    result = np.zeros((x.shape[1], x.shape[1]))
+    for i, j in np.ndindex(result.shape):
+        norms = np.linalg.norm(x[:, i]) * np.linalg.norm(x[:, j])
+        result[i, j] = x[:, i] @ x[:, j] / norms if norms > 0 else 0.0
+    return result
+
+
+def zca(y: Matrix, epsilon: float, *, centred: bool = False) -> Matrix:
+    """Return the inverse root of the second moments by a singular value decomposition."""
+    rows = y - y.mean(axis=0) if centred else y
+    _, singular, v = np.linalg.svd(rows, full_matrices=True)
+    power = np.zeros(y.shape[1])
+    power[: len(singular)] = singular**2 / len(y)
+    return v.T @ np.diag((power + epsilon) ** -0.5) @ v
+
+
+def degrees(one: Matrix, other: Matrix) -> float:
+    """Return the angle between two arrays, each as one vector, by the law of cosines."""
+    u, v = one.ravel() / np.linalg.norm(one), other.ravel() / np.linalg.norm(other)
+    return float(np.degrees(np.arccos(np.clip(u @ v, -1.0, 1.0))))

@@ -181,6 +181,10 @@ def test_every_flag_reaches_the_run(tmp_path: Path) -> None:
         "--whitening": 0.25,
         "--epsilon": 0.003,
         "--freeze-decorrelation-after": 3,
+        "--decorrelation-fraction": 0.75,
+        "--decorrelation-every": 2,
+        "--decorrelation-bound": 0.5,
+        "--step-bound": 100,
         "--epochs": 4,
         "--decorrelation-epochs": 0,
         "--warm-up": 2,
@@ -207,6 +211,23 @@ def test_every_flag_reaches_the_run(tmp_path: Path) -> None:
     assert saved.parameters[0].weight.dtype == np.float64
     assert saved.parameters[0].feedback is not None
     assert saved.network.layers[0].activation == pycopi.activations.Tanh()
+
+
+def test_the_preset_that_does_less(tmp_path: Path) -> None:
+    call("train", "digits", "--preset", "fast", "--epochs", 6, "--quiet", "--output", tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "history.json").read_text())
+    stored = content["settings"]
+    assert (stored["preset"], stored["decorrelation_every"], stored["decorrelation_rate"]) == ("fast", 5, 0.05)
+    assert stored["freeze_decorrelation_after"] == [3, None]
+    assert content["test"]["accuracy"] > 0.95
+    more = ("--epochs", 7, "--freeze-decorrelation-after", "3,never", "--quiet")
+    call("train", "digits", "--resume", *more, "--output", tmp_path / "run")
+    other = ("--decorrelation-fraction", "1,0.2", "--quiet", "--resume", "--output", tmp_path / "run")
+    message = (
+        f"error: --decorrelation-fraction is 1.0,0.2 but the run in {tmp_path / 'run'} has 1.0; "
+        f"leave the flag out, or start anew with --overwrite"
+    )
+    assert_error(message, "train", "digits", *other)
 
 
 def test_without_decorrelation_and_hidden_layers(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The C core: values in every instruction set and layout, refused arguments, threads, leaks."""
 
 import gc
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from assertions import assert_same, tolerance
+from assertions import assert_same, exactly, tolerance
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import DTYPES, SEEDS
@@ -72,6 +74,20 @@ def problem(m: int, n: int, k: int, dtype: Any, seed: int = 0, scales: str = "rc
         rows if "r" in scales else None,
         columns if "c" in scales else None,
     ]
+
+
+def ones(*shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.ones(shape, dtype)
+
+
+def misaligned() -> np.ndarray:
+    return np.zeros(4 * 12 + 1, np.uint8)[1:].view(np.float32).reshape(3, 4)
+
+
+def read_only() -> np.ndarray:
+    array = ones(3, 4)
+    array.flags.writeable = False
+    return array
 
 
 def expected_of(arguments: list[Any]) -> np.ndarray:
@@ -147,6 +163,93 @@ def test_product_is_added_before_scaling(name, m, n, dtype):
     assert_same(outs[1], outs[0])
 
 
+@settings(max_examples=100)
+@given(
+    batch=st.one_of(SIZES, st.sampled_from([257, 300])),
+    m=SIZES,
+    n=RANKS,
+    dtype=DTYPES,
+    seed=SEEDS,
+    transposed=st.booleans(),
+    layouts=st.tuples(LAYOUTS, LAYOUTS, st.sampled_from(["plain", "wide", "reversed"])),
+)
+@example(50, 600, 97, np.float32, 0, False, ("plain", "wide", "wide"))
+@example(50, 97, 600, np.float32, 1, True, ("wide", "plain", "wide"))
+def test_products_in_every_layout(batch, m, n, dtype, seed, transposed, layouts):
+    rng = np.random.default_rng(seed)
+    matrix = laid_out(rng.uniform(-1, 1, (m, n)).astype(dtype), layouts[0])
+    rows = laid_out(rng.uniform(-1, 1, (batch, n if transposed else m)).astype(dtype), layouts[1])
+    wide = matrix.astype(np.float64)
+    expected = rows.astype(np.float64) @ (wide.T if transposed else wide)
+    for name in SETS:
+        _core.set_instruction_set(name)
+        out = laid_out(np.full(expected.shape, np.nan, dtype), layouts[2])
+        _core.product(out, rows, matrix, transposed)
+        assert_near(out, expected, rows.shape[1])
+
+
+PRODUCTS_REFUSED = {
+    "too few arguments": ((), TypeError, "product takes 4 arguments; got 0"),
+    "rows": (
+        (ones(2, 4), ones(2, 4), ones(3, 4), False),
+        ValueError,
+        "rows has shape (2, 4); expected (2, 3) to fit matrix",
+    ),
+    "rows of the transpose": (
+        (ones(2, 3), ones(2, 3), ones(3, 4), True),
+        ValueError,
+        "rows has shape (2, 3); expected (2, 4) to fit matrix",
+    ),
+    "out": (
+        (ones(2, 3), ones(2, 3), ones(3, 4), False),
+        ValueError,
+        "out has shape (2, 3); expected (2, 4) to fit rows and matrix",
+    ),
+    "read-only": (
+        (read_only(), ones(3, 2), ones(2, 4), False),
+        ValueError,
+        "out is read-only; expected a writable array: pass a copy of it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), PRODUCTS_REFUSED.values(), ids=PRODUCTS_REFUSED)
+def test_refused_products(arguments, error, message):
+    with pytest.raises(error, match=exactly(message)):
+        _core.product(*arguments)
+
+
+@pytest.mark.parametrize("index", [1, 2])
+def test_products_do_not_overwrite_what_they_read(index):
+    arguments = [ones(3, 3), ones(3, 3), ones(3, 3), False]
+    arguments[0] = arguments[index]
+    name = ("out", "rows", "matrix")[index]
+    message = f"out overlaps {name} in memory; expected separate memory: pass a copy of {name}"
+    with pytest.raises(ValueError, match=exactly(message)):
+        _core.product(*arguments)
+
+
+def test_what_decides_whether_a_product_is_transposed_may_fail():
+    class Undecided:
+        def __bool__(self):
+            msg = "neither"
+            raise RuntimeError(msg)
+
+    with pytest.raises(RuntimeError, match=r"^neither$"):
+        _core.product(ones(2, 4), ones(2, 3), ones(3, 4), Undecided())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 50, 256, 257])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products_of_the_engine(count, transposed):
+    rng = np.random.default_rng(count)
+    matrix = rng.uniform(-1, 1, (40, 70)).astype(np.float32)
+    rows = rng.uniform(-1, 1, (count, 70 if transposed else 40)).astype(np.float32)
+    expected = portable.product(rows.astype(np.float64), matrix.astype(np.float64), transposed)
+    assert_near(native.product(rows, matrix, transposed), expected, 70)
+    assert_near(native.product(np.asfortranarray(rows), matrix, transposed), expected, 70)
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_rows_do_not_depend_on_their_neighbours(name):
     _core.set_instruction_set(name)
@@ -174,20 +277,6 @@ def test_special_values_are_those_of_numpy(name, dtype):
         np.testing.assert_array_equal(np.isnan(out), np.isnan(expected))
         np.testing.assert_array_equal(np.isposinf(out), np.isposinf(expected))
         np.testing.assert_array_equal(np.isneginf(out), np.isneginf(expected))
-
-
-def ones(*shape: int, dtype: Any = np.float32) -> np.ndarray:
-    return np.ones(shape, dtype)
-
-
-def misaligned() -> np.ndarray:
-    return np.zeros(4 * 12 + 1, np.uint8)[1:].view(np.float32).reshape(3, 4)
-
-
-def read_only() -> np.ndarray:
-    array = ones(3, 4)
-    array.flags.writeable = False
-    return array
 
 
 FLOATS = "expected 'f' or 'd' (float32 or float64 in the byte order of this machine)"
@@ -384,6 +473,90 @@ def test_concurrent_calls(name):
         assert_near(outs[0], expected_of(arguments), 40)
         for out in outs[1:]:
             assert_same(out, outs[0])
+
+
+CALLS = """
+import sys
+import numpy as np
+from pycopi import _core
+
+rng = np.random.default_rng(0)
+draw = lambda *shape: rng.uniform(-1, 1, shape).astype(np.float32)
+matrix, out = draw(700, 600), np.empty((700, 600), np.float32)
+
+
+def results():
+    rng = np.random.default_rng(1)
+    left, right, rows, wide, columns = draw(50, 700), draw(50, 600), draw(50, 700), draw(50, 600), draw(600)
+    batch, back = np.empty((50, 600), np.float32), np.empty((50, 700), np.float32)
+    _core.rank_k_update(out, matrix, left, right, 0.5, None, columns)
+    _core.product(batch, rows, matrix, False)
+    _core.product(back, wide, matrix, True)
+    return b"".join(a.tobytes() for a in (out, batch, back))
+
+
+"""
+
+
+def in_a_new_process(code: str, threads: int) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "false"}
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CALLS + code],
+        capture_output=True, text=True, check=True, env=environment, timeout=60,
+    )  # fmt: skip
+    return found.stdout
+
+
+def test_the_number_of_threads_changes_no_bit():
+    code = "import hashlib; print(_core.threads(), hashlib.sha256(results()).hexdigest())"
+    counts, digests = zip(*(in_a_new_process(code, threads).split() for threads in (1, 2, 3)), strict=True)
+    assert len(set(digests)) == 1
+    assert counts in (("1", "2", "3"), ("1", "1", "1"))  # the second in a build without OpenMP
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_works_with_one_thread():
+    code = """
+import os
+before = results()
+sys.stdout.flush()
+child = os.fork()
+if child == 0:
+    print(_core.threads(), len(results()) == len(before))
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    assert in_a_new_process(code, 2) == "1 True\n"
+
+
+def test_threads_of_python_share_one_pool():
+    """Calls at once from several Python threads, some of them in several threads of the core: the same bits."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+
+left, right = draw(50, 700), draw(50, 600)
+
+
+def update(_):
+    own = np.empty_like(out)
+    _core.rank_k_update(own, matrix, left, right, 0.5, None, None)
+    return own.tobytes()
+
+
+with ThreadPoolExecutor(4) as pool:
+    print(len(set(pool.map(update, range(40)))))
+"""
+    assert in_a_new_process(code, 2) == "1\n"
+
+
+def test_threadpoolctl_limits_the_core():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    if _core.threads() == 1:
+        pytest.skip("one thread only, or a build without OpenMP")
+    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        assert _core.threads() == 1
+    assert _core.threads() > 1
 
 
 def test_no_references_and_no_memory_are_kept():

@@ -20,6 +20,8 @@ HEAVY = (
     "jax",
     "dask",
     "sklearn",
+    "scipy",
+    "threadpoolctl",
     "matplotlib",
     "typer",
     "rich",
@@ -38,7 +40,8 @@ FLOORS = (
     ("network",),
     ("analysis", "storage"),
     ("training",),
-    ("plotting",),
+    ("plotting", "bench"),
+    ("experiments",),
     ("cli",),
 )
 """The rooms from the ground up: each may import what is on the floors below it, and itself."""

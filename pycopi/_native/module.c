@@ -43,8 +43,6 @@ static PyObject *run(PyObject *module, const rank_k_arguments *arguments, size_t
 {
     const instruction_set *set = active_set(module);
     const double m = (double)arguments->m, n = (double)arguments->n, k = (double)arguments->k;
-    if (!arguments->m || !arguments->n)
-        Py_RETURN_NONE;
     const int parts = threads_claim(m * n * (k + 8) + 8 * k * (m < n ? n : m));
     void *workspace = PyMem_Malloc((size_t)parts * rank_k_workspace(set, arguments, itemsize));
     if (workspace) {

@@ -5,9 +5,10 @@
 
 #include "threads.h"
 
-#define DEPTH 256            /* rows of left and right that one pass takes: packed, they stay in the caches */
-#define FEW_ROWS 256         /* up to so many rows of out, packed left stays in the second-level cache ... */
-#define PANEL_VALUES 250000 /* ... otherwise so much of packed right does */
+#define DEPTH 256           /* rows of left and right that one pass takes: packed, they stay in the caches */
+#define FEW_ROWS 256        /* up to so many rows of out, packed left stays in the second-level cache ... */
+#define FEW_PANELS 4        /* ... with so many panels of right; */
+#define PANEL_VALUES 250000 /* otherwise so many values of packed right do */
 #define CACHE_LINE 64
 
 #define JOIN(a, b) a##_##b
@@ -29,25 +30,21 @@
 #define BASELINE_BYTES 0
 #endif
 
-/* What is packed at once: all of left and one panel of right where out has few rows, else one tile's rows of left
+#define ROUND_UP(value, multiple) (((value) + (multiple) - 1) / (multiple) * (multiple))
+
+/* What is packed at once: all of left and some panels of right where out has few rows, else one tile's rows of left
  * and many panels of right, so that rows are swept over a long way. Of left, a tile's rows take up `width`. */
 typedef struct {
     ptrdiff_t rows, columns, depth, width;
 } blocking;
 
-#define ROUND_UP(value, multiple) (((value) + (multiple) - 1) / (multiple) * (multiple))
-
 static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns)
 {
-    blocking b = {tile_rows, tile_columns, a->k < DEPTH ? a->k : DEPTH, ROUND_UP(tile_rows, 8)};
-    if (a->m <= FEW_ROWS)
-        b.rows = ROUND_UP(a->m, tile_rows);
-    else {
-        const ptrdiff_t panels = PANEL_VALUES / (tile_columns * (b.depth + 1)) + 1;
-        const ptrdiff_t needed = (a->n - 1) / tile_columns + 1;
-        b.columns *= panels < needed ? panels : needed;
-    }
-    return b;
+    const int few = a->m <= FEW_ROWS;
+    const ptrdiff_t depth = a->k < DEPTH ? a->k : DEPTH, needed = (a->n - 1) / tile_columns + 1;
+    const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
+    return (blocking){few ? ROUND_UP(a->m, tile_rows) : tile_rows, tile_columns * (panels < needed ? panels : needed),
+                      depth, ROUND_UP(tile_rows, 8)};
 }
 
 #define VECTORS 2
@@ -133,4 +130,16 @@ void rank_k_run(const instruction_set *set, const rank_k_arguments *arguments, s
 {
     task t = {set, arguments, itemsize, workspace};
     parallel_run(parts, run_part, &t);
+}
+
+size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)
+{
+    /* Two panels and three rows of whole groups of registers, and for each sample a register of sums and a weight. */
+    const size_t rows = 2 * (size_t)k + 3, row = (size_t)n * itemsize + 8 * CACHE_LINE;
+    return row > PTRDIFF_MAX / (rows + 1) ? 0 : rows * row + ((size_t)k * 2 + 1) * CACHE_LINE;
+}
+
+size_t sweep_workspace(ptrdiff_t n, int parts)
+{
+    return (size_t)(parts - 1) * ROUND_UP((size_t)n * sizeof(double), CACHE_LINE);
 }

@@ -1,20 +1,6 @@
 /* The functions of pycopi._core that learn one sample at a time. */
 #include "module.h"
 
-#define LINE 64 /* bytes of a cache line, and of the largest register */
-
-size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)
-{
-    /* Two panels and three rows of whole groups of registers, and for each sample sums in a register and a weight. */
-    const size_t rows = 2 * (size_t)k + 3, row = (size_t)n * itemsize + 8 * LINE;
-    return row > PY_SSIZE_T_MAX / (rows + 1) ? 0 : rows * row + (size_t)k * 2 * LINE + LINE;
-}
-
-size_t sweep_workspace(ptrdiff_t n, int parts)
-{
-    return (size_t)(parts - 1) * (((size_t)n * sizeof(double) + LINE - 1) / LINE * LINE);
-}
-
 const char stream_block_doc[] =
     "stream_block(decorrelated, left, right, scales, projected, rate, whitening, /)\n--\n\n"
     "Go through a block of samples one by one; see samples.h.";
@@ -99,7 +85,7 @@ PyObject *sweep(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
         const Py_ssize_t m = views[MATRIX].shape[0], n = views[MATRIX].shape[1], itemsize = views[MATRIX].itemsize;
         const int parts = threads_claim((double)m * (double)n * (double)itemsize);
         const size_t bytes = sweep_workspace(n, parts);
-        void *const workspace = PyMem_Malloc(bytes + LINE);
+        void *const workspace = PyMem_Malloc(bytes);
         const sweep_arguments a = {
             m, n, row_stride(&views[MATRIX]), views[MATRIX].buf, views[PULLED].buf, views[PROJECTED].buf,
             views[RETURNED].buf, views[VECTOR].buf, views[LEFT].buf, views[RIGHT].buf, views[ROW_SCALE].buf,

@@ -2,30 +2,25 @@
 
 #ifdef _OPENMP
 #include <omp.h>
-#endif
 #ifndef _WIN32
 #include <unistd.h>
+#endif
 #endif
 
 #define WORK_PER_THREAD 1e6 /* some 10 microseconds, several times what starting and joining a thread costs */
 
-/* A forked child has no threads but itself, and the OpenMP library of GCC would wait for those of its parent. */
-static int in_forked_child(void)
-{
-#ifndef _WIN32
-    static long owner;
-    if (!owner)
-        owner = (long)getpid();
-    return owner != (long)getpid();
-#else
-    return 0;
-#endif
-}
-
 int threads_available(void)
 {
 #ifdef _OPENMP
-    return in_forked_child() || omp_in_parallel() ? 1 : omp_get_max_threads();
+#ifndef _WIN32
+    /* A forked child is a thread alone, and the OpenMP library of GCC would wait for those of its parent. */
+    static long owner;
+    if (!owner)
+        owner = (long)getpid();
+    if (owner != (long)getpid())
+        return 1;
+#endif
+    return omp_in_parallel() ? 1 : omp_get_max_threads();
 #else
     return 1;
 #endif

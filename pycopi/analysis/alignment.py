@@ -7,14 +7,15 @@ from pycopi._array import Array, namespace
 from pycopi.analysis.angles import Mean, angle, row_angles
 from pycopi.analysis.passes import answers, check_rows, passes
 from pycopi.credit import CREDIT, Trace, align_feedback, backpropagate
-from pycopi.layers import DenseParameters
+from pycopi.layers import Signals
 from pycopi.losses import Loss, check_loss
 from pycopi.network import Network, Parameters
-from pycopi.rules.weights import copi_update
-from pycopi.settings import Settings
+from pycopi.settings import Rates, Settings
 
 STEP = 50
 """Samples in a step, as in the paper."""
+
+_ONLY_WEIGHTS = Rates(weights=1.0)  # the direction of a step does not depend on its size
 
 
 class FeedbackAngles(NamedTuple):
@@ -64,8 +65,9 @@ def update_alignment(
     Notes
     -----
     The update is ``z.T x / B - W diag(E[x^2])`` for COPI, divided by ``E[x^2] + epsilon`` where
-    variance-scaled, and ``delta.T x / B`` for the gradient rule, with perturbations delta by
-    ``settings.credit`` at ``settings.gain``; its size, and so the rate, plays no part. Steepest descent of the
+    variance-scaled, ``delta.T x / B`` for the gradient rule, and for Adam the step that its moments make of
+    that, with perturbations delta by ``settings.credit`` at ``settings.gain``; its size, and so the rate,
+    plays no part. Steepest descent of the
     loss by W, at the inputs x = R y of the layer, is ``delta.T x / B`` with backpropagated delta at gain 1. The
     gradient rule with backpropagation is at 0 degrees; COPI is there too where x is decorrelated exactly.
 
@@ -82,15 +84,18 @@ def update_alignment(
     credit = settings.credit
     if credit == "feedback_alignment":
         _check_feedback(network, parameters)
+    if settings.rule == "adam":
+        _check_moments(network, parameters)
     means = [Mean() for _ in network.layers]
     for trace, error in _errors(network, parameters, inputs, targets, loss, batch_size):
-        wanted = CREDIT[credit](network.layers, parameters, trace, settings.gain * error)
-        steepest = backpropagate(network.layers, parameters, trace, error)
-        for mean, own, x, a, delta, descent in zip(
-            means, parameters, trace.decorrelated, trace.preactivations, wanted, steepest, strict=True
-        ):
-            gradient = namespace(x).matmul(namespace(x).matrix_transpose(descent), x)
-            mean.add(angle(_update(own, x, a, delta, settings), gradient), x.shape[0])
+        wanted = CREDIT[credit](network.layers, parameters, trace, settings.gain * error).perturbations
+        steepest = backpropagate(network.layers, parameters, trace, error).perturbations
+        for index, (layer, own, mean) in enumerate(zip(network.layers, parameters, means, strict=True)):
+            x = trace.decorrelated[index]
+            signals = Signals(x, trace.preactivations[index], wanted[index], x, None)
+            learned = layer.learn(own, signals, settings, _ONLY_WEIGHTS, True)
+            descent = namespace(x).matmul(namespace(x).matrix_transpose(steepest[index]), x)
+            mean.add(angle(learned.weight - own.weight, descent), x.shape[0])
     return tuple(mean.value for mean in means)
 
 
@@ -156,8 +161,8 @@ def feedback_alignment_angle(
     samples = [Mean() for _ in network.layers]
     batches = [Mean() for _ in network.layers]
     for trace, error in _errors(network, parameters, inputs, targets, measure, batch_size):
-        aligned = align_feedback(network.layers, parameters, trace, error)
-        propagated = backpropagate(network.layers, parameters, trace, error)
+        aligned = align_feedback(network.layers, parameters, trace, error).perturbations
+        propagated = backpropagate(network.layers, parameters, trace, error).perturbations
         for index, (one, other) in enumerate(zip(aligned, propagated, strict=True)):
             samples[index].add_rows(row_angles(one, other))
             batches[index].add(angle(one, other), error.shape[0])
@@ -175,26 +180,15 @@ def _errors(
         yield one.trace, loss.error(one.trace.preactivations[-1], wanted, activation)
 
 
-def _update(parameters: DenseParameters, x: Array, a: Array, perturbations: Array, settings: Settings) -> Array:
-    """Return the change of W by one step of a layer, at rate 1."""
-    if settings.rule == "gradient":
-        return namespace(x).matmul(namespace(x).matrix_transpose(perturbations), x)
-    targets = a + perturbations
-    if parameters.bias is not None:
-        targets = targets - parameters.bias
-    learned = copi_update(
-        parameters.weight,
-        targets,
-        x,
-        rate=1.0,
-        variance_scaled=settings.variance_scaled,
-        epsilon=settings.epsilon,
-    )
-    return learned - parameters.weight
-
-
 def _check_feedback(network: Network, parameters: Parameters) -> None:
     network.check_parameters(parameters)
     if any(own.feedback is None for own in parameters):
         msg = "the parameters have no feedback matrices; make them with network.init(seed, feedback=True)"
+        raise ValueError(msg)
+
+
+def _check_moments(network: Network, parameters: Parameters) -> None:
+    network.check_parameters(parameters)
+    if any(own.moments is None for own in parameters):
+        msg = "the parameters have no moments of Adam; make them with network.init(seed, moments=True)"
         raise ValueError(msg)

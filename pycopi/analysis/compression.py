@@ -8,7 +8,9 @@ from pycopi.analysis.inference import constant_part, infer_maps
 from pycopi.analysis.passes import BATCH, answers, check_layer, check_rows, passes
 from pycopi.layers import Dense, DenseParameters
 from pycopi.network import Network, Parameters
-from pycopi.rules.weights import EPSILON
+
+VANISHING = 1e-4
+"""Share of the largest power below which an input says too little: pixels that are not 0 in a few samples."""
 
 
 class CompressedNetwork(NamedTuple):
@@ -25,7 +27,7 @@ def compress(
     *,
     first: int,
     last: int,
-    epsilon: float = EPSILON,
+    epsilon: float = VANISHING,
     batch_size: int = BATCH,
 ) -> CompressedNetwork:
     """Return a network in which one linear layer stands for a span of layers.
@@ -43,7 +45,8 @@ def compress(
         Numbers of the first and last layer of the span, counted from 1 at the inputs; both belong to it, so
         that ``last - first`` layers are removed.
     epsilon : float
-        Least power that an input is divided by, in squared units of the inputs of layer ``first``.
+        Least power that an input of layer ``first`` is divided by, as a share of the largest power of one,
+        dimensionless. A larger one helps where there are few samples.
     batch_size : int
         Samples at a time, at least 1; it changes the result by rounding only.
 
@@ -61,11 +64,14 @@ def compress(
 
     Notes
     -----
-    The new layer keeps R of layer s = ``first`` and has ``W = E[a_e x_s.T] / max(E[x_s^2], epsilon)``, with
+    The new layer keeps R of layer s = ``first`` and has ``W = E[a_e x_s.T] / E[x_s^2]``, with
     the preactivations a of layer e = ``last`` (Ahmad, Schrader and van Gerven, TMLR 2023, the analysis of
     compression). Since W predicts preactivations, the activation that follows is that of layer ``last``:
     below other layers it gives them the kind of input that they have learned from, and at the end of the
     network it is the output's own, in the paper the identity, so that the whole span is one linear map.
+
+    Powers below ``epsilon`` times the largest are taken to be that: weights of inputs that hardly ever
+    differ from zero would be noise.
 
     Where a layer of the span has a bias, which the paper's have not, the new layer has one: the span's
     preactivations c for no input, x_s = 0, and W is inferred from a - c. A linear span is thus replaced
@@ -110,7 +116,7 @@ def compression_curve(
     test_inputs: Array,
     test_targets: Array,
     *,
-    epsilon: float = EPSILON,
+    epsilon: float = VANISHING,
     batch_size: int = BATCH,
 ) -> tuple[float, ...]:
     """Return the accuracy of a classifier with ever more of its upper layers compressed into one.

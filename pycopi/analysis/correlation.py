@@ -103,12 +103,15 @@ def _blocks(features: Array) -> Iterator[Array]:
     Every feature is divided by its largest value before its norm, so that no square overflows or vanishes.
     """
     xp = namespace(features)
-    batches = [features[rows, ...] for rows in slices(features.shape[0], _SAMPLES)]  # views
-    largest = _or_one(reduce(xp.maximum, (xp.max(xp.abs(wide_floats(batch)), axis=0) for batch in batches)))
-    squares = total(xp.sum(xp.square(wide_floats(batch) / largest), axis=0) for batch in batches)
-    norms = _or_one(xp.sqrt(squares))
+    parts = slices(features.shape[0], _SAMPLES)
+
+    def batches() -> Iterator[Array]:
+        return (wide_floats(features[rows, ...]) for rows in parts)
+
+    largest = _or_one(reduce(xp.maximum, (xp.max(xp.abs(batch), axis=0) for batch in batches())))
+    norms = _or_one(xp.sqrt(total(xp.sum(xp.square(batch / largest), axis=0) for batch in batches())))
     for columns in slices(features.shape[1], _FEATURES):
-        scaled = (wide_floats(batch) / largest / norms for batch in batches)
+        scaled = (batch / largest / norms for batch in batches())
         yield total(xp.matmul(xp.matrix_transpose(part[:, columns]), part) for part in scaled)
 
 

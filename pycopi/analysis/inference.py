@@ -19,8 +19,9 @@ def infer_maps(
     epsilon: float,
     batch_size: int,
 ) -> list[Array]:
-    """Return ``E[(a - c) x_s.T] / max(E[x_s^2], epsilon)`` for each layer s of ``firsts``, shape (m, n_s).
+    """Return ``E[(a - c) x_s.T] / max(E[x_s^2], e)`` for each layer s of ``firsts``, shape (m, n_s).
 
+    ``e`` is ``epsilon`` times the largest power of an input.
     ``a`` are the preactivations of the layer ``last``; ``offsets`` has one c, shape (m,) or None, for each s.
     All maps come from one pass over the data, which keeps nothing but the sums.
     """
@@ -35,7 +36,7 @@ def infer_maps(
             crosses[index] = crosses[index] + xp.matmul(xp.matrix_transpose(moved), x)
             powers[index] = powers[index] + xp.sum(xp.square(x), axis=0)
     pairs = zip(crosses, powers, strict=True)
-    return [_divide(cross, power, inputs.shape[0], epsilon, parameters[0].weight) for cross, power in pairs]
+    return [_divide(cross, power, epsilon, parameters[0].weight) for cross, power in pairs]
 
 
 def constant_part(network: Network, parameters: Parameters, first: int, last: int) -> Array | None:
@@ -51,9 +52,9 @@ def constant_part(network: Network, parameters: Parameters, first: int, last: in
     return Network(span).trace(own, nothing).preactivations[-1][0, :]
 
 
-def _divide(cross: Array, power: Array, samples: int, epsilon: float, like: Array) -> Array:
-    """Return the map of sums over samples, in the dtype of ``like``."""
+def _divide(cross: Array, power: Array, epsilon: float, like: Array) -> Array:
+    """Return the map of two sums over samples, in the dtype of ``like``."""
     xp = namespace(cross)
-    least = max(epsilon, float(xp.finfo(power.dtype).smallest_normal))  # inputs that are always 0 map to 0
-    divisor = xp.maximum(power / samples, xp.full_like(power, least))
-    return xp.astype((cross / samples) / divisor[None, :], like.dtype)
+    smallest = float(xp.finfo(power.dtype).smallest_normal)  # inputs that are always 0 map to 0
+    divisor = xp.maximum(power, xp.zeros_like(power) + epsilon * xp.max(power) + smallest)
+    return xp.astype(cross / divisor[None, :], like.dtype)

@@ -5,7 +5,9 @@ from pycopi._checks import as_float
 from pycopi.analysis.inference import infer_maps
 from pycopi.analysis.passes import BATCH, check_layer
 from pycopi.network import Network, Parameters
-from pycopi.rules.weights import EPSILON
+
+WEAK = 0.01
+"""Share of the largest power below which an input counts as weak: the rim of the digits of MNIST does."""
 
 
 def receptive_fields(
@@ -14,7 +16,7 @@ def receptive_fields(
     inputs: Array,
     *,
     layer: int,
-    epsilon: float = EPSILON,
+    epsilon: float = WEAK,
     batch_size: int = BATCH,
 ) -> Array:
     """Return the receptive field of every unit of a layer.
@@ -31,7 +33,8 @@ def receptive_fields(
     layer : int
         Number of the layer, counted from 1 at the inputs.
     epsilon : float
-        Least power that an input is divided by, in squared units of the inputs; weak inputs stay weak.
+        Least power that an input is divided by, as a share of the largest power of an input, dimensionless.
+        Inputs below it have weak fields instead of noisy ones.
     batch_size : int
         Samples at a time, at least 1; it changes the result by rounding only.
 
@@ -49,11 +52,11 @@ def receptive_fields(
 
     Notes
     -----
-    ``A_l = E[a_l x_1.T] / max(E[x_1^2], epsilon)``: the linear map from the decorrelated inputs of the
-    network to the preactivations of layer l that COPI's rule itself would infer (Ahmad, Schrader and van
-    Gerven, TMLR 2023, the analysis of receptive fields). Element j of a field belongs to x_j, the decorrelated
-    version of input j. With exactly decorrelated inputs the field of layer 1 is its row of W. Costs 2Nmn
-    operations more than the forward pass; memory for one batch.
+    ``A_l = E[a_l x_1.T] / max(E[x_1^2], epsilon max_j E[x_1j^2])``: the linear map from the decorrelated
+    inputs of the network to the preactivations of layer l that COPI's rule itself would infer (Ahmad,
+    Schrader and van Gerven, TMLR 2023, the analysis of receptive fields). Element j of a field belongs to
+    x_j, the decorrelated version of input j. With exactly decorrelated inputs, none of them weak, the field
+    of layer 1 is its row of W. Costs 2Nmn operations more than the forward pass; memory for one batch.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pycopi._array import Array, eigh, namespace, slices, wide_floats
+from pycopi._array import Array, eigh, namespace, slices, widest_floats
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
 from pycopi.analysis.passes import BATCH, total
 
@@ -63,8 +63,10 @@ def zca(
     ``matrix = V diag((e + epsilon)^-1/2) V.T`` with eigenvalues e and eigenvectors V of ``E[y y.T]``, or of
     the covariance where centred (Bell and Sejnowski, *The "independent components" of natural scenes are edge
     filters*, Vision Research 1997). Unlike R of a COPI layer it scales every direction to power 1, and it
-    must see all data at once. Costs 2Nn^2 operations and an eigenvalue decomposition, about 10 n^3; memory for
-    one batch and a few (n, n) matrices.
+    must see all data at once. Sums and eigenvalues are computed in float64 where library and device have it:
+    the small eigenvalues of images lie below the rounding of the large ones in float32. With ``epsilon=0``,
+    directions whose eigenvalue is only rounding are left out. Costs 2Nn^2 operations and an eigenvalue
+    decomposition, about 10 n^3; memory for one batch and a few (n, n) matrices.
 
     Examples
     --------
@@ -82,11 +84,11 @@ def zca(
     epsilon, batch_size = as_float("epsilon", epsilon), as_whole("batch_size", batch_size)
     check_finite(inputs=inputs)
     samples = inputs.shape[0]
-    batches = [inputs[rows, ...] for rows in slices(samples, batch_size)]  # views
+    parts = slices(samples, batch_size)
     mean = None
     if centred:
-        mean = total(xp.sum(wide_floats(batch), axis=0) for batch in batches) / samples
-    moments = total(_products(batch, mean) for batch in batches) / samples
+        mean = total(xp.sum(widest_floats(inputs[rows, ...]), axis=0) for rows in parts) / samples
+    moments = total(_products(inputs[rows, ...], mean) for rows in parts) / samples
     matrix = xp.astype(_inverse_root(moments, epsilon), inputs.dtype)
     return Whitening(matrix, None if mean is None else xp.astype(mean, inputs.dtype))
 
@@ -94,7 +96,7 @@ def zca(
 def _products(batch: Array, mean: Array | None) -> Array:
     """Return the sum of the products of the features of a batch, shape (n, n)."""
     xp = namespace(batch)
-    rows = wide_floats(batch)
+    rows = widest_floats(batch)
     if mean is not None:
         rows = rows - mean[None, :]
     return xp.matmul(xp.matrix_transpose(rows), rows)
@@ -104,7 +106,9 @@ def _inverse_root(moments: Array, epsilon: float) -> Array:
     """Return (moments + epsilon)^-1/2 of a symmetric matrix with no negative eigenvalue."""
     xp = namespace(moments)
     values, vectors = eigh(moments)
-    rounding = moments.shape[0] * xp.finfo(values.dtype).eps * xp.max(values)
-    values = xp.maximum(values, xp.zeros_like(values)) + epsilon
-    inverse = xp.where(values > rounding, 1.0 / xp.sqrt(xp.maximum(values, rounding)), xp.zeros_like(values))
+    values = xp.maximum(values, xp.zeros_like(values))
+    zeros = xp.zeros_like(values)
+    least = zeros + moments.shape[0] * float(xp.finfo(values.dtype).eps) * values[-1] if epsilon == 0 else zeros
+    kept = values + epsilon > least  # without epsilon, what is only rounding is left out
+    inverse = xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values + epsilon, zeros + 1.0)), zeros)
     return xp.matmul(vectors * inverse[None, :], xp.matrix_transpose(vectors))

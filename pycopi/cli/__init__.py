@@ -1,4 +1,4 @@
-"""The command ``pycopi``: train, evaluate, info.
+"""The command ``pycopi``: train, evaluate, analyse, info.
 
 Rules of this room:
 

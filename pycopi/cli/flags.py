@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pycopi.activations import ACTIVATIONS
@@ -19,18 +19,32 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "decorrelation_rule": RULES,
     "backend": ("numpy", "torch", "jax", "cupy", "array-api-strict"),
     "dtype": ("float32", "float64"),
+    "preset": ("paper", "fast"),
     "split": ("test", "train"),
+    "data": ("mnist", "cifar10"),
 }
 """What flags with a fixed set of values take, by parameter name; the first is the default."""
 
 LIMITS = {
-    **dict.fromkeys(("epochs", "batch_size", "patience"), (1, math.inf)),
+    **dict.fromkeys(
+        ("epochs", "batch_size", "patience", "layer", "samples", "threads", "seeds"), (1, math.inf)
+    ),
     **dict.fromkeys(("decorrelation_epochs", "warm_up", "seed"), (0, math.inf)),
-    **dict.fromkeys(("freeze_decorrelation_after",), (0, math.inf)),
+    "decorrelation_every": (1, math.inf),
     **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),
+    **dict.fromkeys(("step_bound", "decorrelation_bound"), (0, math.inf)),
     "whitening": (0, 1),
 }
 """Least and greatest values of flags that are numbers; all are finite."""
+
+LISTS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "freeze_decorrelation_after": (
+        lambda text: None if text == "never" else int(text),
+        "whole numbers of epochs or never",
+    ),
+    "decorrelation_fraction": (float, "numbers above 0 and at most 1"),
+}
+"""Flags that take one value, or one for each layer with commas between: how each is read, and what it is."""
 
 _LAYERS = re.compile(r"([1-9]\d{0,6})(?:x([1-9]\d{0,2}))?")  # as 500 or 500x6
 
@@ -47,6 +61,8 @@ def read_flag(name: str, value: Any) -> Any:
         return _read_choice(name, value)
     if name == "hidden":
         return read_hidden(value)
+    if name in LISTS:
+        return _read_list(name, value, *LISTS[name])
     if name in LIMITS:
         least, most = LIMITS[name]
         if not (least <= value <= most and math.isfinite(value)):
@@ -54,6 +70,16 @@ def read_flag(name: str, value: Any) -> Any:
             msg = f"{flag(name)} is {value}; expected a finite number {wanted}"
             raise ValueError(msg)
     return value
+
+
+def _read_list(name: str, text: str, read: Callable[[str], Any], what: str) -> Any:
+    """Return the value of a flag, or a tuple of one for each layer."""
+    try:
+        values = tuple(read(part.strip()) for part in text.split(","))
+    except ValueError:
+        msg = f"{flag(name)} is {text!r}; expected {what}, with commas between those of different layers"
+        raise ValueError(msg) from None
+    return values if len(values) > 1 else values[0]
 
 
 def _read_choice(name: str, value: str) -> str:

@@ -58,6 +58,7 @@ class Job(NamedTuple):
                 validation=self.splits.test,
                 weight_schedule=plan.schedules.weights,
                 decorrelation_schedule=plan.schedules.decorrelation,
+                keep_decorrelated=plan.keep_decorrelated,
                 callbacks=[self.save, shown.after, *stopping],
                 progress=shown.during,
                 history=self.state.history,

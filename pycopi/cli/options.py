@@ -7,12 +7,15 @@ import typer
 
 from pycopi.cli.flags import CHOICES
 from pycopi.cli.presets import VARIANCE_SCALED_EPSILON, by_data_set
+from pycopi.experiments.methods import METHODS
 
 _NETWORK = "Network"
 _LEARNING = "Learning"
 _DECORRELATION = "Decorrelation"
+_SAVING = "Doing less (off by default)"
 _COURSE = "Course of the run"
 _VARIANTS = "Variants (off by default)"
+_ANALYSIS = "Analysis"
 _MACHINE = "Machine"
 _FILES = "Data and output"
 
@@ -122,13 +125,65 @@ Whitening = Annotated[
     ),
 ]
 Freeze = Annotated[
+    str | None,
+    _option(
+        _SAVING,
+        "--freeze-decorrelation-after",
+        "EPOCHS",
+        "Epochs after which the decorrelators stay as they are; 3,never freezes that of the first layer alone.",
+        "never",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    _choice(_SAVING, "--preset", "Settings of the paper, or those that do the least work"),
+]
+Fraction = Annotated[
+    str | None,
+    _option(
+        _SAVING,
+        "--decorrelation-fraction",
+        "SHARES",
+        "Share of each batch that the decorrelators learn from: 0.2, or 1,0.2 for different layers.",
+        "1",
+    ),
+]
+Every = Annotated[
     int | None,
     _option(
-        _DECORRELATION,
-        "--freeze-decorrelation-after",
+        _SAVING,
+        "--decorrelation-every",
         "INTEGER",
-        "Epochs after which the decorrelators stay as they are.",
-        "never",
+        "Steps from one update of the decorrelators to the next.",
+        "1",
+    ),
+]
+StepBound = Annotated[
+    float | None,
+    _option(
+        _SAVING,
+        "--step-bound",
+        "FLOAT",
+        "Largest effective step of the weights, gain times rate times the largest power of the inputs.",
+        "none",
+    ),
+]
+DecorrelationBound = Annotated[
+    float | None,
+    _option(
+        _SAVING,
+        "--decorrelation-bound",
+        "FLOAT",
+        "Largest effective step of the decorrelators, rate times the largest power.",
+        "none",
+    ),
+]
+KeepDecorrelated = Annotated[
+    bool | None,
+    _switch(
+        _SAVING,
+        "--keep-decorrelated/--no-keep-decorrelated",
+        "Decorrelate the data once while the first layer is frozen; takes as much memory as the data.",
     ),
 ]
 
@@ -225,9 +280,81 @@ DataDir = Annotated[
     ),
 ]
 NoDownload = Annotated[bool, _switch(_FILES, "--no-download", "Do not fetch data that is missing.")]
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHAT",
+        help="mnist, cifar10, learning-rates, analyses, or some, as mnist,analyses; all; digits.",
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    _option(_COURSE, "--seeds", "INTEGER", "Runs of each method, from seed 0 up.", "3; cifar10: 1"),
+]
+PaperEpochs = Annotated[
+    int | None,
+    _option(_COURSE, "--epochs", "INTEGER", "Epochs of each run.", "20; Adam on cifar10: 30, as published: 60"),
+]
+Methods = Annotated[
+    str | None,
+    _option(_COURSE, "--methods", "NAMES", f"Which methods, in this order: {','.join(METHODS)}.", "all"),
+]
+Quick = Annotated[bool, _switch(_COURSE, "--quick", "One seed and a few epochs: minutes.")]
+Full = Annotated[bool, _switch(_COURSE, "--full", "The paper's 5 seeds and 100 epochs: days.")]
+ReportOnly = Annotated[bool, _switch(_COURSE, "--report-only", "Train nothing; report what is on disk.")]
+ProcessorTime = Annotated[
+    bool,
+    _switch(_COURSE, "--processor-time", "Report processor time instead of the clock's: for a busy machine."),
+]
+Note = Annotated[str, _option(_FILES, "--note", "TEXT", "A text to keep with the timings of each run.")]
+PaperOutput = Annotated[
+    Path,
+    _option(_FILES, "--output", "FOLDER", "Folder for runs, results, pictures and report.", "runs/paper"),
+]
 ReportedLoss = Annotated[
     str | None,
     _option(_FILES, "--loss", "NAME", f"Loss to report: {', '.join(CHOICES['loss'])}.", "the model's own"),
 ]
+Layer = Annotated[
+    int,
+    _option(
+        _ANALYSIS,
+        "--layer",
+        "INTEGER",
+        "Layer whose receptive fields and correlations are drawn, counted from 1 at the inputs.",
+        "1",
+    ),
+]
+Samples = Annotated[
+    int,
+    _option(_ANALYSIS, "--samples", "INTEGER", "Training samples to average over, at most.", "20000"),
+]
+AnalysisOutput = Annotated[
+    Path | None,
+    _option(
+        _FILES,
+        "--output",
+        "FOLDER",
+        "Folder for analysis.json and the pictures, which replace older ones.",
+        "analysis, beside the model",
+    ),
+]
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
 AsJSON = Annotated[bool, _switch(_FILES, "--json", "Print one JSON object.")]
+
+Quick = Annotated[bool, _switch(_MACHINE, "--quick", "Tiny sizes, one turn: shows that it runs, no more.")]
+Threads = Annotated[
+    int | None,
+    _option(_MACHINE, "--threads", "INTEGER", "Threads of each side.", "what the environment says, or all"),
+]
+RaceEpochs = Annotated[
+    int | None, _option(_COURSE, "--epochs", "INTEGER", "Epochs after which a race to an accuracy ends.", "30")
+]
+RaceData = Annotated[
+    str | None, _option(_FILES, "--data", "NAME", "Data of that race: mnist or cifar10.", "both")
+]
+KeptRace = Annotated[
+    Path | None,
+    _option(_FILES, "--keep", "FOLDER", "Keep that race after each epoch, or go on with the one kept there."),
+]
+JSONFile = Annotated[Path | None, _option(_FILES, "--json", "FILE", "Also keep the tables in a file.")]

@@ -48,13 +48,19 @@ class Plan:
     epsilon: float = VARIANCE_SCALED_EPSILON
     decorrelation_rule: Literal["covariance", "local"] = "covariance"
     whitening: float = 0.0
+    decorrelation_fraction: float | tuple[float, ...] = 1.0
+    decorrelation_every: int = 1
+    decorrelation_bound: float | None = None
+    step_bound: float | None = None
     warm_up: int = 0
-    freeze_decorrelation_after: int | None = None
+    freeze_decorrelation_after: int | tuple[int | None, ...] | None = None
+    keep_decorrelated: bool = False
     patience: int | None = None
     backend: str = "numpy"
     device: str | None = None
     dtype: str = "float32"
     seed: int = 0
+    preset: Literal["paper", "fast"] = "paper"
 
     @property
     def settings(self) -> Settings:
@@ -67,10 +73,14 @@ class Plan:
             loss=self.loss,
             variance_scaled=self.variance_scaled,
             epsilon=self.epsilon if self.variance_scaled else EPSILON,
+            step_bound=self.step_bound,
             decorrelation=Decorrelation(
                 rate=self.decorrelation_rate,
                 rule=self.decorrelation_rule,
                 whitening=self.whitening,
+                fraction=self.decorrelation_fraction,
+                every=self.decorrelation_every,
+                step_bound=self.decorrelation_bound,
             ),
         )
 
@@ -93,7 +103,9 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as values that JSON has."""
-        return {**asdict(self), "hidden": list(self.hidden)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
     def resumed(self, given: Mapping[str, Any], folder: Path) -> "Plan":
         """Return the plan to go on with the run in a folder; a flag that contradicts it raises."""
@@ -127,7 +139,13 @@ def stored_plan(values: Mapping[str, Any]) -> Plan:
         odd = ", ".join(sorted(names ^ set(values)))
         msg = f"its settings are not those of this version: {odd}"
         raise TypeError(msg)
-    return Plan(**{**values, "hidden": tuple(values["hidden"])})
+    fields_of: dict[str, Any] = {name: _unlisted(value) for name, value in values.items()}
+    return Plan(**fields_of)
+
+
+def _unlisted(value: Any) -> Any:
+    """Return a value of JSON as a plan has it."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def data_name(data: str) -> str:
@@ -142,5 +160,5 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
+        return ",".join("never" if one is None else str(one) for one in value) or "none"
     return str(value)

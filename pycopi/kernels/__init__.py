@@ -5,9 +5,18 @@ The functions here choose the engine and check nothing; the public, checked ones
 
 from pycopi._array import Array
 from pycopi.kernels.engine import engine_for
-from pycopi.kernels.portable import Block, RankOne
+from pycopi.kernels.portable import Block, RankK
 
-__all__ = ["Block", "RankOne", "product", "pull_then_update", "stream_block", "update", "update_then_project"]
+__all__ = [
+    "Block",
+    "RankK",
+    "apply",
+    "product",
+    "pull_then_update",
+    "stream_block",
+    "update",
+    "update_then_project",
+]
 
 
 def update(
@@ -36,7 +45,7 @@ def stream_block(projected: Array, rate: float, whitening: float) -> Block:
 
 def update_then_project(
     matrix: Array,
-    update: RankOne | None,
+    update: RankK | None,
     sample: Array,
     *,
     back: bool = True,
@@ -44,7 +53,7 @@ def update_then_project(
 ) -> tuple[Array, Array, Array | None]:
     """Return the updated matrix M (m, n), ``x = M sample`` (m,), and ``M.T x`` (n,), or None without ``back``.
 
-    The compiled engines read and write M once, and write only where there is an update.
+    The update has rank 1. The compiled engines read and write M once, and write only where there is an update.
     """
     result: tuple[Array, Array, Array | None]
     result = engine_for(matrix).update_then_project(matrix, update, sample, back, copy)
@@ -52,14 +61,20 @@ def update_then_project(
 
 
 def pull_then_update(
-    matrix: Array, vector: Array | None, update: RankOne | None, *, copy: bool | None = None
+    matrix: Array, vector: Array | None, update: RankK | None, *, copy: bool | None = None
 ) -> tuple[Array, Array | None]:
     """Return the updated matrix (m, n), and ``vector`` (m,) times the matrix as it was before, (n,), or None.
 
-    The compiled engines read and write the matrix once, and write only where there is an update.
+    The update has rank 1. The compiled engines read and write the matrix once, and write only where there is
+    an update.
     """
     result: tuple[Array, Array | None] = engine_for(matrix).pull_then_update(matrix, vector, update, copy)
     return result
+
+
+def apply(matrix: Array, change: RankK, copy: bool | None = None) -> Array:
+    """Return the rank-k update of ``matrix`` that ``change`` describes."""
+    return update(matrix, **change._asdict(), copy=copy)
 
 
 def product(rows: Array, matrix: Array, *, transposed: bool = False) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pycopi._array import Array, may_overwrite
 from pycopi.kernels import buffers
-from pycopi.kernels.portable import Block, RankOne
+from pycopi.kernels.portable import Block, RankK
 
 try:
     from pycopi import _core
@@ -30,6 +30,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _BLAS_RANK = 128  # from this rank on, two threads of BLAS are faster than one of the C core ...
 _BLAS_SIZE = 1 << 18  # ... where the matrix has so many elements
 _BLOCK = 2048  # rows and columns of a block
+_FEWEST_ROWS, _MOST_ROWS = 4, 256  # of a product: for fewer or more, BLAS is as fast or faster
 
 
 def _blas_threads() -> int:
@@ -71,7 +72,7 @@ def rank_k_update(
         None if row_scale is None else _contiguous(row_scale),
         None if column_scale is None else _contiguous(column_scale),
     )
-    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
+    overwrite = _may_overwrite(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     _write(out, matrix, *inputs)
     return out
@@ -79,9 +80,21 @@ def rank_k_update(
 
 def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
-    out = buffers.empty((rows.shape[0], matrix.shape[0 if transposed else 1]), matrix.dtype)
+    count = len(rows)
+    out = buffers.empty((count, matrix.shape[not transposed]), matrix.dtype)
+    if not _FEWEST_ROWS <= count <= _MOST_ROWS:
+        return np.matmul(rows, matrix.T if transposed else matrix, out=out)
     _core.product(out, _contiguous(rows), matrix, transposed)
     return out
+
+
+def _may_overwrite(matrix: Matrix, copy: bool | None, *inputs: Matrix | None) -> bool:
+    """Return what `may_overwrite` does; the usual answer costs a tenth of its time."""
+    if copy is True:
+        return False
+    if matrix.flags.writeable and not any(x is not None and np.may_share_memory(matrix, x) for x in inputs):
+        return True
+    return may_overwrite("matrix", matrix, copy, *inputs)
 
 
 def _contiguous(array: Matrix) -> Matrix:
@@ -131,42 +144,42 @@ def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
 
 
 def update_then_project(
-    matrix: Matrix, update: RankOne | None, sample: Matrix, back: bool, copy: bool | None
+    matrix: Matrix, update: RankK | None, sample: Matrix, back: bool, copy: bool | None
 ) -> tuple[Matrix, Matrix, Matrix | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
     matrix = _own(matrix, update, copy, sample)
     projected = buffers.empty(matrix.shape[:1], matrix.dtype)
     returned = buffers.empty(matrix.shape[1:], matrix.dtype) if back else None
-    *factors, scale = _factors(update)
+    factors, scale = _factors(update), 1.0 if update is None else update.scale
     _core.sweep(matrix, None, projected, returned, None, *factors, _contiguous(sample), scale)
     return matrix, projected, returned
 
 
 def pull_then_update(
-    matrix: Matrix, vector: Matrix | None, update: RankOne | None, copy: bool | None
+    matrix: Matrix, vector: Matrix | None, update: RankK | None, copy: bool | None
 ) -> tuple[Matrix, Matrix | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
     matrix = _own(matrix, update, copy, vector)
     pulled = None if vector is None else buffers.empty(matrix.shape[1:], matrix.dtype)
-    *factors, scale = _factors(update)
+    factors, scale = _factors(update), 1.0 if update is None else update.scale
     _core.sweep(matrix, pulled, None, None, _optional(vector), *factors, None, scale)
     return matrix, pulled
 
 
-def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matrix | None) -> Matrix:
+def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix | None) -> Matrix:
     """Return the matrix itself where it may be overwritten or stays as it is, otherwise a copy."""
     if update is None:
         return matrix
     left, right, _, row_scale, column_scale = update
-    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale, other)
+    overwrite = _may_overwrite(matrix, copy, left, right, row_scale, column_scale, other)
     return matrix if overwrite else np.array(matrix, order="C")
 
 
-def _factors(update: RankOne | None) -> tuple[Any, ...]:
+def _factors(update: RankK | None) -> tuple[Matrix | None, Matrix | None, Matrix | None, Matrix | None]:
     if update is None:
-        return None, None, None, None, 1.0
-    left, right, scale, row_scale, column_scale = update
-    return _contiguous(left), _contiguous(right), _optional(row_scale), _optional(column_scale), scale
+        return None, None, None, None
+    left, right, _, row_scale, column_scale = update
+    return _contiguous(left[0]), _contiguous(right[0]), _optional(row_scale), _optional(column_scale)
 
 
 def _optional(array: Matrix | None) -> Matrix | None:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from pycopi._array import Array, may_overwrite, namespace
 
 
-class RankOne(NamedTuple):
-    """An update of a matrix M (m, n) by one sample.
+class RankK(NamedTuple):
+    """What an update makes of a matrix M (m, n): ``diag(row_scale) M diag(column_scale) + scale left.T right``.
 
-    ``diag(row_scale) M diag(column_scale) + scale left right.T``, where ``left`` and ``row_scale`` have shape
-    (m,), ``right`` and ``column_scale`` (n,); scales that are None are 1.
+    ``left`` has shape (k, m), ``right`` (k, n), ``row_scale`` (m,) and ``column_scale`` (n,); scales that are
+    None are 1.
     """
 
     left: Array
@@ -82,7 +82,7 @@ def stream_block(projected: Array, rate: float, whitening: float) -> Block:
 
 
 def update_then_project(
-    matrix: Array, update: RankOne | None, sample: Array, back: bool, copy: bool | None
+    matrix: Array, update: RankK | None, sample: Array, back: bool, copy: bool | None
 ) -> tuple[Array, Array, Array | None]:
     """Return the updated matrix M (m, n), ``x = M sample`` (m,), and with ``back`` also ``M.T x`` (n,)."""
     xp = namespace(matrix)
@@ -92,20 +92,19 @@ def update_then_project(
 
 
 def pull_then_update(
-    matrix: Array, vector: Array | None, update: RankOne | None, copy: bool | None
+    matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None
 ) -> tuple[Array, Array | None]:
     """Return the updated matrix (m, n), and ``vector`` (m,) times the matrix as it was before, (n,)."""
     pulled = None if vector is None else namespace(matrix).matmul(vector, matrix)
     return _updated(matrix, update, copy, vector), pulled
 
 
-def _updated(matrix: Array, update: RankOne | None, copy: bool | None, other: Array | None) -> Array:
+def _updated(matrix: Array, update: RankK | None, copy: bool | None, other: Array | None) -> Array:
     if update is None:
         return matrix
     if not may_overwrite("matrix", matrix, copy, other):
         copy = True
-    left, right, scale, row_scale, column_scale = update
-    return rank_k_update(matrix, left[None, :], right[None, :], scale, row_scale, column_scale, copy)
+    return rank_k_update(matrix, *update, copy)
 
 
 def product(rows: Array, matrix: Array, transposed: bool) -> Array:

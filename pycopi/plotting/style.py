@@ -13,6 +13,7 @@ from pycopi._files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 TRAINING, TEST = "#0072B2", "#D55E00"
@@ -42,6 +43,13 @@ def write_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
     """Write a figure to a file, whose ending names the format."""
     with whole_file(path) as temporary:
         figure.savefig(temporary)
+
+
+def colour_map(name: str) -> "Colormap":
+    """Return a map of Matplotlib on which what is missing is light grey."""
+    from matplotlib import colormaps
+
+    return colormaps[name].with_extremes(bad="#CCCCCC")
 
 
 def series_style(index: int) -> dict[str, Any]:

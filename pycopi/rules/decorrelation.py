@@ -146,16 +146,23 @@ def decorrelate(
 
     ``pulled`` is x R, where that has been made already.
     """
+    moved = pulled if settings.rule == "covariance" else None
+    if moved is None:
+        moved = kernels.product(decorrelated, decorrelator, transposed=settings.rule == "local")
+    return kernels.apply(decorrelator, decorrelation(decorrelated, moved, power, rate, settings), copy)
+
+
+def decorrelation(
+    decorrelated: Array, moved: Array, power: Array, rate: Any, settings: Decorrelation
+) -> kernels.RankK:
+    """Return the decorrelation step of R, where ``moved`` is x R, or for the rule ``local`` x R.T."""
     if settings.step_bound is not None:
         rate = bounded_rate(rate, 1.0, decorrelated, settings.step_bound)
     scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
     kept = kept_share(power, rate, settings.whitening)
     if settings.rule == "covariance":
-        if pulled is None:
-            pulled = kernels.product(decorrelated, decorrelator)
-        return kernels.update(decorrelator, decorrelated, pulled, scale=scale, row_scale=kept, copy=copy)
-    left = kernels.product(decorrelated, decorrelator, transposed=True)
-    return kernels.update(decorrelator, left, decorrelated, scale=scale, column_scale=kept, copy=copy)
+        return kernels.RankK(decorrelated, moved, scale, row_scale=kept)
+    return kernels.RankK(moved, decorrelated, scale, column_scale=kept)
 
 
 def kept_share(power: Array, rate: Any, whitening: float) -> Array:

@@ -162,8 +162,8 @@ def finish_samples(state: SampleState, *, copy: bool | None = True) -> Array:
     return kernels.pull_then_update(state.decorrelator, None, _pending(state), copy=copy)[0]
 
 
-def _pending(state: SampleState) -> kernels.RankOne:
-    return kernels.RankOne(state.left, state.right, 1.0, state.kept)
+def _pending(state: SampleState) -> kernels.RankK:
+    return kernels.RankK(state.left[None, :], state.right[None, :], 1.0, state.kept)
 
 
 def _check_state(state: SampleState) -> None:

@@ -72,7 +72,7 @@ def copi_update(
     epsilon = as_float("epsilon", epsilon)
     power = mean_square(decorrelated)
     added = epsilon if variance_scaled else None
-    return infer_weight(weight, targets, decorrelated, power, rate, added, copy)
+    return kernels.apply(weight, inference(targets, decorrelated, power, rate, added), copy)
 
 
 def gradient_update(
@@ -116,41 +116,25 @@ def gradient_update(
     array([[2., 4.]])
     """
     rate = _check(weight, "perturbations", perturbations, decorrelated, rate)
-    return descend_weight(weight, perturbations, decorrelated, rate, copy)
+    return kernels.apply(weight, descent(perturbations, decorrelated, rate), copy)
 
 
-def infer_weight(
-    weight: Array,
-    targets: Array,
-    decorrelated: Array,
-    power: Array,
-    rate: Any,
-    epsilon: float | None,
-    copy: bool | None,
-) -> Array:
+def inference(
+    targets: Array, decorrelated: Array, power: Array, rate: Any, epsilon: float | None
+) -> kernels.RankK:
     """Return the COPI step; ``epsilon=None`` is the plain form, a number the variance-scaled one."""
     scale = rate / decorrelated.shape[0]
     if epsilon is None:
-        return kernels.update(
-            weight, targets, decorrelated, scale=scale, column_scale=1.0 - rate * power, copy=copy
-        )
+        return kernels.RankK(targets, decorrelated, scale, None, 1.0 - rate * power)
     least = namespace(power).finfo(power.dtype).smallest_normal  # an input that is always 0 stays out
     divisor = power + max(epsilon, float(least))
-    return kernels.update(
-        weight,
-        targets,
-        decorrelated / divisor[None, :],
-        scale=scale,
-        column_scale=1.0 - rate * (power / divisor),
-        copy=copy,
-    )
+    kept = 1.0 - rate * (power / divisor)
+    return kernels.RankK(targets, decorrelated / divisor[None, :], scale, None, kept)
 
 
-def descend_weight(
-    weight: Array, perturbations: Array, decorrelated: Array, rate: Any, copy: bool | None
-) -> Array:
+def descent(perturbations: Array, decorrelated: Array, rate: Any) -> kernels.RankK:
     """Return the plain gradient step."""
-    return kernels.update(weight, perturbations, decorrelated, scale=rate / decorrelated.shape[0], copy=copy)
+    return kernels.RankK(perturbations, decorrelated, rate / decorrelated.shape[0])
 
 
 def infer_bias(bias: Array, perturbations: Array, rate: Any, copy: bool | None) -> Array:

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 from pycopi._array import Array, detached, may_overwrite, namespace, wide_floats
 from pycopi._checks import check_finite, check_samples
-from pycopi.credit import CREDIT, Credit
+from pycopi.credit import CREDIT, Credit, Trace
 from pycopi.layers import Signals
 from pycopi.losses import LOSSES, Loss, check_loss, check_targets, encode_targets
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings, checked_rates
+from pycopi.training import online
 
 
 class Metrics(NamedTuple):
@@ -133,23 +134,45 @@ def step(
     copy: bool | None = None,
 ) -> tuple[Parameters, Metrics]:
     """Return what `train_step` does, without its checks."""
-    trace = network.trace(parameters, inputs)
+    single = inputs.shape[0] == 1 and settings.rule != "adam"
+    if single:
+        trace, moved = online.trace(network, parameters, inputs, settings, rates)
+    else:
+        trace = network.trace(parameters, inputs)
     wanted = encode_targets(targets, trace.outputs)
     loss = LOSSES[settings.loss]
-    sampled = tuple(_sample(x, settings, index) for index, x in enumerate(trace.decorrelated))
-    credit = Credit((None,) * len(parameters), (None,) * len(parameters))
+    error = None
     if rates.weights is not None:
         error = settings.gain * loss.error(trace.preactivations[-1], wanted, network.layers[-1].activation)
+    if single:
+        learned = online.learn(network, parameters, trace, moved, error, settings, rates, copy)
+    else:
+        learned = _learn(network, parameters, trace, error, settings, rates, copy)
+    return learned, Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
+
+
+def _learn(
+    network: Network,
+    parameters: Parameters,
+    trace: Trace,
+    error: Array | None,
+    settings: Settings,
+    rates: Rates,
+    copy: bool | None,
+) -> Parameters:
+    """Return the parameters after a batch of which this is the trace; an error that is None leaves W and b."""
+    sampled = tuple(_sample(x, settings, index) for index, x in enumerate(trace.decorrelated))
+    credit = Credit((None,) * len(parameters), (None,) * len(parameters))
+    if error is not None:
         along = [x if _pulls(settings, rates.for_layer(index)) else None for index, x in enumerate(sampled)]
         credit = CREDIT[settings.credit](network.layers, parameters, trace, error, along)
     signals = map(
         Signals, trace.decorrelated, trace.preactivations, credit.perturbations, sampled, credit.pulled
     )
-    learned = tuple(
+    return tuple(
         layer.learn(own, signal, settings, rates.for_layer(index), copy)
         for index, (layer, own, signal) in enumerate(zip(network.layers, parameters, signals, strict=True))
     )
-    return learned, Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
 
 
 def _sample(decorrelated: Array, settings: Settings, layer: int) -> Array:

@@ -1,0 +1,200 @@
+/* Runs the kernels for single samples and blocks of them, without Python, on random shapes, strides and numbers of
+ * threads, and compares with sums in double. Every array ends where its allocation ends, so that a sanitizer sees an
+ * access beyond. Exits with 1 at the first difference. */
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rank_k.h"
+
+#define MOST 300
+#define GAP 0.123
+
+static uint64_t state = 20231;
+
+static ptrdiff_t below(uint64_t limit)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (ptrdiff_t)((state >> 33) % limit);
+}
+
+/* rows x columns values in [-1, 1], with gaps between rows. */
+typedef struct {
+    ptrdiff_t rows, columns, stride;
+    size_t itemsize, bytes;
+    char *base;
+} array;
+
+static double get(const array *a, ptrdiff_t i, ptrdiff_t j)
+{
+    const char *at = a->base + a->bytes - (size_t)((a->rows - i) * a->stride - j) * a->itemsize;
+    float f;
+    double d;
+    memcpy(&f, at, sizeof f);
+    if (a->itemsize == sizeof f)
+        return f;
+    memcpy(&d, at, sizeof d);
+    return d;
+}
+
+static void set(array *a, ptrdiff_t i, ptrdiff_t j, double value)
+{
+    char *at = a->base + a->bytes - (size_t)((a->rows - i) * a->stride - j) * a->itemsize;
+    const float f = (float)value;
+    memcpy(at, a->itemsize == sizeof f ? (const void *)&f : &value, a->itemsize);
+}
+
+static array make(ptrdiff_t rows, ptrdiff_t columns, size_t itemsize)
+{
+    array a = {rows, columns, columns + below(2) * below(9), itemsize, 0, NULL};
+    a.bytes = (size_t)(below(16) + rows * a.stride) * itemsize;
+    a.base = malloc(a.bytes + !a.bytes);
+    if (!a.base)
+        exit(2);
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < a.stride; j++)
+            set(&a, i, j, j < columns ? (double)below(1 << 20) / (1 << 19) - 1 : GAP);
+    return a;
+}
+
+static void *first(const array *a) { return a->base + a->bytes - (size_t)(a->rows * a->stride) * a->itemsize; }
+
+/* Whether the values are these, and the gaps as they were. */
+static int equal(const array *a, const double *expected, double tolerance)
+{
+    for (ptrdiff_t i = 0; i < a->rows; i++)
+        for (ptrdiff_t j = 0; j < a->stride; j++) {
+            const double wanted = j < a->columns ? expected[i * a->columns + j] : GAP;
+            const double epsilon = a->itemsize == sizeof(float) ? FLT_EPSILON : DBL_EPSILON;
+            if (!(fabs(get(a, i, j) - wanted) <= tolerance * epsilon * (fabs(wanted) + 1)))
+                return 0;
+        }
+    return 1;
+}
+
+static double expected[6][MOST * MOST];
+
+static int check_sweep(const instruction_set *which, size_t itemsize)
+{
+    const ptrdiff_t m = below(40), n = below(below(2) ? 20 : 150);
+    const int updates = (int)below(4) > 0, pulls = (int)below(2), projects = (int)below(4) > 0, parts = 1 + (int)below(3);
+    const int returns = projects && !pulls && below(4), scales = updates ? (int)below(4) : 0;
+    array matrix = make(m, n, itemsize), vector = make(1, m, itemsize), left = make(1, m, itemsize);
+    array right = make(1, n, itemsize), rows = make(1, m, itemsize), columns = make(1, n, itemsize);
+    array sample = make(1, n, itemsize), sums = make(1, n, itemsize), projected = make(1, m, itemsize);
+    double *const after = expected[0], *const p = expected[1], *const x = expected[2], *const v = expected[3];
+
+    memset(expected, 0, sizeof expected);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const double old = get(&matrix, i, j);
+            after[i * n + j] = updates ? old * (scales & 1 ? get(&rows, 0, i) : 1) * (scales & 2 ? get(&columns, 0, j) : 1) +
+                                             0.75 * get(&left, 0, i) * get(&right, 0, j) : old;
+            p[j] += get(&vector, 0, i) * old;
+            x[i] += after[i * n + j] * get(&sample, 0, j);
+        }
+        for (ptrdiff_t j = 0; j < n; j++)
+            v[j] += x[i] * after[i * n + j];
+    }
+    const size_t bytes = sweep_workspace(n, parts);
+    void *const workspace = malloc(bytes + !bytes);
+    const sweep_arguments a = {
+        m, n, matrix.stride, first(&matrix), pulls ? first(&sums) : NULL, projects ? first(&projected) : NULL,
+        returns ? first(&sums) : NULL, pulls ? first(&vector) : NULL, updates ? first(&left) : NULL,
+        updates ? first(&right) : NULL, scales & 1 ? first(&rows) : NULL, scales & 2 ? first(&columns) : NULL,
+        projects ? first(&sample) : NULL, 0.75, parts, workspace};
+    (itemsize == sizeof(float) ? which->sweep_f32 : which->sweep_f64)(&a);
+    const double tolerance = 8.0 * (double)(m + n + 4);
+    const int good = equal(&matrix, after, 16) && (!projects || equal(&projected, x, tolerance)) &&
+                     (!(pulls || returns) || equal(&sums, pulls ? p : v, tolerance));
+    if (!good)
+        printf("%s, %d bytes: wrong sweep at m=%td n=%td updates=%d pulls=%d projects=%d returns=%d parts=%d\n",
+               which->name, (int)itemsize, m, n, updates, pulls, projects, returns, parts);
+    array *const all[] = {&matrix, &vector, &left, &right, &rows, &columns, &sample, &sums, &projected};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]->base);
+    free(workspace);
+    return good;
+}
+
+/* The equations of samples.h, one sample after the other. */
+static void stream(const array *projected, double rate, double whitening)
+{
+    const ptrdiff_t k = projected->rows, n = projected->columns;
+    double *const x = expected[0], *const left = expected[1], *const right = expected[2], *const s = expected[3];
+    for (ptrdiff_t j = 0; j < n; j++)
+        s[j] = 1;
+    for (ptrdiff_t t = 0; t < k; t++) {
+        double *const own = x + t * n, *const v = right + t * n;
+        for (ptrdiff_t j = 0; j < n; j++)
+            own[j] = s[j] * get(projected, t, j);
+        for (ptrdiff_t r = 0; r < t; r++) {
+            double weight = 0;
+            for (ptrdiff_t j = 0; j < n; j++)
+                weight += right[r * n + j] * get(projected, t, j);
+            for (ptrdiff_t j = 0; j < n; j++)
+                own[j] += weight * left[r * n + j];
+        }
+        for (ptrdiff_t j = 0; j < n; j++)
+            v[j] = s[j] * own[j];
+        for (ptrdiff_t r = 0; r < t; r++) {
+            double weight = 0;
+            for (ptrdiff_t j = 0; j < n; j++)
+                weight += left[r * n + j] * own[j];
+            for (ptrdiff_t j = 0; j < n; j++)
+                v[j] += weight * right[r * n + j];
+        }
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const double kept = 1 + rate * whitening + rate * (1 - 2 * whitening) * own[j] * own[j];
+            s[j] *= kept;
+            for (ptrdiff_t r = 0; r < t; r++)
+                left[r * n + j] *= kept;
+            left[t * n + j] = -rate * (1 - whitening) * own[j];
+        }
+    }
+}
+
+static int check_stream(const instruction_set *which, size_t itemsize)
+{
+    const ptrdiff_t k = below(20), n = below(below(2) ? 20 : MOST);
+    const double rate = 0.2 / (double)(n + 1), whitening = (double)below(3) / 2;
+    array projected = make(k, n, itemsize), x = make(k, n, itemsize), left = make(k, n, itemsize);
+    array right = make(k, n, itemsize), scales = make(1, n, itemsize);
+    const size_t bytes = stream_workspace(k, n, itemsize), shift = (size_t)below(64);
+    char *const workspace = malloc(bytes + shift);
+    const stream_arguments a = {k, n, projected.stride, x.stride, left.stride, right.stride, first(&projected),
+                                first(&x), first(&left), first(&right), first(&scales), rate, whitening,
+                                workspace + shift};
+    if (!bytes || !workspace)
+        exit(2);
+    stream(&projected, rate, whitening);
+    (itemsize == sizeof(float) ? which->stream_f32 : which->stream_f64)(&a);
+    const double tolerance = 8.0 * (double)(k + n + 4);
+    const int good = equal(&x, expected[0], tolerance) && equal(&left, expected[1], tolerance) &&
+                     equal(&right, expected[2], tolerance) && equal(&scales, expected[3], tolerance);
+    if (!good)
+        printf("%s, %d bytes: wrong block at k=%td n=%td whitening=%g\n", which->name, (int)itemsize, k, n, whitening);
+    array *const all[] = {&projected, &x, &left, &right, &scales};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]->base);
+    free(workspace);
+    return good;
+}
+
+int main(int count, char **arguments)
+{
+    const long rounds = count > 1 ? atol(arguments[1]) : 1000;
+    const instruction_set *sets[INSTRUCTION_SETS_MAX];
+    const int number = instruction_sets(sets);
+    for (long round = 0; round < rounds; round++)
+        for (int i = 0; i < number; i++)
+            for (size_t itemsize = sizeof(float); itemsize <= sizeof(double); itemsize += sizeof(float))
+                if (!check_sweep(sets[i], itemsize) || !check_stream(sets[i], itemsize))
+                    return 1;
+    for (int i = 0; i < number; i++)
+        printf("samples, %s: %ld rounds agree\n", sets[i]->name, rounds);
+    return 0;
+}
