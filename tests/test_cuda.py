@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import DTYPES, SEEDS
 
-from pycopi.kernels import RankOne, portable
+from pycopi.kernels import RankK, portable
 from pycopi.kernels import cupy as engine
 
 NVCC, COMPILER = shutil.which("nvcc"), shutil.which("c++")
@@ -89,8 +89,8 @@ def assert_agree(results, expected, dtype, terms):
 
 
 def wide(part):
-    if isinstance(part, RankOne):
-        return RankOne(*map(wide, part))
+    if isinstance(part, RankK):
+        return RankK(*map(wide, part))
     return part.astype(np.float64) if isinstance(part, np.ndarray) else part
 
 
@@ -129,7 +129,7 @@ def test_updates_agree(m, n, k, dtype, seed, scales, copy):
 def test_single_samples_agree(m, n, dtype, seed, updated, asked, copy):
     generator = np.random.default_rng(seed)
     draw = lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
-    change = RankOne(draw(m), draw(n), -0.5, draw(m), None) if updated else None
+    change = RankK(draw(1, m), draw(1, n), -0.5, draw(m), None) if updated else None
     matrix, sample, vector = draw(m, n), draw(n), draw(m) if asked else None
     expected = portable.update_then_project(wide(matrix), wide(change), wide(sample), asked, True)
     results = engine.update_then_project(matrix.copy(), change, sample, asked, copy)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pycopi._array import Array, is_cupy, may_overwrite, namespace
 from pycopi.kernels import portable
-from pycopi.kernels.portable import Block, RankOne
+from pycopi.kernels.portable import Block, RankK
 
 SOURCE = Path(__file__).with_name("update.cu")
 TYPES = {"float32": "float", "float64": "double"}
@@ -86,7 +86,7 @@ def stream_block(projected: Array, rate: float, whitening: float) -> Block:
 
 
 def update_then_project(
-    matrix: Array, update: RankOne | None, sample: Array, back: bool, copy: bool | None
+    matrix: Array, update: RankK | None, sample: Array, back: bool, copy: bool | None
 ) -> tuple[Array, Array, Array | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``."""
     xp = namespace(matrix)
@@ -96,19 +96,18 @@ def update_then_project(
 
 
 def pull_then_update(
-    matrix: Array, vector: Array | None, update: RankOne | None, copy: bool | None
+    matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None
 ) -> tuple[Array, Array | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before."""
     pulled = None if vector is None else namespace(matrix).matmul(vector, matrix)
     return _updated(matrix, update, copy, vector), pulled
 
 
-def _updated(matrix: Array, update: RankOne | None, copy: bool | None, other: Array | None) -> Array:
+def _updated(matrix: Array, update: RankK | None, copy: bool | None, other: Array | None) -> Array:
     if update is None:
         return matrix
     copy = copy if may_overwrite("matrix", matrix, copy, other) else True
-    left, right, scale, row_scale, column_scale = update
-    return rank_k_update(matrix, left[None, :], right[None, :], scale, row_scale, column_scale, copy)
+    return rank_k_update(matrix, *update, copy)
 
 
 def _sweep(
