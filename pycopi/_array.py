@@ -51,6 +51,11 @@ def is_jax(array: Array) -> bool:
     return bool(compat.is_jax_array(array))
 
 
+def is_cupy(array: Array) -> bool:
+    """Return whether an array is a CuPy array, on a GPU."""
+    return bool(compat.is_cupy_array(array))
+
+
 def is_traced(array: Array) -> bool:
     """Return whether an array stands for values that are not there yet (inside ``jax.jit``)."""
     jax = sys.modules.get("jax")
@@ -192,7 +197,7 @@ def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], d
 
 
 def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
-    """Return what JAX makes of ``state, out = body(state, item)`` over items: last state, stacked outs."""
+    """Return JAX's loop of ``state, out = body(state, item)`` over the items: (last state, stacked outs)."""
     import jax
 
     return jax.lax.scan(body, state, sequence)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from strategies import DTYPES, SEEDS
 
 import pycopi
-from pycopi.kernels import RankOne, portable
+from pycopi.kernels import RankK, portable
 from pycopi.kernels import numba as engine
 
 if not engine.available:
@@ -43,8 +43,8 @@ def laid_out(values, layout):
 
 def wide(part):
     """Return arrays, also within a named tuple, in float64."""
-    if isinstance(part, RankOne):
-        return RankOne(*map(wide, part))
+    if isinstance(part, RankK):
+        return RankK(*map(wide, part))
     return part.astype(np.float64) if isinstance(part, np.ndarray) else part
 
 
@@ -93,7 +93,7 @@ def test_rank_k_updates_agree(m, n, k, dtype, seed, scales, layouts, copy):
 def test_single_sample_sweeps_agree(m, n, dtype, seed, scales, updated, asked, layout, copy):
     draw = drawer(seed, dtype)
     rows, columns = draw(m) if "r" in scales else None, draw(n) if "c" in scales else None
-    change = RankOne(draw(2 * m)[::2], draw(n), -0.5, rows, columns) if updated else None
+    change = RankK(draw(1, 2 * m)[:, ::2], draw(1, n), -0.5, rows, columns) if updated else None
     matrix, sample, vector = laid_out(draw(m, n), layout), draw(2 * n)[1::2], draw(m)
     copy = copy or layout == "read-only"
     vector = vector if asked else None
@@ -129,8 +129,8 @@ def test_rows_as_long_as_a_page_of_the_cache_agree():
 def test_threads_change_nothing_beyond_rounding(shape, dtype, monkeypatch):
     m, n = shape
     draw = drawer(1, dtype)
-    matrix, change, sample = draw(m, n), RankOne(draw(m), draw(n), 0.5), draw(n)
-    arguments = (matrix, change.left[None, :], change.right[None, :], 0.5, None, None, True)
+    matrix, change, sample = draw(m, n), RankK(draw(1, m), draw(1, n), 0.5), draw(n)
+    arguments = (matrix, change.left, change.right, 0.5, None, None, True)
 
     def everything():
         return engine.rank_k_update(*arguments), *engine.update_then_project(matrix, change, sample, True, True)

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from types import ModuleType
 
 from pycopi._array import Array, library
-from pycopi.kernels import native, numba, portable
+from pycopi.kernels import cupy, native, numba, portable
 
 ENGINES = ("portable", "native", "numba")
 """The engines by name; the portable one is the definition of what the others must return."""
@@ -79,7 +79,10 @@ def forced_engine() -> str | None:
 
 
 def engine_for(matrix: Array) -> ModuleType:
-    """Return the engine module that works on ``matrix``: native, else numba where installed, else portable."""
+    """Return the engine module that works on ``matrix``.
+
+    For NumPy matrices native, else numba where installed; for CuPy's cupy; for what they do not take, portable.
+    """
     forced = forced_engine()
     if forced == "portable":
         return portable
@@ -92,4 +95,4 @@ def engine_for(matrix: Array) -> ModuleType:
             f"got a {library(matrix)} array of dtype {matrix.dtype}: use the engine 'portable'"
         )
         raise TypeError(msg)
-    return portable
+    return cupy if cupy.accepts(matrix) else portable

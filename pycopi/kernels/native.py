@@ -61,7 +61,7 @@ def rank_k_update(
         None if row_scale is None else _contiguous(row_scale),
         None if column_scale is None else _contiguous(column_scale),
     )
-    overwrite = _may_overwrite(matrix, copy, left, right, row_scale, column_scale)
+    overwrite = overwrites(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     _write(out, matrix, *inputs)
     return out
@@ -77,7 +77,7 @@ def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     return out
 
 
-def _may_overwrite(matrix: Matrix, copy: bool | None, *inputs: Matrix | None) -> bool:
+def overwrites(matrix: Matrix, copy: bool | None, *inputs: Matrix | None) -> bool:
     """Return what `may_overwrite` does; the usual answer costs a tenth of its time."""
     if copy is True:
         return False
@@ -160,7 +160,7 @@ def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix 
     if update is None:
         return matrix
     left, right, _, row_scale, column_scale = update
-    overwrite = _may_overwrite(matrix, copy, left, right, row_scale, column_scale, other)
+    overwrite = overwrites(matrix, copy, left, right, row_scale, column_scale, other)
     return matrix if overwrite else np.array(matrix, order="C")
 
 

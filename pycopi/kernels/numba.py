@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pycopi._array import Array, may_overwrite
+from pycopi._array import Array
 from pycopi.kernels import buffers, native
 from pycopi.kernels.native import Matrix
 from pycopi.kernels.portable import Block, RankK
@@ -49,7 +49,7 @@ def rank_k_update(
     copy: bool | None,
 ) -> Matrix:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
-    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
+    overwrite = native.overwrites(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     if not out.size:
         return out
@@ -156,7 +156,7 @@ def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix 
     if update is None:
         return matrix
     left, right, _, row_scale, column_scale = update
-    overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale, other)
+    overwrite = native.overwrites(matrix, copy, left, right, row_scale, column_scale, other)
     return matrix if overwrite else np.array(matrix, order="C")
 
 

@@ -1,0 +1,161 @@
+"""The CuPy engine as far as it goes without a GPU: its kernel compiles, and does on the host what it should.
+
+Its CUDA source is compiled by nvcc, and once more as C++, with a loop over blocks and threads around it, so
+that the engine's own code can run on NumPy arrays; cuBLAS is replaced by NumPy. Not run on a GPU.
+"""
+
+import ctypes
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from assertions import assert_close, exactly, tolerance
+from backends import NUMPY
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import DTYPES, SEEDS
+
+from pycopi.kernels import RankK, portable
+from pycopi.kernels import cupy as engine
+
+NVCC, COMPILER = shutil.which("nvcc"), shutil.which("c++")
+SIZES = st.one_of(st.integers(0, 5), st.sampled_from([255, 256, 257]))
+HARNESS = """
+#define __global__
+struct triple { long long x, y; };
+static triple blockIdx, threadIdx, gridDim, blockDim;
+#include "SOURCE"
+extern "C" void run(long long across, long long down, long long threads, REAL *out, const REAL *matrix,
+                    const REAL *left, const REAL *right, REAL scale, const REAL *rows, const REAL *columns,
+                    long long m, long long n, long long k)
+{
+    gridDim = {across, down}, blockDim = {threads, 1};
+    for (blockIdx.y = 0; blockIdx.y < down; blockIdx.y++)
+        for (blockIdx.x = 0; blockIdx.x < across; blockIdx.x++)
+            for (threadIdx.x = 0; threadIdx.x < threads; threadIdx.x++)
+                update(out, matrix, left, right, scale, rows, columns, m, n, k);
+}
+"""
+
+
+@pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
+@pytest.mark.parametrize("name", engine.TYPES.values())
+def test_the_kernel_compiles(name, tmp_path):
+    command = [NVCC, "--ptx", "-arch=sm_75", f"-DREAL={name}", "-o", tmp_path / "update.ptx", engine.SOURCE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ".entry update(" in (tmp_path / "update.ptx").read_text()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """The kernel as functions that launch it on the host, by dtype."""
+    if COMPILER is None:
+        pytest.skip("c++ is not installed")
+    folder = tmp_path_factory.mktemp("kernel")
+    (folder / "harness.cc").write_text(HARNESS.replace("SOURCE", str(engine.SOURCE)))
+    functions = {}
+    for dtype, name in engine.TYPES.items():
+        library = folder / f"{dtype}.so"
+        command = [COMPILER, "-O1", "-shared", "-fPIC", f"-DREAL={name}", "-o", library, folder / "harness.cc"]
+        subprocess.run(command, check=True)
+        functions[dtype] = launcher(ctypes.CDLL(str(library)).run, getattr(ctypes, f"c_{name}"))
+    return functions
+
+
+def launcher(function, number):
+    """Return what is called as CuPy's kernels are."""
+    pointer, size = ctypes.c_void_p, ctypes.c_longlong
+    function.argtypes = [size] * 3 + [pointer] * 4 + [number] + [pointer] * 2 + [size] * 3
+    function.restype = None
+
+    def launch(grid, block, arguments):
+        values = [a.ctypes.data if isinstance(a, np.ndarray) else a.item() for a in arguments]
+        function(*grid, *block, *values)
+
+    return launch
+
+
+def add_product(out, left, right, scale):
+    out += scale * (left.T @ right)
+
+
+def assert_agree(results, expected, dtype, terms):
+    for actual, wanted in zip(results, expected, strict=True):
+        assert (actual is None) == (wanted is None)
+        if wanted is not None:
+            assert_close(actual, wanted, NUMPY, np.empty(0, dtype), rtol=tolerance(dtype, terms))
+
+
+def wide(part):
+    if isinstance(part, RankK):
+        return RankK(*map(wide, part))
+    return part.astype(np.float64) if isinstance(part, np.ndarray) else part
+
+
+@pytest.fixture(scope="module")
+def patched(host):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_kernel", host.__getitem__)
+        patch.setattr(engine, "_add_product", add_product)
+        yield
+
+
+@pytest.mark.usefixtures("patched")
+@given(
+    m=SIZES, n=SIZES, k=st.sampled_from([0, 1, 3, 8, 9, 20]), dtype=DTYPES, seed=SEEDS,
+    scales=st.sampled_from(["", "r", "c", "rc"]), copy=st.sampled_from([True, None, False]),
+)  # fmt: skip
+def test_updates_agree(m, n, k, dtype, seed, scales, copy):
+    generator = np.random.default_rng(seed)
+    draw = lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
+    matrix, left, right = draw(m, n), draw(k, m), draw(k, 2 * n)[:, ::2]
+    rows, columns = draw(m) if "r" in scales else None, draw(n) if "c" in scales else None
+    inputs = (matrix, left, right, 0.75, rows, columns)
+    expected = portable.rank_k_update(*map(wide, inputs), True)
+    before = matrix.copy()
+    result = engine.rank_k_update(*inputs, copy)
+    assert_agree([result], [expected], dtype, k + 4)
+    assert (result is matrix) == (copy is not True)
+    if copy is True:
+        np.testing.assert_array_equal(matrix, before)
+
+
+@pytest.mark.usefixtures("patched")
+@given(
+    m=SIZES, n=SIZES, dtype=DTYPES, seed=SEEDS, updated=st.booleans(), asked=st.booleans(), copy=st.booleans()
+)
+def test_single_samples_agree(m, n, dtype, seed, updated, asked, copy):
+    generator = np.random.default_rng(seed)
+    draw = lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
+    change = RankK(draw(1, m), draw(1, n), -0.5, draw(m), None) if updated else None
+    matrix, sample, vector = draw(m, n), draw(n), draw(m) if asked else None
+    expected = portable.update_then_project(wide(matrix), wide(change), wide(sample), asked, True)
+    results = engine.update_then_project(matrix.copy(), change, sample, asked, copy)
+    assert_agree(results, expected, dtype, 4 * (m + n))
+    expected = portable.pull_then_update(wide(matrix), wide(vector), wide(change), True)
+    assert_agree(engine.pull_then_update(matrix, vector, change, copy), expected, dtype, 4 * (m + n))
+
+
+def test_plans():
+    assert engine.plan(8, scaled=True, overwrite=False) == engine.Plan(8, False, False)
+    assert engine.plan(0, scaled=False, overwrite=True) == engine.Plan(0, False, False)
+    assert engine.plan(9, scaled=True, overwrite=False) == engine.Plan(0, False, True)
+    assert engine.plan(9, scaled=False, overwrite=False) == engine.Plan(None, True, True)
+    assert engine.plan(9, scaled=False, overwrite=True) == engine.Plan(None, False, True)
+    assert engine.grid((3, 257)) == ((2, 3), (256,))
+    assert engine.grid((5000, 1)) == ((1, 1024), (256,))
+
+
+@pytest.mark.usefixtures("patched")
+def test_what_may_not_be_overwritten_is_refused():
+    matrix = np.ones((2, 2))
+    matrix.flags.writeable = False
+    message = "matrix cannot be changed in place, as copy=False asks: it is a read-only numpy array"
+    with pytest.raises(ValueError, match=exactly(f"{message}; pass copy=None or copy=True")):
+        engine.rank_k_update(matrix, np.ones((1, 2)), np.ones((1, 2)), 1.0, None, None, False)
+
+
+def test_arrays_of_other_libraries_are_not_taken():
+    assert not engine.accepts(np.ones((2, 2)))
