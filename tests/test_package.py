@@ -20,6 +20,8 @@ HEAVY = (
     "jax",
     "dask",
     "sklearn",
+    "scipy",
+    "threadpoolctl",
     "matplotlib",
     "typer",
     "rich",
@@ -38,7 +40,7 @@ FLOORS = (
     ("network",),
     ("analysis", "storage"),
     ("training",),
-    ("plotting",),
+    ("plotting", "bench"),
     ("experiments",),
     ("cli",),
 )

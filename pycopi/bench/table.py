@@ -1,0 +1,58 @@
+"""Tables: named columns and rows of numbers, as Markdown to read and as plain objects for JSON."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+Cell = str | int | float | None
+
+
+class Column(NamedTuple):
+    """The heading of a column, unit included, and how its numbers are written."""
+
+    name: str
+    form: str = ""
+
+    def write(self, cell: Cell) -> str:
+        """Return a cell as text; what was not measured is a dash."""
+        if cell is None:
+            return "-"
+        return cell if isinstance(cell, str) else format(cell, self.form)
+
+
+class Table(NamedTuple):
+    """What a benchmark has measured; ``figures`` sum it up, ``notes`` say how it was done."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+    figures: Mapping[str, float] = MappingProxyType({})
+
+    def markdown(self) -> str:
+        """Return the table as aligned Markdown, the first column to the left and numbers to the right."""
+        heads = [column.name for column in self.columns]
+        texts = [[c.write(cell) for c, cell in zip(self.columns, row, strict=True)] for row in self.rows]
+        widths = [max(map(len, cells)) for cells in zip(heads, *texts, strict=True)]
+        rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+        lines = [_line(cells, widths) for cells in (heads, rule, *texts)]
+        figures = [f"- {name}: {value:.3g}" for name, value in self.figures.items()]
+        blocks = [f"### {self.title}", "\n".join(lines), "\n".join(figures), "\n\n".join(self.notes)]
+        return "\n\n".join(filter(None, blocks))
+
+    def content(self) -> dict[str, Any]:
+        """Return the table as an object of names, texts and numbers."""
+        names = [column.name for column in self.columns]
+        return {
+            "name": self.name,
+            "title": self.title,
+            "rows": [dict(zip(names, row, strict=True)) for row in self.rows],
+            "figures": dict(self.figures),
+            "notes": list(self.notes),
+        }
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0].ljust(widths[0])
+    return "| " + " | ".join([first, *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]) + " |"

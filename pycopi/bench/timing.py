@@ -1,0 +1,38 @@
+"""Timing: the sides of a comparison take turns, so that a slow spell of the machine meets all of them."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+Side = Callable[[], object]
+
+_PAUSE = 0.03
+"""Seconds before a turn: threads that another library keeps spinning after its work go to sleep meanwhile."""
+
+
+def take_turns(sides: Mapping[str, Side], *, turns: int = 7, least_seconds: float = 0.02) -> dict[str, float]:
+    """Return the median seconds of one call of each side, over ``turns`` turns of each.
+
+    A turn is one call that is not timed, which brings the side's data into the caches and wakes its
+    threads, and then as many timed calls as fill ``least_seconds``, at least one. Before all turns each side
+    is called once, which compiles or allocates what it needs, and once more to see how long a call takes.
+    """
+    calls = {}
+    for name, side in sides.items():
+        side()
+        calls[name] = max(1, round(least_seconds / max(_seconds(side, 1), 1e-9)))
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(turns):
+        for name, side in sides.items():
+            time.sleep(_PAUSE if len(sides) > 1 else 0.0)
+            side()
+            seconds[name].append(_seconds(side, calls[name]))
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def _seconds(side: Side, calls: int) -> float:
+    """Return the mean seconds of some calls in a row."""
+    began = time.perf_counter()
+    for _ in range(calls):
+        side()
+    return (time.perf_counter() - began) / calls
