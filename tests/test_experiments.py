@@ -281,6 +281,14 @@ def test_peaks_are_judged(peak, verdict):
     assert ("the best epoch is the last of 2" in check.reason) == (verdict == "differs")
 
 
+def test_what_is_not_finished_is_not_said_to_differ():
+    run = Run(data="cifar10", method="copi-bp", seed=0, epochs=9)
+    result = make_result(run, [0.1, 0.9], [0.1, 0.5])._replace(status="incomplete")
+    (check,) = check_peaks(summarise([result]))
+    assert check.verdict == "unfinished"
+    assert check.reason.startswith("seed 0 incomplete after 2 epochs; ")
+
+
 def test_varied_runs_are_not_judged():
     run = Run(data="cifar10", method="copi-bp", seed=0, epochs=2, gain=10.0)
     assert check_peaks(summarise([make_result(run, [0.1, 0.9], [0.1, 0.2])])) == []

@@ -12,7 +12,7 @@ from pycopi.experiments.published import (
 )
 from pycopi.experiments.results import Peak, Summary
 
-AGREES, DIFFERS = "agrees", "differs"
+AGREES, DIFFERS, UNFINISHED = "agrees", "differs", "unfinished"
 
 
 class Check(NamedTuple):
@@ -79,7 +79,8 @@ def _verdict(agrees: bool, summary: Summary) -> tuple[str, str]:
     """Return the verdict on a peak, and what in the runs may explain a difference."""
     if agrees:
         return AGREES, ""
-    return DIFFERS, "; ".join(_reasons(summary))
+    unfinished = any(result.status == "incomplete" for result in summary.results)
+    return UNFINISHED if unfinished else DIFFERS, "; ".join(_reasons(summary))
 
 
 def _reasons(summary: Summary) -> list[str]:
