@@ -192,7 +192,7 @@ def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], d
 
 
 def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
-    """Return what JAX makes of ``state, out = body(state, item)`` over the items: (last state, stacked outs)."""
+    """Return what JAX makes of ``state, out = body(state, item)`` over items: last state, stacked outs."""
     import jax
 
     return jax.lax.scan(body, state, sequence)

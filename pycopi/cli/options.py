@@ -342,7 +342,7 @@ AnalysisOutput = Annotated[
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
 AsJSON = Annotated[bool, _switch(_FILES, "--json", "Print one JSON object.")]
 
-Quick = Annotated[bool, _switch(_MACHINE, "--quick", "Tiny sizes, one turn: shows that it runs, no more.")]
+Tiny = Annotated[bool, _switch(_MACHINE, "--quick", "Tiny sizes, one turn: shows that it runs, no more.")]
 Threads = Annotated[
     int | None,
     _option(_MACHINE, "--threads", "INTEGER", "Threads of each side.", "what the environment says, or all"),

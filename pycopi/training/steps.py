@@ -131,7 +131,8 @@ def _scan(
     network: Network, parameters: Parameters, block: Any, settings: Settings, rates: Rates
 ) -> tuple[Parameters, Metrics]:
     def take(current: Parameters, batch: Any) -> tuple[Parameters, Metrics]:
-        return step(network, current, *batch, settings, rates)
+        inputs, targets = batch
+        return step(network, current, inputs, targets, settings, rates)
 
     learned: tuple[Parameters, Metrics] = scan(take, parameters, block)
     return learned
