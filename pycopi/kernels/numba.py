@@ -22,7 +22,7 @@ import numpy as np
 from pycopi._array import Array, may_overwrite
 from pycopi.kernels import buffers, native
 from pycopi.kernels.native import Matrix
-from pycopi.kernels.portable import Block, RankOne
+from pycopi.kernels.portable import Block, RankK
 
 available = importlib.util.find_spec("numba") is not None
 
@@ -118,7 +118,7 @@ def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
 
 
 def update_then_project(
-    matrix: Matrix, update: RankOne | None, sample: Matrix, back: bool, copy: bool | None
+    matrix: Matrix, update: RankK | None, sample: Matrix, back: bool, copy: bool | None
 ) -> tuple[Matrix, Matrix, Matrix | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
     matrix = _own(matrix, update, copy, sample)
@@ -128,7 +128,7 @@ def update_then_project(
 
 
 def pull_then_update(
-    matrix: Matrix, vector: Matrix | None, update: RankOne | None, copy: bool | None
+    matrix: Matrix, vector: Matrix | None, update: RankK | None, copy: bool | None
 ) -> tuple[Matrix, Matrix | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
     matrix = _own(matrix, update, copy, vector)
@@ -136,7 +136,7 @@ def pull_then_update(
     return matrix, pulled
 
 
-def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matrix | None) -> Matrix:
+def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix | None) -> Matrix:
     """Return the matrix itself where it may be overwritten or stays as it is, otherwise a copy."""
     if update is None:
         return matrix
@@ -147,7 +147,7 @@ def _own(matrix: Matrix, update: RankOne | None, copy: bool | None, other: Matri
 
 def _sweep(
     matrix: Matrix,
-    update: RankOne | None,
+    update: RankK | None,
     projected: Matrix,
     *,
     sample: Matrix | None = None,
@@ -161,7 +161,7 @@ def _sweep(
     compact = matrix if matrix.flags.c_contiguous and matrix.flags.writeable else np.array(matrix, order="C")
     none = np.empty(0, matrix.dtype)
     vectors = [none if part is None else _compact(part) for part in (vector, sample)]
-    left, right, scale, *scales = update or RankOne(none, none, 1.0)
+    left, right, scale, *scales = update or RankK(none[None, :], none[None, :], 1.0)
     scales = [none if part is None else _compact(part) for part in scales]
     with _threads(8 * matrix.size) as parts:
         gathered = np.empty((parts if sums else 0, n), matrix.dtype)
@@ -170,8 +170,8 @@ def _sweep(
             gathered,
             projected,
             vectors[0],
-            _compact(left)[None, :],
-            _compact(right)[None, :],
+            _compact(left),
+            _compact(right),
             none[None, :],
             *scales,
             vectors[1],

@@ -2,7 +2,8 @@
 # Fuzzes the kernels under the address, undefined-behaviour and thread sanitizers, with vectors and, as a compiler
 # without vector extensions would build them, with scalars. Exits non-zero on any report; needs a C compiler only
 # (CC, or cc).
-# PYTHON=python of an environment with pycopi and pytest: runs the tests of the C core on a sanitized module as well (GCC).
+# PYTHON=python of an environment with pycopi and pytest: runs the tests of the C core on a sanitized module as well
+# (GCC).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
