@@ -21,7 +21,7 @@ def main() -> None:
     """Write every picture; learning-curve.png is what ``pycopi train digits`` draws."""
     digits = load_dataset("digits")
     draw_correlation(digits)
-    draw_analyses(digits)
+    draw_analyses()
 
 
 def draw_correlation(digits: Dataset) -> None:
@@ -40,25 +40,22 @@ def draw_correlation(digits: Dataset) -> None:
     figure.savefig(FOLDER / "correlation.png", dpi=144)
 
 
-def draw_analyses(digits: Dataset) -> None:
-    """Write receptive fields and the images in three versions, of the network of docs/analyses.md."""
-    network = pycopi.mlp([64, 128, 128, 128, 10])
-    settings = pycopi.Settings(rate=1e-2, gain=100.0, decorrelation=pycopi.Decorrelation(rate=RATE))
-    x = digits.x_train
-    state = pycopi.fit(
-        network, network.init(seed=0), x, digits.y_train, epochs=20, batch_size=20, settings=settings
-    )
-    parameters = state.parameters
-    fields = analysis.receptive_fields(network, parameters, x, layer=2)
-    title = "receptive fields of layer 2"
-    plotting.receptive_field_grid(fields, (8, 8), FOLDER / "receptive-fields.png", title=title, units=50)
-    images = digits.x_test[[0, 11, 2, 13, 4, 15, 6, 17, 8, 19]]
+def draw_analyses() -> None:
+    """Write receptive fields and images in three versions, of a network trained on MNIST for three epochs."""
+    mnist = load_dataset("mnist")
+    x, images = mnist.x_train, mnist.x_test[:10]
+    network = pycopi.mlp([784, 500, 500, 500, 500, 500, 500, 10])
+    start, settings = network.init(seed=0), pycopi.Settings()
+    parameters = pycopi.fit(network, start, x, mnist.y_train, epochs=3, settings=settings).parameters
+    fields = analysis.receptive_fields(network, parameters, x, layer=3)
+    title = "receptive fields of layer 3"
+    plotting.receptive_field_grid(fields, (28, 28), FOLDER / "receptive-fields.png", title=title, units=50)
     rows = {
         "raw": images,
         "decorrelated": network.forward(parameters, images).decorrelated[0],
         "ZCA-whitened": analysis.zca(x).apply(images),
     }
-    plotting.image_comparison(rows, (8, 8), FOLDER / "images.png")
+    plotting.image_comparison(rows, (28, 28), FOLDER / "images.png")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pycopi.training.history import (
 )
 from pycopi.training.schedules import Schedule
 from pycopi.training.step import train_step
+from pycopi.training.steps import train_steps
 
 __all__ = [
     "Adam",
@@ -64,5 +65,6 @@ __all__ = [
     "show_config",
     "start_samples",
     "train_step",
+    "train_steps",
     "use_engine",
 ]

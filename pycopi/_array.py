@@ -46,6 +46,11 @@ def is_dask(array: Array) -> bool:
     return bool(compat.is_dask_array(array))
 
 
+def is_jax(array: Array) -> bool:
+    """Return whether an array is a JAX array, traced ones included."""
+    return bool(compat.is_jax_array(array))
+
+
 def is_traced(array: Array) -> bool:
     """Return whether an array stands for values that are not there yet (inside ``jax.jit``)."""
     jax = sys.modules.get("jax")
@@ -177,13 +182,20 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
 def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], donate: str) -> Any:
     """Return ``function`` compiled by JAX where ``like`` is a JAX array, and unchanged elsewhere.
 
-    ``static`` names the hashable arguments, ``donate`` the one whose buffers the result may take over.
+    ``static`` names the hashable arguments, ``donate`` the one whose buffers the result may take, if any.
     """
     if not compat.is_jax_array(like):
         return function
     import jax
 
-    return jax.jit(function, static_argnames=static, donate_argnames=donate)
+    return jax.jit(function, static_argnames=static, donate_argnames=donate or None)
+
+
+def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
+    """Return what JAX makes of ``state, out = body(state, item)`` over the items: (last state, stacked outs)."""
+    import jax
+
+    return jax.lax.scan(body, state, sequence)
 
 
 def slices(count: int, size: int) -> list[slice]:

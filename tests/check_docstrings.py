@@ -11,11 +11,17 @@ from numpydoc.validate import validate
 
 import pycopi
 import pycopi.data
+import pycopi.plotting
 
 # Left out: sections that say less than they cost (extended summary, see also, the yields of a context
 # manager that yields nothing), and rules on layout.
 LEFT_OUT = {"ES01", "SA01", "SA04", "GL01", "SS06", "RT02", "YD01"}
-MODULES = {"pycopi": pycopi, "pycopi.analysis": pycopi.analysis, "pycopi.data": pycopi.data}
+MODULES = {
+    "pycopi": pycopi,
+    "pycopi.analysis": pycopi.analysis,
+    "pycopi.data": pycopi.data,
+    "pycopi.plotting": pycopi.plotting,
+}
 
 
 def complaints(name: str, thing: object) -> list[str]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "docs" / "index.md").is_file():
     pytest.skip("the repository is not here, only its tests", allow_module_level=True)
 
-PAGES = ("README.md", "docs/index.md", "docs/quickstart.md", "docs/copi.md")
+PAGES = ("README.md", "docs/index.md", "docs/quickstart.md", "docs/copi.md", "docs/analyses.md")
 LINKING = (
     "README.md",
     "CONTRIBUTING.md",
@@ -152,7 +152,7 @@ def test_flags_of_the_command_exist(page):
     typer_main = pytest.importorskip("typer.main")
     commands = typer_main.get_command(app).commands
     text = (ROOT / page).read_text(encoding="utf-8")
-    for name, rest in re.findall(r"\bpycopi (train|evaluate|info)\b([^`\n]*)", text):
+    for name, rest in re.findall(r"\bpycopi (train|evaluate|analyse|info)\b([^`\n]*)", text):
         known = {option for parameter in commands[name].params for option in parameter.opts}
         for flag in re.findall(r"--[\w-]+", rest):
             assert flag in {*known, "--help"}, f"{page}: pycopi {name} has no {flag}"

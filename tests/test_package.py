@@ -41,6 +41,7 @@ FLOORS = (
     ("analysis", "storage"),
     ("training",),
     ("plotting", "bench"),
+    ("experiments",),
     ("cli",),
 )
 """The rooms from the ground up: each may import what is on the floors below it, and itself."""

@@ -11,6 +11,7 @@ from pycopi.cli.analyse import analyse
 from pycopi.cli.bench import bench
 from pycopi.cli.evaluate import evaluate
 from pycopi.cli.info import info
+from pycopi.cli.reproduce import reproduce
 from pycopi.cli.train import train
 
 FAILED, INTERRUPTED = 2, 130
@@ -140,5 +141,6 @@ def root(
 app.command(cls=PlainHelp)(train)
 app.command(cls=PlainHelp)(evaluate)
 app.command(cls=PlainHelp)(analyse)
+app.command(cls=PlainHelp)(reproduce)
 app.command(cls=PlainHelp)(bench)
 app.command(cls=PlainHelp)(info)

@@ -94,7 +94,7 @@ def layer_rows(findings: Findings) -> Iterator[dict[str, Any]]:
 
 def print_findings(console: Console, findings: Findings) -> None:
     """Print the findings as a table with a layer in each row."""
-    table = Table(caption=_caption(findings), caption_justify="left")
+    table = Table()
     columns = [
         ("layer", "layer", "d", True),
         ("|r| before", "correlation_before", ".3f", True),
@@ -110,9 +110,10 @@ def print_findings(console: Console, findings: Findings) -> None:
         cells = [(row[name], form) for _, name, form in shown]
         table.add_row(*("-" if value is None else format(value, form) for value, form in cells))
     console.print(table)
+    console.print(_legend(findings), soft_wrap=True)
 
 
-def _caption(findings: Findings) -> str:
+def _legend(findings: Findings) -> str:
     """Return what the columns mean."""
     lines = [
         "|r| before, after: mean absolute correlation of the layer's inputs, and after R",

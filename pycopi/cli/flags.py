@@ -26,7 +26,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """What flags with a fixed set of values take, by parameter name; the first is the default."""
 
 LIMITS = {
-    **dict.fromkeys(("epochs", "batch_size", "patience", "layer", "samples", "threads"), (1, math.inf)),
+    **dict.fromkeys(
+        ("epochs", "batch_size", "patience", "layer", "samples", "threads", "seeds"), (1, math.inf)
+    ),
     **dict.fromkeys(("decorrelation_epochs", "warm_up", "seed"), (0, math.inf)),
     "decorrelation_every": (1, math.inf),
     **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),

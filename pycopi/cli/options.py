@@ -7,6 +7,7 @@ import typer
 
 from pycopi.cli.flags import CHOICES
 from pycopi.cli.presets import VARIANCE_SCALED_EPSILON, by_data_set
+from pycopi.experiments.methods import METHODS
 
 _NETWORK = "Network"
 _LEARNING = "Learning"
@@ -279,6 +280,37 @@ DataDir = Annotated[
     ),
 ]
 NoDownload = Annotated[bool, _switch(_FILES, "--no-download", "Do not fetch data that is missing.")]
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHAT",
+        help="mnist, cifar10, learning-rates, analyses, or some, as mnist,analyses; all; digits.",
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    _option(_COURSE, "--seeds", "INTEGER", "Runs of each method, from seed 0 up.", "3; cifar10: 1"),
+]
+PaperEpochs = Annotated[
+    int | None,
+    _option(_COURSE, "--epochs", "INTEGER", "Epochs of each run.", "20; Adam on cifar10: 30, as published: 60"),
+]
+Methods = Annotated[
+    str | None,
+    _option(_COURSE, "--methods", "NAMES", f"Which methods, in this order: {','.join(METHODS)}.", "all"),
+]
+Quick = Annotated[bool, _switch(_COURSE, "--quick", "One seed and a few epochs: minutes.")]
+Full = Annotated[bool, _switch(_COURSE, "--full", "The paper's 5 seeds and 100 epochs: days.")]
+ReportOnly = Annotated[bool, _switch(_COURSE, "--report-only", "Train nothing; report what is on disk.")]
+ProcessorTime = Annotated[
+    bool,
+    _switch(_COURSE, "--processor-time", "Report processor time instead of the clock's: for a busy machine."),
+]
+Note = Annotated[str, _option(_FILES, "--note", "TEXT", "A text to keep with the timings of each run.")]
+PaperOutput = Annotated[
+    Path,
+    _option(_FILES, "--output", "FOLDER", "Folder for runs, results, pictures and report.", "runs/paper"),
+]
 ReportedLoss = Annotated[
     str | None,
     _option(_FILES, "--loss", "NAME", f"Loss to report: {', '.join(CHOICES['loss'])}.", "the model's own"),

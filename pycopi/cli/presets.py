@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pycopi.experiments.tasks import TASKS, Task
+
 
 class Preset(NamedTuple):
     """Settings that depend on the data; a flag overrides each of them."""
@@ -15,14 +17,20 @@ class Preset(NamedTuple):
     epochs: int
 
 
+def _of_task(task: Task, epochs: int) -> Preset:
+    """Return the settings of an experiment, with a number of epochs."""
+    hidden = f"{task.width}x{task.depth}"
+    return Preset(hidden, task.batch_size, task.rate, task.decorrelation_rate, task.gain, epochs)
+
+
 FILES = ".npz"
 """The name in the table of a file of the user's own."""
 
 PRESETS = {
-    "digits": Preset("128x2", 20, 1e-2, 1e-2, 100.0, 40),
+    "digits": _of_task(TASKS["digits"], 40),
     FILES: Preset("128x2", 20, 1e-2, 1e-2, 10.0, 40),  # inputs of any scale: take smaller steps
-    "mnist": Preset("500x6", 50, 1e-3, 1e-3, 1000.0, 20),
-    "cifar10": Preset("1000x4", 50, 1e-3, 1e-3, 1000.0, 20),
+    "mnist": _of_task(TASKS["mnist"], 20),
+    "cifar10": _of_task(TASKS["cifar10"], 20),
 }
 """The settings by data; those of MNIST and CIFAR-10 are the paper's, with fewer epochs."""
 
@@ -48,7 +56,7 @@ FAST: dict[str, Any] = {
 }
 """What the preset ``fast`` does; its decorrelation rate is as many times larger as its updates are rarer."""
 
-ADAM_RATE = 1e-4
+ADAM_RATE = TASKS["mnist"].adam_rate
 """Of the weights, with Adam: the paper's."""
 
 

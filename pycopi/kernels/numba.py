@@ -26,7 +26,9 @@ from pycopi.kernels.portable import Block, RankK
 
 available = importlib.util.find_spec("numba") is not None
 
-_BLAS_RANK = 24  # from this rank on, BLAS is faster than the loops ...
+_PACKED_RANK = 12  # from this rank on, it pays to pack right ...
+_PACKED_BYTES = 2048  # ... where its rows are so long
+_BLAS_RANK = 128  # from this rank on, BLAS is faster than the loops ...
 _BLAS_SIZE = 1 << 16  # ... where the matrix has so many elements
 _BLOCK = 1 << 18  # elements of a product that stay in the cache
 _SHARED_WORK = 4e6  # operations from which two threads are faster than one
@@ -72,10 +74,23 @@ def _update(
     columns: Matrix,
     product: Matrix | None = None,
 ) -> None:
-    product = np.empty((0, 0), out.dtype) if product is None else product
+    none = np.empty((0, 0), out.dtype)
+    product = none if product is None else product
+    packs = len(left) >= _PACKED_RANK and right.strides[0] >= _PACKED_BYTES
+    panels = _packed(right) if packs else none
     with _threads(out.size * (len(left) + 8)) as parts:
         function = _compiled("update", out.dtype, parts > 1)
-        function(out, matrix, left, right, product, scale, rows, columns, parts)
+        strips = np.empty((parts, 4 * len(left)), out.dtype)
+        function(out, matrix, left, right, panels, product, strips, scale, rows, columns, parts)
+
+
+def _packed(right: Matrix) -> Matrix:
+    from pycopi.kernels.numba_vectors import REGISTER_BYTES
+
+    (k, n), width = right.shape, 2 * REGISTER_BYTES // right.itemsize
+    panels = np.empty((n // width * k, width), right.dtype)
+    _compiled("pack", right.dtype, False)(panels, right)
+    return panels
 
 
 def _update_by_blocks(
@@ -167,6 +182,7 @@ def _sweep(
         gathered = np.empty((parts if sums else 0, n), matrix.dtype)
         _compiled("sweep", matrix.dtype, parts > 1)(
             compact,
+            np.empty((parts, 4), matrix.dtype),
             gathered,
             projected,
             vectors[0],

@@ -31,29 +31,50 @@ def _read(dtype: Any, dimensions: int) -> Any:
 
 def update_signature(dtype: Any) -> Any:
     """Return the types of what `update` and `update_shared` take."""
-    matrices, vectors = [_read(dtype, 2)] * 4, [_read(dtype, 1)] * 2
-    return types.void(_written(dtype, 2), *matrices, dtype, *vectors, types.intp)
+    matrices, vectors = [_read(dtype, 2)] * 5, [_read(dtype, 1)] * 2
+    return types.void(_written(dtype, 2), *matrices, _written(dtype, 2), dtype, *vectors, types.intp)
 
 
 def update(
-    out: Any, matrix: Any, left: Any, right: Any, product: Any, scale: Any, rows: Any, columns: Any, parts: Any
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    panels: Any,
+    product: Any,
+    strips: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    parts: Any,
 ) -> None:
     """Write ``diag(rows) matrix diag(columns) + scale (left.T right + product)`` to ``out``.
 
-    ``out`` may be ``matrix`` itself.
+    ``out`` may be ``matrix`` itself. ``panels`` may hold what `pack` has made of ``right``; ``strips``
+    (parts, 4k) is memory to work in.
     """
-    _update(out, matrix, left, right, product, scale, rows, columns, 0, out.shape[0])
+    _update(out, matrix, left, right, panels, product, strips[0], scale, rows, columns, 0, out.shape[0])
 
 
 def update_shared(
-    out: Any, matrix: Any, left: Any, right: Any, product: Any, scale: Any, rows: Any, columns: Any, parts: Any
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    panels: Any,
+    product: Any,
+    strips: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    parts: Any,
 ) -> None:
     """Do what `update` does, in several threads."""
     share = (out.shape[0] + 4 * parts - 1) // (4 * parts) * 4
     for part in numba.prange(parts):
         first = min(part * share, out.shape[0])
         last = min(first + share, out.shape[0])
-        _update(out, matrix, left, right, product, scale, rows, columns, first, last)
+        _update(out, matrix, left, right, panels, product, strips[part], scale, rows, columns, first, last)
 
 
 @_inner
@@ -62,7 +83,9 @@ def _update(
     matrix: Any,
     left: Any,
     right: Any,
+    panels: Any,
     product: Any,
+    strip: Any,
     scale: Any,
     rows: Any,
     columns: Any,
@@ -73,7 +96,11 @@ def _update(
     k, n, lane = left.shape[0], out.shape[1], lanes(out)
     bottom, edge = first + (last - first) // 4 * 4, n // (2 * lane) * (2 * lane)
     zero, one, step = spread(out.dtype.type(0)), spread(out.dtype.type(1)), spread(scale)
+    source = panels if panels.size else right
     for i in range(first, bottom, 4):
+        for p in range(k):
+            for r in range(4):
+                strip[4 * p + r] = left[p, i + r]
         r0 = r1 = r2 = r3 = one
         if rows.size:
             r0, r1, r2, r3 = spread(rows[i]), spread(rows[i + 1]), spread(rows[i + 2]), spread(rows[i + 3])
@@ -85,15 +112,16 @@ def _update(
                 b0, b1 = load(product, (i + 1, j)), load(product, (i + 1, h))
                 c0, c1 = load(product, (i + 2, j)), load(product, (i + 2, h))
                 d0, d1 = load(product, (i + 3, j)), load(product, (i + 3, h))
+            top, start = (j // (2 * lane) * k, 0) if panels.size else (0, j)
             for p in range(k):
-                y0, y1 = load(right, (p, j)), load(right, (p, h))
-                x = spread(left[p, i])
+                y0, y1 = load(source, (top + p, start)), load(source, (top + p, start + lane))
+                x = spread(strip[4 * p])
                 a0, a1 = fma(x, y0, a0), fma(x, y1, a1)
-                x = spread(left[p, i + 1])
+                x = spread(strip[4 * p + 1])
                 b0, b1 = fma(x, y0, b0), fma(x, y1, b1)
-                x = spread(left[p, i + 2])
+                x = spread(strip[4 * p + 2])
                 c0, c1 = fma(x, y0, c0), fma(x, y1, c1)
-                x = spread(left[p, i + 3])
+                x = spread(strip[4 * p + 3])
                 d0, d1 = fma(x, y0, d0), fma(x, y1, d1)
             s0 = s1 = one
             if columns.size:
@@ -110,6 +138,24 @@ def _update(
         _update_plainly(out, matrix, left, right, product, scale, rows, columns, first, bottom, edge)
     if bottom < last:
         _update_plainly(out, matrix, left, right, product, scale, rows, columns, bottom, last, 0)
+
+
+def pack_signature(dtype: Any) -> Any:
+    """Return the types of what `pack` takes."""
+    return types.void(_written(dtype, 2), _read(dtype, 2))
+
+
+def pack(panels: Any, right: Any) -> None:
+    """Copy ``right`` (k, n) into panels, two registers of columns each, one below another.
+
+    An update then reads contiguous memory, where it would read lines that share a few places of the cache.
+    """
+    k, lane = right.shape[0], lanes(right)
+    for j in range(0, right.shape[1] // (2 * lane) * (2 * lane), 2 * lane):
+        top = j // (2 * lane) * k
+        for p in range(k):
+            store(panels, (top + p, 0), load(right, (p, j)))
+            store(panels, (top + p, lane), load(right, (p, j + lane)))
 
 
 @_inner
@@ -243,18 +289,21 @@ def stream(
 
 def sweep_signature(dtype: Any) -> Any:
     """Return the types of what `sweep` and `sweep_shared` take."""
-    matrices = [_written(dtype, 2), _written(dtype, 2), _written(dtype, 1), _read(dtype, 1)]
-    return types.void(*matrices, *[_read(dtype, 2)] * 3, *[_read(dtype, 1)] * 3, dtype, types.intp)
+    written = [_written(dtype, 2), _written(dtype, 2), _written(dtype, 2), _written(dtype, 1)]
+    return types.void(
+        *written, _read(dtype, 1), *[_read(dtype, 2)] * 3, *[_read(dtype, 1)] * 3, dtype, types.intp
+    )
 
 
 def sweep(
     matrix: Any,
+    strips: Any,
     sums: Any,
     projected: Any,
     vector: Any,
     left: Any,
     right: Any,
-    product: Any,
+    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -265,16 +314,17 @@ def sweep(
 
     ``sums`` (parts, n) gets ``matrix.T vector`` of before the update, or without a vector
     ``matrix.T projected`` of after it; ``projected`` (m,) gets ``matrix sample`` of after it. ``left`` is
-    (1, m), ``right`` (1, n), and there is no ``product``.
+    (1, m), ``right`` (1, n), ``none`` has no values, and ``strips`` (parts, 4) is memory to work in.
     """
     _sweep(
         matrix,
+        strips,
         sums,
         projected,
         vector,
         left,
         right,
-        product,
+        none,
         rows,
         columns,
         sample,
@@ -287,12 +337,13 @@ def sweep(
 
 def sweep_shared(
     matrix: Any,
+    strips: Any,
     sums: Any,
     projected: Any,
     vector: Any,
     left: Any,
     right: Any,
-    product: Any,
+    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -307,12 +358,13 @@ def sweep_shared(
         last = min(first + share, m)
         _sweep(
             matrix,
+            strips,
             sums,
             projected,
             vector,
             left,
             right,
-            product,
+            none,
             rows,
             columns,
             sample,
@@ -329,12 +381,13 @@ _STRIP = 8  # rows that a sweep works on while they are in the cache
 @_inner
 def _sweep(
     matrix: Any,
+    strips: Any,
     sums: Any,
     projected: Any,
     vector: Any,
     left: Any,
     right: Any,
-    product: Any,
+    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -352,7 +405,7 @@ def _sweep(
         if vector.size:
             _gather(sums, part, matrix, vector, i, stop)
         if right.size:
-            _update(matrix, matrix, left, right, product, scale, rows, columns, i, stop)
+            _update(matrix, matrix, left, right, none, none, strips[part], scale, rows, columns, i, stop)
         if sample.size:
             _project(projected, matrix, sample, i, stop)
             if sums.size and not vector.size:

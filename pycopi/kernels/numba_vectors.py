@@ -23,14 +23,14 @@ def _register_bytes() -> int:
     return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
 
 
-_BYTES = _register_bytes()
+REGISTER_BYTES = _register_bytes()
 
 
 class Vector(types.Type):
     """The Numba type of a register full of numbers of one dtype."""
 
     def __init__(self, dtype: Any) -> None:
-        self.dtype, self.lanes = dtype, 8 * _BYTES // dtype.bitwidth
+        self.dtype, self.lanes = dtype, 8 * REGISTER_BYTES // dtype.bitwidth
         super().__init__(name=f"Vector({dtype} x {self.lanes})")
 
 

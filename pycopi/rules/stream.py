@@ -36,7 +36,8 @@ def decorrelate_stream(
     whitening : float
         Strength kappa in [0, 1]; see `pycopi.decorrelation_update`.
     block_size : int
-        Samples between two writes of the matrix, at least 1. It changes the speed, not the result.
+        Samples between two writes of the matrix, at least 1. It changes the speed, not the result; no block
+        has more than ``max(n, 64)``, beyond which each sample only costs more.
     copy : bool or None
         True (the default) never changes ``decorrelator``; None may overwrite it; False must.
 
@@ -73,7 +74,7 @@ def decorrelate_stream(
     check_shape("decorrelator", decorrelator, (n, n), f"inputs have {n} features")
     check_finite(inputs=inputs)
     rate, whitening = as_float("rate", rate), as_float("whitening", whitening, most=1.0)
-    block_size = as_whole("block_size", block_size)
+    block_size = min(as_whole("block_size", block_size), max(n, 64))
     xp = namespace(inputs)
     if not may_overwrite("decorrelator", decorrelator, copy, inputs):
         decorrelator = copy_array(decorrelator)

@@ -26,6 +26,7 @@ from pycopi.training.history import (
 from pycopi.training.progress import Clock, Report, Reporter, choose_reporter
 from pycopi.training.schedules import Factor, Schedule
 from pycopi.training.step import check_method, step
+from pycopi.training.steps import block_size, in_blocks, step_through
 
 _PROBED = 512  # the first samples of the data, on which the correlation left is measured after each epoch
 
@@ -218,23 +219,32 @@ class _Run(NamedTuple):
     ) -> tuple[Parameters, Report]:
         """Return the live parameters after an epoch, whose copy the watch keeps, and the means over it."""
         network, clock = view.batches.network, Clock()
-        take_step = jit(step, live[0].weight, static=("network", "settings"), donate="parameters")
+        like, static = live[0].weight, ("network", "settings")
+        take_step = jit(step, like, static=static, donate="parameters")
+        take_steps = jit(step_through, like, static=static, donate="parameters")
+        every = self.settings.decorrelation.every
         skipped = rates._replace(decorrelation=None)
         buffers = Buffers()
         loss: Array = 0.0
         right: Array = 0.0
         samples = index = looked = 0
         batch: Any = None
-        for index, batch in enumerate(view.batches.epoch(epoch), 1):
-            due = index % self.settings.decorrelation.every == 0
-            with reuse(buffers):
-                live, metrics = take_step(network, live, *batch, self.settings, rates if due else skipped)
+        size = block_size(like, self.guard.every, every)
+        for block in in_blocks(view.batches.epoch(epoch), size):
+            index += len(block)
+            batch = block[-1]
+            if len(block) > 1:
+                live, metrics = take_steps(network, live, block, self.settings, rates)
+            else:
+                due = rates if index % every == 0 else skipped
+                with reuse(buffers):
+                    live, metrics = take_step(network, live, *batch, self.settings, due)
             count = batch[0].shape[0]
-            loss = loss + count * metrics.loss
-            right = right + count * metrics.accuracy
-            samples += count
+            block_loss, block_right = (_total(values) for values in metrics)
+            loss, right = loss + count * block_loss, right + count * block_right
+            samples += count * len(block)
             if watch.first_loss is None:
-                watch.first_loss = number(metrics.loss)
+                watch.first_loss = number(metrics.loss if len(block) == 1 else metrics.loss[0])
             if index % self.guard.every == 0:
                 watch.look(live, batch, epoch + 1, index)
                 looked = index
@@ -262,6 +272,11 @@ class _Run(NamedTuple):
                 what, state = "its inputs are no longer finite", watch.state
                 raise DivergenceError(what, layer, epoch + 1, step, state.parameters, state)
         return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)
+
+
+def _total(values: Array) -> Array:
+    """Return the sum over the steps of a block; a single step's value itself."""
+    return namespace(values).sum(values) if values.ndim else values
 
 
 def _largest(rate: Any) -> float:

@@ -1,0 +1,104 @@
+"""Whether what was measured agrees with the paper, within stated tolerances, and why not."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pycopi.experiments.published import (
+    COMPRESSION,
+    COMPRESSION_TOLERANCE,
+    LEAST_PEAK,
+    PEAK_TOLERANCE,
+    PUBLISHED,
+)
+from pycopi.experiments.results import Peak, Summary
+
+AGREES, DIFFERS = "agrees", "differs"
+
+
+class Check(NamedTuple):
+    """One comparison: what, the wanted value in words, ours, whether they agree, and why they may not."""
+
+    what: str
+    wanted: str
+    found: str
+    verdict: str
+    reason: str
+
+
+def check_peaks(summaries: Sequence[Summary]) -> list[Check]:
+    """Return the comparisons of peak test accuracies with the paper's, for the paper's own settings."""
+    found = []
+    for summary in summaries:
+        run = summary.run
+        key = (run.data, run.method)
+        if summary.test is None or run.rate is not None or run.gain is not None:
+            continue
+        what = f"{run.task.title}, {run.preset.title}: peak test accuracy"
+        ours = _with_deviation(summary.test)
+        if key in PEAK_TOLERANCE:
+            wanted, allowed = PEAK_TOLERANCE[key]
+            agrees = abs(summary.test.mean - wanted) <= allowed
+            text = f"{wanted:.3f} ± {allowed:.3f}"
+        elif key in LEAST_PEAK:
+            agrees = summary.test.mean >= LEAST_PEAK[key]
+            text = f"at least {LEAST_PEAK[key]:.3f}"
+        else:
+            continue
+        found.append(Check(what, text, ours, *_verdict(agrees, summary)))
+    return found
+
+
+def check_compression(curves: Mapping[str, Sequence[float]]) -> list[Check]:
+    """Return the comparisons of accuracies after removing one to five layers with the paper's."""
+    found = []
+    for data, ours in curves.items():
+        for removed, published in list(enumerate(COMPRESSION.get(data, ())))[1:6]:
+            if removed >= len(ours):
+                break
+            away = ours[removed] - published
+            agrees = abs(away) <= COMPRESSION_TOLERANCE
+            reason = "" if agrees else f"{away:+.4f} from the published value"
+            found.append(
+                Check(
+                    f"{data}: test accuracy after removing {removed} {'layer' if removed == 1 else 'layers'}",
+                    f"{published:.4f} ± {COMPRESSION_TOLERANCE:.2f}",
+                    f"{ours[removed]:.4f}",
+                    AGREES if agrees else DIFFERS,
+                    reason,
+                )
+            )
+    return found
+
+
+def _with_deviation(peak: Peak) -> str:
+    spread = "" if peak.deviation is None else f" ± {peak.deviation:.4f}"
+    return f"{peak.mean:.4f}{spread}"
+
+
+def _verdict(agrees: bool, summary: Summary) -> tuple[str, str]:
+    """Return the verdict on a peak, and what in the runs may explain a difference."""
+    if agrees:
+        return AGREES, ""
+    return DIFFERS, "; ".join(_reasons(summary))
+
+
+def _reasons(summary: Summary) -> list[str]:
+    """Return what the runs themselves say about why a peak differs."""
+    run, peak, reasons = summary.run, summary.test, []
+    published = PUBLISHED.get((run.data, run.method))
+    ended = [result for result in summary.results if result.status != "finished"]
+    for result in ended:
+        reasons.append(f"seed {result.run.seed} {result.status} after {len(result.epochs)} epochs")
+    if peak is not None and peak.epoch >= run.epochs:
+        reasons.append(f"the best epoch is the last of {run.epochs}, so more epochs may raise it")
+    if published is not None and published.test_epoch is not None and run.epochs < published.test_epoch:
+        reasons.append(
+            f"the published peak came at epoch {published.test_epoch:g}, these runs end at {run.epochs}"
+        )
+    if peak is not None and published is not None and published.test_peak and published.test_deviation:
+        away = (peak.mean - published.test_peak) / published.test_deviation
+        seeds = len(summary.results)
+        reasons.append(
+            f"{away:+.1f} published standard deviations away, on {seeds} seed{'s' if seeds > 1 else ''}"
+        )
+    return reasons or ["no reason is apparent from the runs"]

@@ -1,0 +1,153 @@
+"""The tables of the report: numbers as texts, the published beside ours."""
+
+from collections.abc import Sequence
+
+from pycopi.experiments.checks import Check
+from pycopi.experiments.document import Table
+from pycopi.experiments.published import PUBLISHED, Published
+from pycopi.experiments.results import Peak, Result, Summary
+
+NONE = "-"
+
+
+def peak_table(summaries: Sequence[Summary]) -> Table:
+    """Return peak test accuracy, when it came and how long that took, by method."""
+    header = (
+        "method",
+        "test peak",
+        "published peak",
+        "at epoch",
+        "published epoch",
+        "99 % at",
+        "published 99 % at",
+        "s to peak",
+        "s to 99 %",
+    )
+    rows = []
+    for summary in summaries:
+        was = _published(summary)
+        deviation = None if was.test_deviation is None else f"{was.test_deviation:.4f}"
+        rows.append(
+            [
+                _name(summary),
+                *_interleave(summary.test, _share(was.test_peak, deviation), was.test_epoch, was.test_near),
+            ]
+        )
+    return _filled(header, rows, f"Test accuracy, {_seeds(summaries)}. {_NEAR}")
+
+
+def training_table(summaries: Sequence[Summary]) -> Table:
+    """Return peak training accuracy, when it came and how long that took, by method."""
+    header = (
+        "method",
+        "training peak",
+        "published peak",
+        "at epoch",
+        "99 % at",
+        "published 99 % at",
+        "s to peak",
+        "s to 99 %",
+    )
+    rows = []
+    for summary in summaries:
+        was = _published(summary)
+        columns = _interleave(summary.train, _share(was.train_peak, None), None, was.train_near)
+        rows.append([_name(summary), *columns[:3], *columns[4:]])
+    return _filled(header, rows, f"Training accuracy, {_seeds(summaries)}. {_NEAR}")
+
+
+_NEAR = "“99 % at” is the first epoch within 1 % of the mean peak; s are seconds of training."
+
+
+def _interleave(peak: Peak | None, published: str, epoch: float | None, near: float | None) -> list[str]:
+    """Return our numbers, each followed by the published one where there is one, then the seconds."""
+    if peak is None:
+        return [NONE, published, NONE, _number(epoch), NONE, _number(near), NONE, NONE]
+    deviation = None if peak.deviation is None else f"{peak.deviation:.4f}"
+    return [
+        _share(peak.mean, deviation),
+        published,
+        _number(peak.epoch),
+        _number(epoch),
+        _number(peak.near),
+        _number(near),
+        f"{peak.seconds:.0f}" if peak.seconds >= 10 else f"{peak.seconds:.1f}",
+        f"{peak.near_seconds:.0f}" if peak.near_seconds >= 10 else f"{peak.near_seconds:.1f}",
+    ]
+
+
+def check_table(checks: Sequence[Check]) -> Table:
+    """Return the comparisons with the paper, verdicts and reasons included."""
+    rows = [[check.what, check.wanted, check.found, check.verdict, check.reason or NONE] for check in checks]
+    return Table(("what", "wanted", "found", "verdict", "why it may differ"), rows)
+
+
+def run_table(results: Sequence[Result]) -> Table:
+    """Return every run with its status and where its time was spent."""
+    rows = []
+    for result in results:
+        environment = result.timings["environment"]
+        spent = result.seconds[-1] / len(result.seconds) if result.seconds else 0.0
+        failure = result.record["failure"]
+        rows.append(
+            [
+                f"{result.run.data} {result.run.name}",
+                result.status,
+                f"{len(result.epochs)} of {result.run.epochs}",
+                f"{spent:.1f}" if spent else NONE,
+                str(result.record["pycopi"]),
+                str(environment.get("note") or NONE),
+                NONE if failure is None or result.status == "finished" else str(failure["reason"]),
+            ]
+        )
+    header = ("run", "status", "epochs", "s an epoch", "pycopi", "note", "remark")
+    return _filled(header, rows, "Every run of this page.")
+
+
+def method_table(summaries: Sequence[Summary]) -> Table:
+    """Return what each method is, and where its settings come from."""
+    rows: dict[str, list[str]] = {}
+    for summary in summaries:
+        method, settings = summary.run.preset, summary.run.settings
+        rows.setdefault(
+            method.name,
+            [method.name, method.title, f"{settings.rate:g}", f"{settings.gain:g}", method.source],
+        )
+    return Table(("preset", "method", "rate", "gain", "source"), list(rows.values()))
+
+
+def _filled(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
+    """Return a table without the columns in which nothing stands."""
+    columns = list(zip(header, *rows, strict=True))
+    kept = [column for column in columns if set(column[1:]) != {NONE}]
+    names, *lines = zip(*kept, strict=True)
+    return Table(names, lines, caption)
+
+
+def _name(summary: Summary) -> str:
+    run = summary.run
+    varied = [f"{name} {getattr(run, name):g}" for name in ("rate", "gain") if getattr(run, name) is not None]
+    return ", ".join([run.preset.title, *varied])
+
+
+def _published(summary: Summary) -> Published:
+    run = summary.run
+    usual = run.rate is None and run.gain is None
+    return PUBLISHED.get((run.data, run.method), Published()) if usual else Published()
+
+
+def _share(value: float | None, deviation: str | None) -> str:
+    if value is None:
+        return NONE
+    return f"{value:.4f}" if deviation is None else f"{value:.4f} ± {deviation}"
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1f}".removesuffix(".0")
+
+
+def _seeds(summaries: Sequence[Summary]) -> str:
+    counts = sorted({len(summary.results) for summary in summaries})
+    text = " or ".join(map(str, counts))
+    spread = ", mean ± sample standard deviation" if max(counts) > 1 else ""
+    return f"{text} {'seed' if counts == [1] else 'seeds'}{spread}"
