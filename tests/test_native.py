@@ -426,7 +426,7 @@ def test_instruction_sets():
     for name in SETS:
         _core.set_instruction_set(name)
         assert _core.instruction_set() == name
-    message = f"this processor has no instruction set 'mmx'; expected one of {SETS}"
+    message = "this processor has no instruction set 'mmx'; instruction_sets() lists its own"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         _core.set_instruction_set("mmx")
     with pytest.raises(TypeError, match=r"^name is of <class 'int'>; expected a string$"):
