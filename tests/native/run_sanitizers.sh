@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 flags="-std=c99 -g -O1 -Wall -Wextra -Werror -ffp-contract=fast -fno-omit-frame-pointer -fno-sanitize-recover=all"
 memory="-fsanitize=address,undefined"
 
-# fuzz TITLE THREADS FLAGS...: the kernels under a sanitizer, with one implementation of threads.h
+# fuzz TITLE THREADS FLAGS...: the kernels under a sanitizer, with one implementation of parallel_run()
 fuzz() {
   echo "kernels, $1"
   for program in fuzz fuzz_samples; do
