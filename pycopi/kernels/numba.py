@@ -13,8 +13,7 @@ import importlib
 import importlib.util
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ def rank_k_update(
     if not out.size:
         return out
     compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    none = np.empty(0, out.dtype)
+    none = _nothing(out.dtype, 1)
     rows, columns = (none if scales is None else _compact(scales) for scales in (row_scale, column_scale))
     blocked = len(left) >= _BLAS_RANK and out.size >= _BLAS_SIZE
     write = _update_by_blocks if blocked else _update
@@ -74,14 +73,17 @@ def _update(
     columns: Matrix,
     product: Matrix | None = None,
 ) -> None:
-    none = np.empty((0, 0), out.dtype)
+    none = _nothing(out.dtype, 2)
     product = none if product is None else product
     packs = len(left) >= _PACKED_RANK and right.strides[0] >= _PACKED_BYTES
     panels = _packed(right) if packs else none
-    with _threads(out.size * (len(left) + 8)) as parts:
+    parts = _claim_threads(out.size * (len(left) + 8))
+    try:
         function = _compiled("update", out.dtype, parts > 1)
         strips = np.empty((parts, 4 * len(left)), out.dtype)
         function(out, matrix, left, right, panels, product, strips, scale, rows, columns, parts)
+    finally:
+        _return_threads(parts)
 
 
 def _packed(right: Matrix) -> Matrix:
@@ -174,11 +176,12 @@ def _sweep(
     if not matrix.size:
         return np.zeros(n, matrix.dtype) if sums else None
     compact = matrix if matrix.flags.c_contiguous and matrix.flags.writeable else np.array(matrix, order="C")
-    none = np.empty(0, matrix.dtype)
+    none = _nothing(matrix.dtype, 1)
     vectors = [none if part is None else _compact(part) for part in (vector, sample)]
     left, right, scale, *scales = update or RankK(none[None, :], none[None, :], 1.0)
     scales = [none if part is None else _compact(part) for part in scales]
-    with _threads(8 * matrix.size) as parts:
+    parts = _claim_threads(8 * matrix.size)
+    try:
         gathered = np.empty((parts if sums else 0, n), matrix.dtype)
         _compiled("sweep", matrix.dtype, parts > 1)(
             compact,
@@ -194,9 +197,17 @@ def _sweep(
             scale,
             parts,
         )
+    finally:
+        _return_threads(parts)
     if update is not None and compact is not matrix:
         matrix[...] = compact
     return gathered.sum(axis=0) if sums else None
+
+
+@functools.cache
+def _nothing(dtype: Any, dimensions: int) -> Matrix:
+    """Return the array that stands for one that is not there."""
+    return np.empty((0,) * dimensions, dtype)
 
 
 def _compact(array: Matrix) -> Matrix:
@@ -250,13 +261,16 @@ def threads() -> int:
     return 1 if _forked or _lock.locked() else _shareable_threads()
 
 
-@contextmanager
-def _threads(work: float) -> Iterator[int]:
-    """Lend as many threads as pay for so much work: to one Python thread at a time, the others do without."""
+def _claim_threads(work: float) -> int:
+    """Return how many threads pay for so much work, to be returned after it.
+
+    One Python thread at a time has more than one, the others do without.
+    """
     if work < _SHARED_WORK or _forked or _shareable_threads() == 1 or not _lock.acquire(blocking=False):
-        yield 1
-        return
-    try:
-        yield _shareable_threads()
-    finally:
+        return 1
+    return _shareable_threads()
+
+
+def _return_threads(parts: int) -> None:
+    if parts > 1:
         _lock.release()
