@@ -2,7 +2,9 @@
 
 import json
 import re
+import runpy
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +143,7 @@ def test_markdown_of_a_table():
         "rows": [{"n": 1, "x": 2.25}, {"n": 10, "x": None}],
         "figures": {"p": 2.0},
         "notes": ["How."],
+        "markdown": table.markdown(),
     }
 
 
@@ -275,3 +278,24 @@ def test_errors_of_the_command():
     assert_error(r"TABLE is 'stpe'; expected one of kernels, step, .*, or all", "bench", "stpe")
     assert_error(r"--threads is 0; expected a finite number of at least 1", "bench", "--threads", 0)
     assert_error(r"--data is 'digits'; expected one of mnist, cifar10", "bench", "--data", "digits")
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="the repository is not here, only its tests")
+def test_the_page_is_filled_from_files_of_a_quiet_machine(tmp_path):
+    script = runpy.run_path(str(ROOT / "benchmarks" / "page.py"))
+    table = Table("step", "Title", [Column("n")], [(1,)])
+    content = {"machine": {"threads": "2"}, "share of others": 0.01, "tables": [table.content()]}
+    file = tmp_path / "tables.json"
+    file.write_text(json.dumps(content))
+    page = "Before\n<!-- step, 2 threads -->\nold\n<!-- end -->\n<!-- step, 1 thread -->\nkept\n<!-- end -->\n"
+    wanted = page.replace("old\n", "\n| n |\n| - |\n| 1 |\n\n")
+    tables = script["tables_of"](file)
+    assert script["fill"](page, tables) == wanted
+    assert script["fill"](wanted, tables) == wanted
+    file.write_text(json.dumps({**content, "share of others": 0.2}))
+    message = f"{file}: other programs used 20% of the processors; measure again"
+    with pytest.raises(SystemExit, match=exactly(message)):
+        script["tables_of"](file)

@@ -281,6 +281,14 @@ def test_peaks_are_judged(peak, verdict):
     assert ("the best epoch is the last of 2" in check.reason) == (verdict == "differs")
 
 
+def test_what_is_not_finished_is_not_said_to_differ():
+    run = Run(data="cifar10", method="copi-bp", seed=0, epochs=9)
+    result = make_result(run, [0.1, 0.9], [0.1, 0.5])._replace(status="incomplete")
+    (check,) = check_peaks(summarise([result]))
+    assert check.verdict == "unfinished"
+    assert check.reason.startswith("seed 0 incomplete after 2 epochs; ")
+
+
 def test_varied_runs_are_not_judged():
     run = Run(data="cifar10", method="copi-bp", seed=0, epochs=2, gain=10.0)
     assert check_peaks(summarise([make_result(run, [0.1, 0.9], [0.1, 0.2])])) == []
@@ -288,11 +296,13 @@ def test_varied_runs_are_not_judged():
 
 def test_compression_is_judged():
     published = COMPRESSION["mnist"]
-    assert {check.verdict for check in check_compression({"mnist": published})} == {"agrees"}
+    assert {check.verdict for check in check_compression({"mnist": published}, {"mnist": 20})} == {"agrees"}
     away = [*published[:3], published[3] - 0.011, *published[4:]]
-    verdicts = [check.verdict for check in check_compression({"mnist": away})]
-    assert verdicts == ["agrees", "agrees", "differs", "agrees", "agrees"]
-    assert check_compression({"digits": [0.9, 0.8]}) == []
+    checks = check_compression({"mnist": away}, {"mnist": 20})
+    assert [check.verdict for check in checks] == ["agrees", "agrees", "differs", "agrees", "agrees"]
+    trained = "this network was trained for 20 epochs, the paper's for 100"
+    assert checks[2].reason == f"-0.0110 from the published value; {trained}"
+    assert check_compression({"digits": [0.9, 0.8]}, {"digits": 8}) == []
 
 
 def test_all_methods_of_a_seed_come_before_the_next_seed():

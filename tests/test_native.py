@@ -616,9 +616,10 @@ SHAPES = [(20, 30, 5), (512, 512, 128), (520, 1200, 130)]
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("scales", ["", "rc"])
 @pytest.mark.parametrize("copy", [None, True, False])
-@pytest.mark.parametrize("threaded", [False, True])
-def test_engine_agrees_with_its_portable_twin(shape, scales, copy, threaded, monkeypatch):
-    monkeypatch.setattr(native, "_threaded", threaded)
+@pytest.mark.parametrize("by_blas", [False, True])
+def test_engine_agrees_with_its_portable_twin(shape, scales, copy, by_blas, monkeypatch):
+    monkeypatch.setattr(native, "_BLAS_SIZE", 1 << 18 if by_blas else 1 << 62)
+    monkeypatch.setattr(native, "_BLAS_RANK", 128)
     monkeypatch.setattr(native, "_BLOCK", 512)
     arguments = problem(*shape, np.float32, scales=scales)
     wide = [a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in arguments]
@@ -650,7 +651,7 @@ def test_engine_and_read_only_matrices():
 
 @pytest.mark.parametrize("size", [4, 512])
 def test_engine_makes_a_copy_where_inputs_share_memory(size, monkeypatch):
-    monkeypatch.setattr(native, "_threaded", True)
+    monkeypatch.setattr(native, "_BLAS_SIZE", 1 << 18)
     matrix = np.random.default_rng(0).uniform(-1, 1, (size, size)).astype(np.float32)
     before = matrix.copy()
     with pytest.raises(

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import pty
 import re
 import shutil
 import signal
@@ -307,3 +309,26 @@ def test_importing_the_command_does_not_import_matplotlib():
     code = "import sys; import pycopi.cli.app; print('matplotlib' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+def test_live_bar_over_the_plan_in_a_terminal(tmp_path):
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    flags = ("--seeds", 1, "--epochs", 3, "--methods", "copi-bp,bp-adam", "--output", "out")
+    process = start("reproduce", "digits", *flags, cwd=tmp_path, stdout=theirs, env=env)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    _, error = process.communicate(timeout=120)
+    assert (process.returncode, error) == (0, "")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert re.search(r"digits bp-adam-seed-0 epoch \d/3 ━+[╸╺]?━* \d+ s", text), text
+    for name in ("copi-bp", "bp-adam"):
+        for epoch in range(1, 4):
+            assert len(re.findall(rf"{name}-seed-0  epoch {epoch}/3  training [^\r\n]*left", text)) == 1
+    assert "\x1b[?25h" in shown.decode()  # the cursor is back

@@ -5,11 +5,14 @@
 
 #include "threads.h"
 
-#define DEPTH 256           /* rows of left and right that one pass takes: packed, they stay in the caches */
+#define DEPTH 192           /* rows of left and right that one pass takes: packed, they stay in the caches */
 #define FEW_ROWS 256        /* up to so many rows of out, packed left stays in the second-level cache ... */
 #define FEW_PANELS 4        /* ... with so many panels of right; */
-#define PANEL_VALUES 250000 /* otherwise so many values of packed right do */
+#define PANEL_VALUES 125000 /* otherwise so many values of packed right do */
+#define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
+#define SHALLOW_ROWS 4
 #define CACHE_LINE 64
+#define PACKED_WIDTH(rows) ROUND_UP(rows, 8) /* what a tile's rows of left take up: whole vectors */
 
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
@@ -20,6 +23,7 @@
 #if defined(__GNUC__) && !defined(PYCOPI_SCALAR) /* and Clang */
 #define UNROLL _Pragma("GCC unroll 16")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define PREFETCH(address) __builtin_prefetch(address)
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1
@@ -27,24 +31,25 @@
 #else /* plain scalars: every compiler unrolls and some vectorise them */
 #define UNROLL
 #define ALWAYS_INLINE static inline
+#define PREFETCH(address) (void)(address)
 #define BASELINE_BYTES 0
 #endif
 
 #define ROUND_UP(value, multiple) (((value) + (multiple) - 1) / (multiple) * (multiple))
 
 /* What is packed at once: all of left and some panels of right where out has few rows, else one tile's rows of left
- * and many panels of right, so that rows are swept over a long way. Of left, a tile's rows take up `width`. */
+ * and many panels of right, so that rows are swept over a long way. */
 typedef struct {
-    ptrdiff_t rows, columns, depth, width;
+    ptrdiff_t tile, rows, columns, depth;
 } blocking;
 
 static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns)
 {
     const int few = a->m <= FEW_ROWS;
+    const ptrdiff_t tile = few || a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
     const ptrdiff_t depth = a->k < DEPTH ? a->k : DEPTH, needed = (a->n - 1) / tile_columns + 1;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
-    return (blocking){few ? ROUND_UP(a->m, tile_rows) : tile_rows, tile_columns * (panels < needed ? panels : needed),
-                      depth, ROUND_UP(tile_rows, 8)};
+    return (blocking){tile, few ? ROUND_UP(a->m, tile) : tile, tile_columns * (panels < needed ? panels : needed), depth};
 }
 
 #define VECTORS 2
@@ -97,7 +102,7 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize)
 {
     const blocking b = blocking_of(arguments, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize));
-    const ptrdiff_t left = b.rows / set->tile_rows * b.width * b.depth;
+    const ptrdiff_t left = b.rows / b.tile * PACKED_WIDTH(set->tile_rows) * b.depth;
     return (size_t)(left + b.columns * (b.depth + 1)) * itemsize + 2 * CACHE_LINE;
 }
 

@@ -18,7 +18,7 @@ typedef T NAME(vector);
 #define VECTOR NAME(vector)
 #define LANES ((ptrdiff_t)(sizeof(VECTOR) / sizeof(T)))
 #define COLUMNS (VECTORS * LANES)
-#define WIDTH ROUND_UP(ROWS, 8) /* of packed left: whole vectors */
+#define WIDTH PACKED_WIDTH(ROWS)
 
 TARGET static inline VECTOR NAME(load)(const T *from)
 {
@@ -70,18 +70,20 @@ TARGET static void NAME(transpose)(T *to, ptrdiff_t to_stride, const T *from, pt
         memcpy(to + r * to_stride, now + r * LANES, LANES * sizeof(T));
 }
 
-/* Packs (depth, count) values, or the transpose of (count, depth), into (depth, width), filled up with zeros. */
-TARGET static void NAME(pack)(T *to, ptrdiff_t width, const T *from, ptrdiff_t stride, int transposed,
-                              ptrdiff_t depth, ptrdiff_t count)
+/* Packs (depth, count) values from row p and column i of an array, or of the transpose of one, into (depth, width),
+ * filled up with zeros. */
+TARGET ALWAYS_INLINE void NAME(pack)(T *to, const ptrdiff_t width, const void *array, ptrdiff_t stride, int transposed,
+                                     ptrdiff_t p, ptrdiff_t i, ptrdiff_t depth, ptrdiff_t count)
 {
+    const T *from = (const T *)array + (transposed ? i * stride + p : p * stride + i);
     if (!transposed)
-        for (ptrdiff_t p = 0; p < depth; p++)
-            NAME(pad)(to + p * width, from + p * stride, count, width);
+        for (ptrdiff_t r = 0; r < depth; r++)
+            NAME(pad)(to + r * width, from + r * stride, count, width);
     else
         for (ptrdiff_t c = 0; c < width; c += LANES)
-            for (ptrdiff_t p = 0; p < depth; p += LANES)
-                NAME(transpose)(to + p * width + c, width, from + (c < count ? c * stride : 0) + p, stride, count - c,
-                                depth - p);
+            for (ptrdiff_t r = 0; r < depth; r += LANES)
+                NAME(transpose)(to + r * width + c, width, from + (c < count ? c * stride : 0) + r, stride, count - c,
+                                depth - r);
 }
 
 /* One tile of out at (i, j), height x COLUMNS: the product in registers, then one pass over matrix and out. Scales
@@ -98,6 +100,11 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
     VECTOR sums[ROWS][VECTORS];
     ptrdiff_t matrix_stride = a->matrix_stride, product_stride = a->product_stride, to_stride = a->out_stride;
 
+    if (matrix)
+        matrix += i * matrix_stride + j;
+    if (matrix && !partial && depth > SHALLOW) /* it arrives while the sums are made */
+        EACH_ROW EACH_VECTOR
+            PREFETCH(matrix + r * matrix_stride + v * LANES);
     EACH_ROW EACH_VECTOR
         sums[r][v] = (VECTOR){0};
     for (ptrdiff_t p = 0; p < depth; p++, left += WIDTH, right += COLUMNS) {
@@ -107,8 +114,6 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
         EACH_ROW EACH_VECTOR
             sums[r][v] += left[r] * row[v];
     }
-    if (matrix)
-        matrix += i * matrix_stride + j;
     if (product)
         product += i * product_stride + j;
     if (row_scale)
@@ -154,38 +159,46 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
                    (size_t)(columns < COLUMNS ? columns : COLUMNS) * sizeof(T));
 }
 
+#define TILE(name, height)                                                                                       \
+    TARGET static void NAME(name)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth,           \
+                                  const T *left, const T *right, const T *column_scale)                           \
+    {                                                                                                             \
+        NAME(tile)(a, i, j, depth, left, right, column_scale, height);                                            \
+    }
+TILE(tile_of_many, ROWS)
+TILE(tile_of_few, SHALLOW_ROWS)
+#undef TILE
+
 TARGET static void NAME(rank_k)(const rank_k_arguments *arguments, const rank_k_part *part)
 {
     rank_k_arguments a = *arguments;
     const blocking b = blocking_of(&a, ROWS, COLUMNS);
-    T *const right = (T *)ROUND_UP((uintptr_t)part->workspace, CACHE_LINE), *const scales = right + b.columns * b.depth;
-    T *const left = scales + b.columns;
+    T *const scales = (T *)ROUND_UP((uintptr_t)part->workspace, CACHE_LINE);
+    T *const right = scales + b.columns, *const left = right + b.columns * b.depth;
 
-    a.n = part->columns[1]; /* the edges of out are those of the part */
-    a.m = part->rows[1];
-    for (ptrdiff_t start = 0; start < a.k || start == 0; start += DEPTH) {
-        const ptrdiff_t depth = a.k - start < DEPTH ? a.k - start : DEPTH;
+    a.m = part->rows[1]; /* the edges of out are those of the part */
+    a.n = part->columns[1];
+    for (ptrdiff_t p = 0; p < a.k || p == 0; p += DEPTH) {
+        const ptrdiff_t depth = a.k - p < DEPTH ? a.k - p : DEPTH;
         for (ptrdiff_t j0 = part->columns[0]; j0 < a.n; j0 += b.columns) {
-            const ptrdiff_t end = a.n - j0 < b.columns ? a.n : j0 + b.columns;
+            const ptrdiff_t j1 = a.n - j0 < b.columns ? a.n : j0 + b.columns;
             if (a.column_scale)
-                NAME(pad)(scales, (const T *)a.column_scale + j0, end - j0, b.columns);
-            for (ptrdiff_t j = j0; j < end; j += COLUMNS)
-                NAME(pack)(right + (j - j0) * depth, COLUMNS,
-                           (const T *)a.right + (a.right_transposed ? j * a.right_stride + start
-                                                                    : start * a.right_stride + j),
-                           a.right_stride, a.right_transposed, depth, a.n - j);
+                NAME(pad)(scales, (const T *)a.column_scale + j0, j1 - j0, b.columns);
+            for (ptrdiff_t j = j0; j < j1; j += COLUMNS)
+                NAME(pack)(right + (j - j0) * depth, COLUMNS, a.right, a.right_stride, a.right_transposed, p, j, depth,
+                           a.n - j);
             for (ptrdiff_t i0 = part->rows[0]; i0 < a.m; i0 += b.rows) {
-                const ptrdiff_t stop = a.m - i0 < b.rows ? a.m : i0 + b.rows;
-                for (ptrdiff_t i = i0; i < stop; i += ROWS)
-                    if (j0 == part->columns[0] || b.rows < a.m)
-                        NAME(pack)(left + (i - i0) / ROWS * WIDTH * depth, WIDTH,
-                                   (const T *)a.left + (a.left_transposed ? i * a.left_stride + start
-                                                                          : start * a.left_stride + i),
-                                   a.left_stride, a.left_transposed, depth, a.m - i < ROWS ? a.m - i : ROWS);
-                for (ptrdiff_t j = j0; j < end; j += COLUMNS)
-                    for (ptrdiff_t i = i0; i < stop; i += ROWS)
-                        NAME(tile)(&a, i, j, depth, left + (i - i0) / ROWS * WIDTH * depth, right + (j - j0) * depth,
-                                   a.column_scale ? scales + j - j0 : NULL, ROWS);
+                const ptrdiff_t i1 = a.m - i0 < b.rows ? a.m : i0 + b.rows;
+                if (j0 == part->columns[0] || i1 - part->rows[0] > b.rows || i1 < a.m) /* else it is still packed */
+                    for (ptrdiff_t i = i0; i < i1; i += b.tile) /* whole widths, the quicker copy, where there are more */
+                        NAME(pack)(left + (i - i0) / b.tile * WIDTH * depth, WIDTH, a.left, a.left_stride,
+                                   a.left_transposed, p, i, depth, a.m - i);
+                for (ptrdiff_t j = j0; j < j1; j += COLUMNS)
+                    for (ptrdiff_t i = i0; i < i1; i += b.tile) {
+                        const T *own = left + (i - i0) / b.tile * WIDTH * depth;
+            (b.tile == ROWS ? NAME(tile_of_many) : NAME(tile_of_few))(
+                            &a, i, j, depth, own, right + (j - j0) * depth, a.column_scale ? scales + j - j0 : NULL);
+                    }
             }
         }
         /* A deeper product is added piece by piece, to what the first piece has left in out. */

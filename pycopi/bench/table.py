@@ -42,7 +42,7 @@ class Table(NamedTuple):
         return "\n\n".join(filter(None, blocks))
 
     def content(self) -> dict[str, Any]:
-        """Return the table as an object of names, texts and numbers."""
+        """Return the table as an object of names, texts and numbers, and as Markdown."""
         names = [column.name for column in self.columns]
         return {
             "name": self.name,
@@ -50,6 +50,7 @@ class Table(NamedTuple):
             "rows": [dict(zip(names, row, strict=True)) for row in self.rows],
             "figures": dict(self.figures),
             "notes": list(self.notes),
+            "markdown": self.markdown(),
         }
 
 

@@ -27,7 +27,7 @@ Tables = Annotated[
 
 def bench(
     tables: Tables = None,
-    quick: o.Quick = False,
+    quick: o.Tiny = False,
     threads: o.Threads = None,
     epochs: o.RaceEpochs = None,
     data: o.RaceData = None,

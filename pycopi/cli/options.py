@@ -299,7 +299,7 @@ Methods = Annotated[
     str | None,
     _option(_COURSE, "--methods", "NAMES", f"Which methods, in this order: {','.join(METHODS)}.", "all"),
 ]
-Quick = Annotated[bool, _switch(_COURSE, "--quick", "One seed and a few epochs: minutes.")]
+PaperQuick = Annotated[bool, _switch(_COURSE, "--quick", "One seed and a few epochs: minutes.")]
 Full = Annotated[bool, _switch(_COURSE, "--full", "The paper's 5 seeds and 100 epochs: days.")]
 ReportOnly = Annotated[bool, _switch(_COURSE, "--report-only", "Train nothing; report what is on disk.")]
 ProcessorTime = Annotated[
@@ -342,7 +342,7 @@ AnalysisOutput = Annotated[
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
 AsJSON = Annotated[bool, _switch(_FILES, "--json", "Print one JSON object.")]
 
-Quick = Annotated[bool, _switch(_MACHINE, "--quick", "Tiny sizes, one turn: shows that it runs, no more.")]
+Tiny = Annotated[bool, _switch(_MACHINE, "--quick", "Tiny sizes, one turn: shows that it runs, no more.")]
 Threads = Annotated[
     int | None,
     _option(_MACHINE, "--threads", "INTEGER", "Threads of each side.", "what the environment says, or all"),

@@ -21,7 +21,7 @@ def reproduce(
     seeds: o.Seeds = None,
     epochs: o.PaperEpochs = None,
     methods: o.Methods = None,
-    quick: o.Quick = False,
+    quick: o.PaperQuick = False,
     full: o.Full = False,
     report_only: o.ReportOnly = False,
     processor_time: o.ProcessorTime = False,

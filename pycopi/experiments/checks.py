@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pycopi.experiments.plan import FULL_EPOCHS
 from pycopi.experiments.published import (
     COMPRESSION,
     COMPRESSION_TOLERANCE,
@@ -11,8 +12,9 @@ from pycopi.experiments.published import (
     PUBLISHED,
 )
 from pycopi.experiments.results import Peak, Summary
+from pycopi.experiments.tasks import TASKS
 
-AGREES, DIFFERS = "agrees", "differs"
+AGREES, DIFFERS, UNFINISHED = "agrees", "differs", "unfinished"
 
 
 class Check(NamedTuple):
@@ -48,8 +50,11 @@ def check_peaks(summaries: Sequence[Summary]) -> list[Check]:
     return found
 
 
-def check_compression(curves: Mapping[str, Sequence[float]]) -> list[Check]:
-    """Return the comparisons of accuracies after removing one to five layers with the paper's."""
+def check_compression(curves: Mapping[str, Sequence[float]], epochs: Mapping[str, int]) -> list[Check]:
+    """Return the comparisons of accuracies after removing one to five layers with the paper's.
+
+    ``epochs`` says how long the networks were trained, by data set.
+    """
     found = []
     for data, ours in curves.items():
         for removed, published in list(enumerate(COMPRESSION.get(data, ())))[1:6]:
@@ -57,10 +62,11 @@ def check_compression(curves: Mapping[str, Sequence[float]]) -> list[Check]:
                 break
             away = ours[removed] - published
             agrees = abs(away) <= COMPRESSION_TOLERANCE
-            reason = "" if agrees else f"{away:+.4f} from the published value"
+            trained = f"this network was trained for {epochs[data]} epochs, the paper's for {FULL_EPOCHS}"
+            reason = "" if agrees else f"{away:+.4f} from the published value; {trained}"
             found.append(
                 Check(
-                    f"{data}: test accuracy after removing {removed} {'layer' if removed == 1 else 'layers'}",
+                    f"{TASKS[data].title}, COPI: test accuracy after removing {removed} of the layers",
                     f"{published:.4f} ± {COMPRESSION_TOLERANCE:.2f}",
                     f"{ours[removed]:.4f}",
                     AGREES if agrees else DIFFERS,
@@ -79,7 +85,8 @@ def _verdict(agrees: bool, summary: Summary) -> tuple[str, str]:
     """Return the verdict on a peak, and what in the runs may explain a difference."""
     if agrees:
         return AGREES, ""
-    return DIFFERS, "; ".join(_reasons(summary))
+    unfinished = any(result.status == "incomplete" for result in summary.results)
+    return UNFINISHED if unfinished else DIFFERS, "; ".join(_reasons(summary))
 
 
 def _reasons(summary: Summary) -> list[str]:

@@ -20,7 +20,7 @@ class Size(NamedTuple):
     methods: Sequence[str] = tuple(METHODS)
 
 
-QUICK = {"mnist": Size(1, 5), "cifar10": Size(1, 4), "digits": Size(1, 4)}
+QUICK = {"mnist": Size(1, 4), "cifar10": Size(1, 4), "digits": Size(1, 4)}
 """What ``--quick`` makes of a data set: enough to see each method learn."""
 
 FULL = Size(FULL_SEEDS, FULL_EPOCHS)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pycopi._build import VERSION
 from pycopi._files import whole_file
 from pycopi.experiments.analyses import Analysis, analyse_runs, analysis_blocks
-from pycopi.experiments.checks import check_compression, check_peaks
+from pycopi.experiments.checks import Check, check_compression, check_peaks
 from pycopi.experiments.document import Block, Code, Heading, Text, pictures_of
 from pycopi.experiments.experiment import Experiment, Size
 from pycopi.experiments.html import render_html
@@ -93,7 +93,7 @@ def _analysed(request: Request, results: Sequence[Result]) -> list[Result]:
 def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analysis]) -> list[Block]:
     """Return the blocks of the page."""
     summaries = summarise(results)
-    checks = check_peaks(summaries) + check_compression(_compression(analyses))
+    checks = check_peaks(summaries) + _check_compression(analyses)
     blocks: list[Block] = [
         Heading("Constrained parameter inference: the paper, run again", 1),
         Text(_introduction(results)),
@@ -150,6 +150,8 @@ def _machine(environment: dict[str, Any]) -> str:
     )
 
 
-def _compression(analyses: Sequence[Analysis]) -> dict[str, Sequence[float]]:
-    """Return accuracies against layers removed of COPI, by data set."""
-    return {a.run.data: a.values["compression"] for a in analyses if a.run.method == "copi-bp"}
+def _check_compression(analyses: Sequence[Analysis]) -> list[Check]:
+    """Return the comparisons of COPI's accuracies against layers removed with the paper's."""
+    values = {one.run.data: one.values for one in analyses if one.run.method == "copi-bp"}
+    curves = {data: found["compression"] for data, found in values.items()}
+    return check_compression(curves, {data: found["epoch"] for data, found in values.items()})

@@ -148,7 +148,7 @@ def _make(
         training.go_on()
     except DivergenceError as error:
         return training.fail("diverged", str(error), epoch=error.epoch)
-    except (Exception, MemoryError) as error:
+    except Exception as error:
         return training.fail("failed", f"{type(error).__name__}: {error}", epoch=len(training.epochs) + 1)
     return None
 

@@ -14,6 +14,8 @@ def peak_table(summaries: Sequence[Summary]) -> Table:
     """Return peak test accuracy, when it came and how long that took, by method."""
     header = (
         "method",
+        "seeds",
+        "epochs",
         "test peak",
         "published peak",
         "at epoch",
@@ -30,16 +32,19 @@ def peak_table(summaries: Sequence[Summary]) -> Table:
         rows.append(
             [
                 _name(summary),
+                *_extent(summary),
                 *_interleave(summary.test, _share(was.test_peak, deviation), was.test_epoch, was.test_near),
             ]
         )
-    return _filled(header, rows, f"Test accuracy, {_seeds(summaries)}. {_NEAR}")
+    return _filled(header, rows, f"Test accuracy, mean ± sample standard deviation over seeds. {_NEAR}")
 
 
 def training_table(summaries: Sequence[Summary]) -> Table:
     """Return peak training accuracy, when it came and how long that took, by method."""
     header = (
         "method",
+        "seeds",
+        "epochs",
         "training peak",
         "published peak",
         "at epoch",
@@ -52,8 +57,8 @@ def training_table(summaries: Sequence[Summary]) -> Table:
     for summary in summaries:
         was = _published(summary)
         columns = _interleave(summary.train, _share(was.train_peak, None), None, was.train_near)
-        rows.append([_name(summary), *columns[:3], *columns[4:]])
-    return _filled(header, rows, f"Training accuracy, {_seeds(summaries)}. {_NEAR}")
+        rows.append([_name(summary), *_extent(summary), *columns[:3], *columns[4:]])
+    return _filled(header, rows, f"Training accuracy, mean ± sample standard deviation over seeds. {_NEAR}")
 
 
 _NEAR = "“99 % at” is the first epoch within 1 % of the mean peak; s are seconds of training."
@@ -146,8 +151,11 @@ def _number(value: float | None) -> str:
     return NONE if value is None else f"{value:.1f}".removesuffix(".0")
 
 
-def _seeds(summaries: Sequence[Summary]) -> str:
-    counts = sorted({len(summary.results) for summary in summaries})
-    text = " or ".join(map(str, counts))
-    spread = ", mean ± sample standard deviation" if max(counts) > 1 else ""
-    return f"{text} {'seed' if counts == [1] else 'seeds'}{spread}"
+def _extent(summary: Summary) -> tuple[str, str]:
+    """Return how many seeds have begun, and how far they have come."""
+    lengths = [len(result.epochs) for result in summary.results if result.epochs]
+    if not lengths:
+        return "0", f"0 of {summary.run.epochs}"
+    done = f"{min(lengths)} to {max(lengths)}" if min(lengths) < max(lengths) else f"{lengths[0]}"
+    whole = max(lengths) == min(lengths) == summary.run.epochs
+    return f"{len(lengths)}", done if whole else f"{done} of {summary.run.epochs}"
