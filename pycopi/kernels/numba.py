@@ -25,11 +25,10 @@ from pycopi.kernels.portable import Block, RankK
 
 available = importlib.util.find_spec("numba") is not None
 
-_PACKED_RANK = 12  # from this rank on, it pays to pack right ...
-_PACKED_BYTES = 2048  # ... where its rows are so long
-_BLAS_RANK = 128  # from this rank on, BLAS is faster than the loops ...
-_BLAS_SIZE = 1 << 16  # ... where the matrix has so many elements
-_BLOCK = 1 << 18  # elements of a product that stay in the cache
+_DEEP = 12, 1 << 19  # ranks and multiplications from which it pays to pack right and left, and so ...
+_UNEVEN = 4, 1 << 17  # ... where the columns do not fill the registers
+_COLUMNS = 32  # that do, whatever dtype and processor
+_DEPTH = 256  # ranks of one sweep: packed, those of a block stay in the first-level cache
 _SHARED_WORK = 4e6  # operations from which two threads are faster than one
 
 
@@ -55,12 +54,17 @@ def rank_k_update(
     compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     none = _nothing(out.dtype, 1)
     rows, columns = (none if scales is None else _compact(scales) for scales in (row_scale, column_scale))
-    blocked = len(left) >= _BLAS_RANK and out.size >= _BLAS_SIZE
-    write = _update_by_blocks if blocked else _update
+    write = _update_deep if _is_deep(len(left), *out.shape) else _update
     write(compact, _compact(matrix), _compact(left), _compact(right), scale, rows, columns)
     if compact is not out:
         out[...] = compact
     return out
+
+
+def _is_deep(k: int, m: int, n: int) -> bool:
+    """Return whether an update by so many ranks is worth packing them."""
+    ranks, work = _UNEVEN if n % _COLUMNS else _DEEP
+    return k >= ranks and k * m * n >= work
 
 
 def _update(
@@ -71,41 +75,36 @@ def _update(
     scale: float,
     rows: Matrix,
     columns: Matrix,
-    product: Matrix | None = None,
 ) -> None:
-    none = _nothing(out.dtype, 2)
-    product = none if product is None else product
-    packs = len(left) >= _PACKED_RANK and right.strides[0] >= _PACKED_BYTES
-    panels = _packed(right) if packs else none
     parts = _claim_threads(out.size * (len(left) + 8))
     try:
         function = _compiled("update", out.dtype, parts > 1)
         strips = np.empty((parts, 4 * len(left)), out.dtype)
-        function(out, matrix, left, right, panels, product, strips, scale, rows, columns, parts)
+        function(out, matrix, left, right, strips, scale, rows, columns, parts)
     finally:
         _return_threads(parts)
 
 
-def _packed(right: Matrix) -> Matrix:
-    from pycopi.kernels.numba_vectors import REGISTER_BYTES
-
-    (k, n), width = right.shape, 2 * REGISTER_BYTES // right.itemsize
-    panels = np.empty((n // width * k, width), right.dtype)
-    _compiled("pack", right.dtype, False)(panels, right)
-    return panels
-
-
-def _update_by_blocks(
+def _update_deep(
     out: Matrix, matrix: Matrix, left: Matrix, right: Matrix, scale: float, rows: Matrix, columns: Matrix
 ) -> None:
-    m, n = out.shape
-    step = max(64, _BLOCK // n)
-    product = np.empty((min(m, step), n), out.dtype)
-    for first in range(0, m, step):
-        block = slice(first, first + step)
-        part = product[: len(out[block])]
-        np.matmul(left[:, block].T, right, out=part)
-        _update(out[block], matrix[block], left[:0, block], right[:0], scale, rows[block], columns, part)
+    parts = _claim_threads(out.size * (len(left) + 8))
+    try:
+        function, memory = _compiled("update_deep", out.dtype, parts > 1), _deep_memory()
+        for first in range(0, len(left), _DEPTH):
+            ranks = slice(first, first + _DEPTH)
+            work = np.empty(memory(right[ranks].shape, out.itemsize, parts), out.dtype)
+            function(out, matrix, left[ranks], right[ranks], work, scale, rows, columns, parts)
+            matrix, rows, columns = out, rows[:0], columns[:0]
+    finally:
+        _return_threads(parts)
+
+
+@functools.cache
+def _deep_memory() -> Callable[..., int]:
+    from pycopi.kernels.numba_deep import memory
+
+    return memory
 
 
 def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
@@ -191,7 +190,6 @@ def _sweep(
             vectors[0],
             _compact(left),
             _compact(right),
-            none[None, :],
             *scales,
             vectors[1],
             scale,
@@ -223,10 +221,12 @@ def _compiled(name: str, dtype: Any, shared: bool) -> Callable[..., None]:
     """Return a function of ``numba_loops`` for a dtype; its arguments may be read-only where they are read."""
     import numba
 
+    from pycopi.kernels import numba_deep
     from pycopi.kernels import numba_loops as loops
 
-    function = getattr(loops, f"{name}_shared" if shared else name)
-    signature = getattr(loops, f"{name}_signature")(numba.from_dtype(dtype))
+    module = numba_deep if name == "update_deep" else loops
+    function = getattr(module, f"{name}_shared" if shared else name)
+    signature = getattr(module, f"{name}_signature")(numba.from_dtype(dtype))
     options = {"cache": True, "parallel": shared, **loops.OPTIONS}
     compiled: Callable[..., None] = numba.njit(signature, **options)(function)
     return compiled

@@ -31,7 +31,7 @@ def _read(dtype: Any, dimensions: int) -> Any:
 
 def update_signature(dtype: Any) -> Any:
     """Return the types of what `update` and `update_shared` take."""
-    matrices, vectors = [_read(dtype, 2)] * 5, [_read(dtype, 1)] * 2
+    matrices, vectors = [_read(dtype, 2)] * 3, [_read(dtype, 1)] * 2
     return types.void(_written(dtype, 2), *matrices, _written(dtype, 2), dtype, *vectors, types.intp)
 
 
@@ -40,20 +40,17 @@ def update(
     matrix: Any,
     left: Any,
     right: Any,
-    panels: Any,
-    product: Any,
     strips: Any,
     scale: Any,
     rows: Any,
     columns: Any,
     parts: Any,
 ) -> None:
-    """Write ``diag(rows) matrix diag(columns) + scale (left.T right + product)`` to ``out``.
+    """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``.
 
-    ``out`` may be ``matrix`` itself. ``panels`` may hold what `pack` has made of ``right``; ``strips``
-    (parts, 4k) is memory to work in.
+    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k) is memory to work in.
     """
-    _update(out, matrix, left, right, panels, product, strips[0], scale, rows, columns, 0, out.shape[0])
+    _update(out, matrix, left, right, strips[0], scale, rows, columns, 0, out.shape[0])
 
 
 def update_shared(
@@ -61,8 +58,6 @@ def update_shared(
     matrix: Any,
     left: Any,
     right: Any,
-    panels: Any,
-    product: Any,
     strips: Any,
     scale: Any,
     rows: Any,
@@ -74,7 +69,7 @@ def update_shared(
     for part in numba.prange(parts):
         first = min(part * share, out.shape[0])
         last = min(first + share, out.shape[0])
-        _update(out, matrix, left, right, panels, product, strips[part], scale, rows, columns, first, last)
+        _update(out, matrix, left, right, strips[part], scale, rows, columns, first, last)
 
 
 @_inner
@@ -83,8 +78,6 @@ def _update(
     matrix: Any,
     left: Any,
     right: Any,
-    panels: Any,
-    product: Any,
     strip: Any,
     scale: Any,
     rows: Any,
@@ -96,7 +89,6 @@ def _update(
     k, n, lane = left.shape[0], out.shape[1], lanes(out)
     bottom, edge = first + (last - first) // 4 * 4, n // (2 * lane) * (2 * lane)
     zero, one, step = spread(out.dtype.type(0)), spread(out.dtype.type(1)), spread(scale)
-    source = panels if panels.size else right
     for i in range(first, bottom, 4):
         for p in range(k):
             for r in range(4):
@@ -107,14 +99,8 @@ def _update(
         for j in range(0, edge, 2 * lane):
             h = j + lane
             a0 = a1 = b0 = b1 = c0 = c1 = d0 = d1 = zero
-            if product.size:
-                a0, a1 = load(product, (i, j)), load(product, (i, h))
-                b0, b1 = load(product, (i + 1, j)), load(product, (i + 1, h))
-                c0, c1 = load(product, (i + 2, j)), load(product, (i + 2, h))
-                d0, d1 = load(product, (i + 3, j)), load(product, (i + 3, h))
-            top, start = (j // (2 * lane) * k, 0) if panels.size else (0, j)
             for p in range(k):
-                y0, y1 = load(source, (top + p, start)), load(source, (top + p, start + lane))
+                y0, y1 = load(right, (p, j)), load(right, (p, h))
                 x = spread(strip[4 * p])
                 a0, a1 = fma(x, y0, a0), fma(x, y1, a1)
                 x = spread(strip[4 * p + 1])
@@ -135,27 +121,9 @@ def _update(
             store(out, (i + 3, j), fma(step, d0, multiply(multiply(load(matrix, (i + 3, j)), r3), s0)))
             store(out, (i + 3, h), fma(step, d1, multiply(multiply(load(matrix, (i + 3, h)), r3), s1)))
     if edge < n:
-        _update_plainly(out, matrix, left, right, product, scale, rows, columns, first, bottom, edge)
+        _update_plainly(out, matrix, left, right, scale, rows, columns, first, bottom, edge)
     if bottom < last:
-        _update_plainly(out, matrix, left, right, product, scale, rows, columns, bottom, last, 0)
-
-
-def pack_signature(dtype: Any) -> Any:
-    """Return the types of what `pack` takes."""
-    return types.void(_written(dtype, 2), _read(dtype, 2))
-
-
-def pack(panels: Any, right: Any) -> None:
-    """Copy ``right`` (k, n) into panels, two registers of columns each, one below another.
-
-    An update then reads contiguous memory, where it would read lines that share a few places of the cache.
-    """
-    k, lane = right.shape[0], lanes(right)
-    for j in range(0, right.shape[1] // (2 * lane) * (2 * lane), 2 * lane):
-        top = j // (2 * lane) * k
-        for p in range(k):
-            store(panels, (top + p, 0), load(right, (p, j)))
-            store(panels, (top + p, lane), load(right, (p, j + lane)))
+        _update_plainly(out, matrix, left, right, scale, rows, columns, bottom, last, 0)
 
 
 @_inner
@@ -164,7 +132,6 @@ def _update_plainly(
     matrix: Any,
     left: Any,
     right: Any,
-    product: Any,
     scale: Any,
     rows: Any,
     columns: Any,
@@ -181,9 +148,6 @@ def _update_plainly(
         if columns.size:
             for j in range(start, n):
                 out[i, j] *= columns[j]
-        if product.size:
-            for j in range(start, n):
-                out[i, j] += scale * product[i, j]
         for p in range(left.shape[0]):
             step = scale * left[p, i]
             for j in range(start, n):
@@ -291,7 +255,7 @@ def sweep_signature(dtype: Any) -> Any:
     """Return the types of what `sweep` and `sweep_shared` take."""
     written = [_written(dtype, 2), _written(dtype, 2), _written(dtype, 2), _written(dtype, 1)]
     return types.void(
-        *written, _read(dtype, 1), *[_read(dtype, 2)] * 3, *[_read(dtype, 1)] * 3, dtype, types.intp
+        *written, _read(dtype, 1), *[_read(dtype, 2)] * 2, *[_read(dtype, 1)] * 3, dtype, types.intp
     )
 
 
@@ -303,7 +267,6 @@ def sweep(
     vector: Any,
     left: Any,
     right: Any,
-    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -314,7 +277,7 @@ def sweep(
 
     ``sums`` (parts, n) gets ``matrix.T vector`` of before the update, or without a vector
     ``matrix.T projected`` of after it; ``projected`` (m,) gets ``matrix sample`` of after it. ``left`` is
-    (1, m), ``right`` (1, n), ``none`` has no values, and ``strips`` (parts, 4) is memory to work in.
+    (1, m), ``right`` (1, n), and ``strips`` (parts, 4) is memory to work in.
     """
     _sweep(
         matrix,
@@ -324,7 +287,6 @@ def sweep(
         vector,
         left,
         right,
-        none,
         rows,
         columns,
         sample,
@@ -343,7 +305,6 @@ def sweep_shared(
     vector: Any,
     left: Any,
     right: Any,
-    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -364,8 +325,7 @@ def sweep_shared(
             vector,
             left,
             right,
-            none,
-            rows,
+                rows,
             columns,
             sample,
             scale,
@@ -387,7 +347,6 @@ def _sweep(
     vector: Any,
     left: Any,
     right: Any,
-    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -405,7 +364,7 @@ def _sweep(
         if vector.size:
             _gather(sums, part, matrix, vector, i, stop)
         if right.size:
-            _update(matrix, matrix, left, right, none, none, strips[part], scale, rows, columns, i, stop)
+            _update(matrix, matrix, left, right, strips[part], scale, rows, columns, i, stop)
         if sample.size:
             _project(projected, matrix, sample, i, stop)
             if sums.size and not vector.size:
