@@ -1,7 +1,7 @@
-"""Training steps as CUDA graphs, without a GPU: the plan is tested as it is, the rest on a stand-in for a device.
+"""Training steps as CUDA graphs, without a GPU: the plan is tested as it is, the rest on a stand-in.
 
-The stand-in records a function by noting it, undoing what it did to the arrays, and calling it at each launch, as a
-graph would do on the device. Not run on a GPU.
+The stand-in for a device records a function by noting it, undoing what it did to the arrays, and calling it at
+each launch, as a graph would do. Not run on a GPU.
 """
 
 import contextlib

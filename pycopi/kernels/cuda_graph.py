@@ -2,7 +2,7 @@
 
 Not run on a GPU yet. Rules of a recording: the function runs once on the host, and nothing on the device; the
 graph reads and writes the very memory that the function did, so that arrays which change must be refilled in
-place, and numbers of the host are fixed. What the function allocates comes from a pool of the graph's own, since
+place, and numbers of the host are fixed. What the function allocates comes from a pool of the graph's own:
 memory of the common pool would be handed out to others while the graph goes on writing to it. CuPy captures a
 stream that is not the default one, in the mode that lets a pool grow; a launch goes to the current stream, in
 order with everything else there.

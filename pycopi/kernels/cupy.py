@@ -54,7 +54,7 @@ _capturable: ContextVar[bool] = ContextVar("pycopi_capturable", default=False)
 
 @contextmanager
 def capturable() -> Iterator[None]:
-    """Make the products in the block by cuTENSOR: CuPy refuses to call cuBLAS while a CUDA graph is captured."""
+    """Make the products in the block by cuTENSOR: CuPy calls no cuBLAS while a CUDA graph is captured."""
     token = _capturable.set(True)
     try:
         yield
@@ -175,7 +175,7 @@ def _add_product(out: Array, left: Array, right: Array, scale: float) -> None:
 def _contract(
     alpha: float, first: Array, axes: str, second: Array, others: str, beta: float, out: Array, result: str
 ) -> None:
-    """Write ``alpha`` times the sum of products over the axis that ``out`` lacks, plus ``beta * out``, to ``out``."""
+    """Write ``alpha * first @ second + beta * out`` to ``out``, the axes being those that are named."""
     from cupyx import cutensor
 
     cutensor.contraction(alpha, first, tuple(axes), second, tuple(others), beta, out, tuple(result))

@@ -1,19 +1,31 @@
 """The Numba engine's update by many ranks: a block of `out` in registers, ``right`` packed for the cache.
 
-The rules of ``numba_loops.py`` hold here too. Every element is summed over the ranks in their order, wherever it
-lies, so that a result does not depend on the number of threads.
+The rules of ``numba_loops.py`` hold here too. Every element is summed over the ranks in their order, wherever
+it lies, so that a result does not depend on the number of threads.
 """
 
 from typing import Any
 
 import numba
 from llvmlite import ir
-from numba import extending, types
 from numba.core import cgutils
 
-from pycopi.kernels.numba_loops import _inner, _read, _written
-from pycopi.kernels.numba_vectors import REGISTER_BYTES, Vector, address, broadcast, fuse, lanes, load
-from pycopi.kernels.numba_vectors import multiply, prefetch, spread, store
+from pycopi.kernels.numba_loops import inner, reading, writing
+from pycopi.kernels.numba_vectors import (
+    REGISTER_BYTES,
+    Vector,
+    address,
+    broadcast,
+    fuse,
+    intrinsic,
+    lanes,
+    load,
+    multiply,
+    prefetch,
+    spread,
+    store,
+    types,
+)
 from pycopi.kernels.numba_vectors import multiply_add as fma
 
 ROWS = {64: 12, 32: 6, 16: 4}[REGISTER_BYTES]
@@ -25,9 +37,9 @@ _GROUP_BYTES = 1 << 20  # of packed right that every row of blocks goes through 
 
 def update_deep_signature(dtype: Any) -> Any:
     """Return the types of what `update_deep` and `update_deep_shared` take."""
-    vectors = [_read(dtype, 1)] * 2
+    vectors = [reading(dtype, 1)] * 2
     return types.void(
-        _written(dtype, 2), *[_read(dtype, 2)] * 3, _written(dtype, 1), dtype, *vectors, types.intp
+        writing(dtype, 2), *[reading(dtype, 2)] * 3, writing(dtype, 1), dtype, *vectors, types.intp
     )
 
 
@@ -80,7 +92,7 @@ def update_deep_shared(
         _update_deep(out, matrix, left, panels, strips[part], sums[part], scale, rows, columns, first, last)
 
 
-@_inner
+@inner
 def _divide(work: Any, right: Any, parts: Any) -> Any:
     """Return memory for packed right, and for packed left and a block's sums in each thread.
 
@@ -97,7 +109,7 @@ def _divide(work: Any, right: Any, parts: Any) -> Any:
     return panels, strips, work[third : third + parts * block].reshape((parts, block))
 
 
-@_inner
+@inner
 def _pack(panels: Any, right: Any) -> None:
     """Copy ``right`` (k, n) into panels of columns, one below another, the last one filled up with zeros."""
     k, n, width = right.shape[0], right.shape[1], panels.shape[1]
@@ -113,7 +125,7 @@ def _pack(panels: Any, right: Any) -> None:
                     panels[top + p, c] = right[p, j + c] if j + c < n else 0
 
 
-@_inner
+@inner
 def _update_deep(
     out: Any,
     matrix: Any,
@@ -158,7 +170,7 @@ def _update_deep(
                     store(out, (i + r, h), fma(step, a1, multiply(multiply(b1, kept), s1)))
 
 
-@_inner
+@inner
 def _copy_strip(strip: Any, left: Any, i: Any, height: Any) -> None:
     """Copy columns of ``left`` from i on, rank by rank; what is not there is 0."""
     for p in range(left.shape[0]):
@@ -170,7 +182,7 @@ def _copy_strip(strip: Any, left: Any, i: Any, height: Any) -> None:
                 strip[p * ROWS + r] = left[p, i + r] if r < height else 0
 
 
-@_inner
+@inner
 def _write_edge(
     out: Any, matrix: Any, sums: Any, scale: Any, rows: Any, columns: Any, i: Any, height: Any, j: Any
 ) -> None:
@@ -185,41 +197,40 @@ def _write_edge(
             out[i + r, j + c] = old + scale * sums[r * width + c]
 
 
-@extending.intrinsic
+@intrinsic
 def multiply_block(_: Any, sums: Any, strip: Any, panels: Any, top: Any, depth: Any) -> Any:
-    """Write the product of a strip (depth, ROWS), transposed, and of a panel to ``sums``, in two registers a row.
+    """Write the product of a strip (depth, ROWS), transposed, and a panel to ``sums``, two registers a row.
 
     The loop is written in LLVM's language, so that the block stays in registers.
     """
-    vector = Vector(sums.dtype)
+    vector, bytes_each = Vector(sums.dtype), sums.dtype.bitwidth // 8
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        type_of = context.get_value_type
-        index = type_of(types.intp)
-        at = lambda which, *indices: address(  # noqa: E731
-            context, builder, kinds[which], arguments[which], list(indices)
-        )
-        number = lambda value: ir.Constant(index, value)  # noqa: E731
-        zero = ir.Constant(type_of(vector), None)
-        block = [[cgutils.alloca_once_value(builder, zero) for _ in range(2)] for _ in range(ROWS)]
-        for variable in (variable for row in block for variable in row):
+        register, index = context.get_value_type(vector), context.get_value_type(types.intp)
+        element = context.get_value_type(sums.dtype).as_pointer()
+
+        def number(value: int) -> Any:
+            return ir.Constant(index, value)
+
+        def place(which: int, *indices: Any) -> Any:
+            return address(context, builder, signature.args[which], arguments[which], list(indices))
+
+        zero = ir.Constant(register, None)
+        block = [cgutils.alloca_once(builder, register) for _ in range(2 * ROWS)]
+        for variable in block:
             builder.store(zero, variable)
-        bytes_each = sums.dtype.bitwidth // 8
         with cgutils.for_range(builder, arguments[4]) as loop:
             below = builder.add(arguments[3], loop.index)
-            values = [builder.load(at(2, below, number(v * vector.lanes))) for v in range(2)]
+            values = [builder.load(place(2, below, number(lane))) for lane in (0, vector.lanes)]
             for value in values:
                 value.align = bytes_each
-            for r, row in enumerate(block):
-                place = builder.add(builder.mul(loop.index, number(ROWS)), number(r))
-                x = builder.load(builder.bitcast(at(1, place), type_of(sums.dtype).as_pointer()))
-                x = broadcast(builder, x, type_of(vector))
-                for value, variable in zip(values, row, strict=True):
+            for r in range(ROWS):
+                where = builder.add(builder.mul(loop.index, number(ROWS)), number(r))
+                x = broadcast(builder, builder.load(builder.bitcast(place(1, where), element)), register)
+                for value, variable in zip(values, block[2 * r : 2 * r + 2], strict=True):
                     builder.store(fuse(builder, x, value, builder.load(variable)), variable)
-        for place, variable in enumerate(variable for row in block for variable in row):
-            stored = builder.store(builder.load(variable), at(0, number(place * vector.lanes)))
-            stored.align = bytes_each
+        for r, variable in enumerate(block):
+            builder.store(builder.load(variable), place(0, number(r * vector.lanes))).align = bytes_each
         return context.get_dummy_value()
 
     return types.none(sums, strip, panels, types.intp, types.intp), generate

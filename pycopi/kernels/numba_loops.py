@@ -18,21 +18,21 @@ from pycopi.kernels.numba_vectors import multiply_add as fma
 F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
-_inner: Callable[[F], F] = numba.njit(**OPTIONS)
+inner: Callable[[F], F] = numba.njit(**OPTIONS)
 
 
-def _written(dtype: Any, dimensions: int) -> Any:
+def writing(dtype: Any, dimensions: int) -> Any:
     return types.Array(dtype, dimensions, "C")
 
 
-def _read(dtype: Any, dimensions: int) -> Any:
+def reading(dtype: Any, dimensions: int) -> Any:
     return types.Array(dtype, dimensions, "C", readonly=True)
 
 
 def update_signature(dtype: Any) -> Any:
     """Return the types of what `update` and `update_shared` take."""
-    matrices, vectors = [_read(dtype, 2)] * 3, [_read(dtype, 1)] * 2
-    return types.void(_written(dtype, 2), *matrices, _written(dtype, 2), dtype, *vectors, types.intp)
+    matrices, vectors = [reading(dtype, 2)] * 3, [reading(dtype, 1)] * 2
+    return types.void(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
 
 
 def update(
@@ -72,7 +72,7 @@ def update_shared(
         _update(out, matrix, left, right, strips[part], scale, rows, columns, first, last)
 
 
-@_inner
+@inner
 def _update(
     out: Any,
     matrix: Any,
@@ -126,7 +126,7 @@ def _update(
         _update_plainly(out, matrix, left, right, scale, rows, columns, bottom, last, 0)
 
 
-@_inner
+@inner
 def _update_plainly(
     out: Any,
     matrix: Any,
@@ -156,8 +156,8 @@ def _update_plainly(
 
 def stream_signature(dtype: Any) -> Any:
     """Return the types of what `stream` takes."""
-    written = [_written(dtype, dimensions) for dimensions in (2, 2, 2, 1)]
-    return types.void(*written, _read(dtype, 2), dtype, dtype, dtype, _written(dtype, 2), _written(dtype, 1))
+    written = [writing(dtype, dimensions) for dimensions in (2, 2, 2, 1)]
+    return types.void(*written, reading(dtype, 2), dtype, dtype, dtype, writing(dtype, 2), writing(dtype, 1))
 
 
 def stream(
@@ -253,9 +253,9 @@ def stream(
 
 def sweep_signature(dtype: Any) -> Any:
     """Return the types of what `sweep` and `sweep_shared` take."""
-    written = [_written(dtype, 2), _written(dtype, 2), _written(dtype, 2), _written(dtype, 1)]
+    written = [writing(dtype, 2), writing(dtype, 2), writing(dtype, 2), writing(dtype, 1)]
     return types.void(
-        *written, _read(dtype, 1), *[_read(dtype, 2)] * 2, *[_read(dtype, 1)] * 3, dtype, types.intp
+        *written, reading(dtype, 1), *[reading(dtype, 2)] * 2, *[reading(dtype, 1)] * 3, dtype, types.intp
     )
 
 
@@ -325,7 +325,7 @@ def sweep_shared(
             vector,
             left,
             right,
-                rows,
+            rows,
             columns,
             sample,
             scale,
@@ -338,7 +338,7 @@ def sweep_shared(
 _STRIP = 8  # rows that a sweep works on while they are in the cache
 
 
-@_inner
+@inner
 def _sweep(
     matrix: Any,
     strips: Any,
@@ -371,7 +371,7 @@ def _sweep(
                 _gather(sums, part, matrix, projected, i, stop)
 
 
-@_inner
+@inner
 def _gather(sums: Any, part: Any, matrix: Any, weights: Any, first: Any, last: Any) -> None:
     """Add rows, each times its weight, to a row of ``sums``; four of them at a time."""
     n, lane = matrix.shape[1], lanes(matrix)
@@ -393,7 +393,7 @@ def _gather(sums: Any, part: Any, matrix: Any, weights: Any, first: Any, last: A
             sums[part, j] += weights[i] * matrix[i, j]
 
 
-@_inner
+@inner
 def _project(projected: Any, matrix: Any, sample: Any, first: Any, last: Any) -> None:
     """Write the products of rows with a sample, summed in a register for each of four rows."""
     n, lane = matrix.shape[1], lanes(matrix)

@@ -223,7 +223,9 @@ class _Run(NamedTuple):
         """Return the live parameters after an epoch, whose copy the watch keeps, and the means over it."""
         network, clock = view.batches.network, Clock()
         like, static = live[0].weight, ("network", "settings")
-        take_step = self.graph_steps if is_cupy(like) else jit(step, like, static=static, donate="parameters")
+        take_step: Callable[..., Any] = jit(step, like, static=static, donate="parameters")
+        if is_cupy(like):
+            take_step = self.graph_steps
         take_steps = jit(step_through, like, static=static, donate="parameters")
         every = self.settings.decorrelation.every
         skipped = rates._replace(decorrelation=None)

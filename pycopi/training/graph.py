@@ -88,15 +88,15 @@ class GraphSteps:
         if action == "plain":
             return step(network, parameters, *batch, settings, rates)
         if action == "prepare":
-            learned = cuda_graph.prepare(lambda: step(network, parameters, *batch, settings, rates))
-            if _identities(learned[0]) != kind.arrays:  # not in place: a graph would lose what it learns
+            learned, metrics = cuda_graph.prepare(lambda: step(network, parameters, *batch, settings, rates))
+            if _identities(learned) != kind.arrays:  # not in place: a graph would lose what it learns
                 self._give_up()
-            return learned
+            return learned, metrics
         graph = self._graphs[kind]
         for array, values in zip(graph.batch, batch, strict=True):
             cuda_graph.refill(array, values)
         graph.recording.launch()
-        return parameters, graph.recording.result
+        return parameters, Metrics(*graph.recording.result)
 
     def _record(self, kind: Kind, parameters: Parameters, batch: tuple[Array, Array]) -> bool:
         """Record a step, and return whether that could be done."""
