@@ -122,15 +122,23 @@ def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
     width = -(-n // (4 * lanes)) * 4 * lanes
     if width * dtype.itemsize % 4096 == 0:  # rows that far apart would share the same few lines of the cache
         width += 4 * lanes
-    padded = np.zeros((k, width), dtype)
-    padded[:, :n] = projected
-    x, left, right = (np.empty((k, width), dtype) for _ in range(3))
-    scales, partial, weights = np.empty(width, dtype), np.empty((k, lanes), dtype), np.empty(k, dtype)
+    memory = _aligned(4 * k + 1, width, dtype)
+    (padded, x, left, right), scales = memory[:-1].reshape(4, k, width), memory[-1]
+    padded[:, :n], padded[:, n:] = projected, 0
+    partial, weights = _aligned(k, lanes, dtype), np.empty(k, dtype)
     base, slope, step = 1.0 + rate * whitening, rate * (1.0 - 2.0 * whitening), -rate * (1.0 - whitening)
     function = _compiled("stream", dtype, False)
     function(x, left, right, scales, padded, base, slope, step, partial, weights)
     x, left, right = (np.ascontiguousarray(rows[:, :n]) for rows in (x, left, right))
     return Block(x, left, right, scales[:n])
+
+
+def _aligned(rows: int, columns: int, dtype: Any) -> Matrix:
+    """Return memory that begins where a line of the cache does, so that no register's worth crosses one."""
+    size = rows * columns * dtype.itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(rows, columns)
 
 
 def update_then_project(
