@@ -180,7 +180,10 @@ TOGETHER = (
         ({"sample": ones(3)}, "sample has shape (3,); expected (4,) to fit the arguments before it"),
         ({"returned": ones(3)}, "returned has shape (3,); expected (4,) to fit the arguments before it"),
         ({"row_scale": ones(4)}, "row_scale has shape (4,); expected (3,) to fit the arguments before it"),
-        ({"column_scale": ones(3)}, "column_scale has shape (3,); expected (4,) to fit the arguments before it"),
+        (
+            {"column_scale": ones(3)},
+            "column_scale has shape (3,); expected (4,) to fit the arguments before it",
+        ),
         ({"matrix": locked(3, 4)}, "matrix is read-only; expected a writable array: pass a copy of it"),
         ({"projected": locked(3)}, "projected is read-only; expected a writable array: pass a copy of it"),
         ({"left": None}, TOGETHER),
