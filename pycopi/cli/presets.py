@@ -51,7 +51,7 @@ FAST: dict[str, Any] = {
     "decorrelation_every": 5,
     "decorrelation_bound": 0.5,
     "step_bound": 2.0,
-    "freeze_decorrelation_after": (3, None),
+    "freeze_decorrelation_after": (2, None),
     "keep_decorrelated": True,
 }
 """What the preset ``fast`` does; its decorrelation rate is as many times larger as its updates are rarer."""

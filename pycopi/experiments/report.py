@@ -9,7 +9,7 @@ from pycopi._files import whole_file
 from pycopi.experiments.analyses import Analysis, analyse_runs, analysis_blocks
 from pycopi.experiments.checks import Check, check_compression, check_peaks
 from pycopi.experiments.document import Block, Code, Heading, Text, pictures_of
-from pycopi.experiments.experiment import Experiment, Size
+from pycopi.experiments.experiment import ANALYSED, Experiment, Size
 from pycopi.experiments.html import render_html
 from pycopi.experiments.markdown import render_markdown
 from pycopi.experiments.pictures import correlation_pictures, method_pictures, shrink, step_pictures
@@ -78,15 +78,14 @@ def write_report(request: Request, source: Source) -> Path:
 
 
 def _analysed(request: Request, results: Sequence[Result]) -> list[Result]:
-    """Return the results whose networks are looked into."""
-    names = {experiment.name for experiment, _ in request.experiments}
-    if not names & {"analyses", "digits"}:
-        return []
-    analysed = ("copi-bp", "copi-fa")
+    """Return the results whose networks are looked into: the first seed of COPI, unless it diverged."""
+    asked = [pair for pair in request.experiments if pair[0].name in ("analyses", "digits")]
+    runs = {run for experiment, size in asked for run in experiment.runs(size)}
     return [
         result
         for result in results
-        if result.run.seed == 0 and result.run.method in analysed and result.run.gain is None
+        if result.run in runs and result.run.seed == 0 and result.run.method in ANALYSED
+        if result.status in ("finished", "incomplete")
     ]
 
 

@@ -31,7 +31,7 @@ def peak_table(summaries: Sequence[Summary]) -> Table:
         deviation = None if was.test_deviation is None else f"{was.test_deviation:.4f}"
         rows.append(
             [
-                _name(summary),
+                summary.run.title,
                 *_extent(summary),
                 *_interleave(summary.test, _share(was.test_peak, deviation), was.test_epoch, was.test_near),
             ]
@@ -57,7 +57,7 @@ def training_table(summaries: Sequence[Summary]) -> Table:
     for summary in summaries:
         was = _published(summary)
         columns = _interleave(summary.train, _share(was.train_peak, None), None, was.train_near)
-        rows.append([_name(summary), *_extent(summary), *columns[:3], *columns[4:]])
+        rows.append([summary.run.title, *_extent(summary), *columns[:3], *columns[4:]])
     return _filled(header, rows, f"Training accuracy, mean ± sample standard deviation over seeds. {_NEAR}")
 
 
@@ -127,12 +127,6 @@ def _filled(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) 
     kept = [column for column in columns if set(column[1:]) != {NONE}]
     names, *lines = zip(*kept, strict=True)
     return Table(names, lines, caption)
-
-
-def _name(summary: Summary) -> str:
-    run = summary.run
-    varied = [f"{name} {getattr(run, name):g}" for name in ("rate", "gain") if getattr(run, name) is not None]
-    return ", ".join([run.preset.title, *varied])
 
 
 def _published(summary: Summary) -> Published:
