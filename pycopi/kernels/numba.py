@@ -138,7 +138,8 @@ def _aligned(rows: int, columns: int, dtype: Any) -> Matrix:
     size = rows * columns * dtype.itemsize
     memory = np.empty(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(dtype).reshape(rows, columns)
+    aligned: Matrix = memory[start : start + size].view(dtype).reshape(rows, columns)
+    return aligned
 
 
 def update_then_project(
