@@ -179,17 +179,17 @@ PRODUCTS_REFUSED = {
     "rows": (
         (ones(2, 4), ones(3, 3), ones(3, 4), False),
         ValueError,
-        "rows has shape (3, 3); expected (2, 3) to fit the arguments before it",
+        "rows has size 3 along axis 0; expected 2 to fit the arguments before it",
     ),
     "matrix": (
         (ones(2, 4), ones(2, 4), ones(3, 4), False),
         ValueError,
-        "matrix has shape (3, 4); expected (4, 4) to fit the arguments before it",
+        "matrix has size 3 along axis 0; expected 4 to fit the arguments before it",
     ),
     "matrix to be transposed": (
         (ones(2, 3), ones(2, 3), ones(3, 4), True),
         ValueError,
-        "matrix has shape (3, 4); expected (3, 3) to fit the arguments before it",
+        "matrix has size 4 along axis 1; expected 3 to fit the arguments before it",
     ),
     "read-only": (
         (read_only(), ones(3, 2), ones(2, 4), False),
@@ -295,27 +295,27 @@ REFUSED = {
     "shape of out": (
         {"out": ones(3, 5)},
         ValueError,
-        "matrix has shape (3, 4); expected (3, 5) to fit the arguments before it",
+        "matrix has size 4 along axis 1; expected 5 to fit the arguments before it",
     ),
     "shape of left": (
         {"left": ones(2, 4)},
         ValueError,
-        "left has shape (2, 4); expected (2, 3) to fit the arguments before it",
+        "left has size 4 along axis 1; expected 3 to fit the arguments before it",
     ),
     "shape of right": (
         {"right": ones(1, 4)},
         ValueError,
-        "right has shape (1, 4); expected (2, 4) to fit the arguments before it",
+        "right has size 1 along axis 0; expected 2 to fit the arguments before it",
     ),
     "shape of row_scale": (
         {"row_scale": ones(4)},
         ValueError,
-        "row_scale has shape (4,); expected (3,) to fit the arguments before it",
+        "row_scale has size 4 along axis 0; expected 3 to fit the arguments before it",
     ),
     "shape of column_scale": (
         {"column_scale": ones(3)},
         ValueError,
-        "column_scale has shape (3,); expected (4,) to fit the arguments before it",
+        "column_scale has size 3 along axis 0; expected 4 to fit the arguments before it",
     ),
     "transposed": (
         {"right": ones(4, 2).T},
@@ -411,10 +411,10 @@ def test_overlap_is_refused(name):
     assert_same(base, before)
 
 
-def test_disjoint_columns_of_one_buffer_are_no_overlap():
-    base = np.random.default_rng(0).uniform(-1, 1, (3, 24)).astype(np.float32)
-    out, matrix, right, columns = base[:, :8], base[:, 8:16], base[1:, 16:], base[0, 16:]
-    left = ones(2, 3)
+def test_arrays_that_meet_end_to_end_are_no_overlap():
+    base = np.random.default_rng(0).uniform(-1, 1, 60).astype(np.float32)
+    matrix, out, left = base[:12].reshape(3, 4), base[12:24].reshape(3, 4)[::-1], base[24:30].reshape(2, 3)
+    right, columns = base[4:12].reshape(2, 4), base[30:34]
     expected = expected_of([matrix, left, right, 0.5, None, columns])
     _core.rank_k_update(out, matrix, left, right, 0.5, None, columns)
     assert_near(out, expected, 2)
@@ -426,7 +426,7 @@ def test_instruction_sets():
     for name in SETS:
         _core.set_instruction_set(name)
         assert _core.instruction_set() == name
-    message = f"this processor has no instruction set 'mmx'; expected one of {SETS}"
+    message = "this processor has no instruction set 'mmx'; instruction_sets() lists its own"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         _core.set_instruction_set("mmx")
     with pytest.raises(TypeError, match=r"^name is of <class 'int'>; expected a string$"):
@@ -547,7 +547,7 @@ def test_no_references_and_no_memory_are_kept():
     def calls() -> None:
         for _ in range(200):
             _core.rank_k_update(out, *arguments)
-            with pytest.raises(ValueError, match="right has shape"):
+            with pytest.raises(ValueError, match="right has size"):
                 _core.rank_k_update(out, *wrong)
             with pytest.raises(TypeError, match="matrix is of"):
                 _core.rank_k_update(out, None, *arguments[1:])

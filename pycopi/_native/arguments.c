@@ -23,21 +23,16 @@ static int get_buffer(PyObject *object, Py_buffer *view, const argument_rule *ru
         return -1;
     const Py_ssize_t size = view->itemsize, stride = view->ndim ? view->strides[view->ndim - 1] : 0;
     if (!type_of(view))
-        PyErr_Format(PyExc_ValueError,
-                     "%s has the buffer format '%s'; expected 'f' or 'd' (float32 or float64 in the byte order of "
-                     "this machine): convert it first",
-                     name, view->format);
+        PyErr_Format(PyExc_ValueError, "%s has the buffer format '%s'; expected 'f' or 'd' (float32 or float64 in the "
+                     "byte order of this machine): convert it first", name, view->format);
     else if (view->ndim != ndim)
         PyErr_Format(PyExc_ValueError, "%s has ndim %d; expected %d", name, view->ndim, ndim);
     else if (view->shape[ndim - 1] > 1 && stride != size)
-        PyErr_Format(PyExc_ValueError,
-                     "%s has a stride of %zd bytes along its last axis; expected %zd (contiguous): copy it first, as "
-                     "in numpy.ascontiguousarray(%s)",
-                     name, stride, size, name);
+        PyErr_Format(PyExc_ValueError, "%s has a stride of %zd bytes along its last axis; expected %zd (contiguous): "
+                     "copy it first, as in numpy.ascontiguousarray(%s)", name, stride, size, name);
     else if ((uintptr_t)view->buf % (size_t)size || (ndim == 2 && view->shape[0] > 1 && view->strides[0] % size))
-        PyErr_Format(PyExc_ValueError,
-                     "%s is not aligned to its %zd-byte elements; copy it first, as in numpy.array(%s)", name, size,
-                     name);
+        PyErr_Format(PyExc_ValueError, "%s is not aligned to its %zd-byte elements; copy it first, as in "
+                     "numpy.array(%s)", name, size, name);
     else if (rule->flags & WRITTEN && view->readonly)
         PyErr_Format(PyExc_ValueError, "%s is read-only; expected a writable array: pass a copy of it", name);
     else
@@ -48,78 +43,56 @@ static int get_buffer(PyObject *object, Py_buffer *view, const argument_rule *ru
 /* Binds each letter that is new to the size found, and compares the others. */
 static int check_shape(arguments *taken, const Py_buffer *view, const argument_rule *rule)
 {
-    Py_ssize_t expected[2];
-    int good = 1;
     for (int i = 0; rule->shape[i]; i++) {
         Py_ssize_t *const size = rule->shape[i] == 'k' ? &taken->k : rule->shape[i] == 'm' ? &taken->m : &taken->n;
-        expected[i] = *size < 0 ? view->shape[i] : *size;
-        *size = expected[i];
-        good = good && view->shape[i] == expected[i];
+        if (*size < 0)
+            *size = view->shape[i];
+        if (view->shape[i] != *size) {
+            PyErr_Format(PyExc_ValueError, "%s has size %zd along axis %d; expected %zd to fit the arguments before it",
+                         rule->name, view->shape[i], i, *size);
+            return -1;
+        }
     }
-    if (good)
-        return 0;
-    if (view->ndim == 1)
-        PyErr_Format(PyExc_ValueError, "%s has shape (%zd,); expected (%zd,) to fit the arguments before it",
-                     rule->name, view->shape[0], expected[0]);
-    else
-        PyErr_Format(PyExc_ValueError, "%s has shape (%zd, %zd); expected (%zd, %zd) to fit the arguments before it",
-                     rule->name, view->shape[0], view->shape[1], expected[0], expected[1]);
-    return -1;
+    return 0;
 }
 
-/* The memory of an array: from its lowest address to its highest, in rows of `width` bytes, `pitch` bytes apart. */
-typedef struct {
-    uintptr_t low, high;
-    size_t width, pitch; /* 0 where there is only one row */
-} extent;
-
-/* Bytes from row to row; 0 also where there is only one row. */
+/* Bytes from row to row; 0 where there is only one row. */
 static Py_ssize_t byte_stride(const Py_buffer *view)
 {
     return view->ndim == 2 && view->shape[0] > 1 ? view->strides[0] : 0;
 }
 
-static extent extent_of(const Py_buffer *view)
-{
-    const Py_ssize_t stride = byte_stride(view), last_row = stride ? stride * (view->shape[0] - 1) : 0;
-    const size_t width = (size_t)(view->shape[view->ndim - 1] * view->itemsize);
-    const uintptr_t first = (uintptr_t)view->buf, last = first + (uintptr_t)last_row;
-    if (view->len == 0)
-        return (extent){0, 0, width, 0};
-    return (extent){stride < 0 ? last : first, (stride < 0 ? first : last) + width, width,
-                    (size_t)(stride < 0 ? -stride : stride)};
-}
+static Py_ssize_t row_bytes(const Py_buffer *view) { return view->shape[view->ndim - 1] * view->itemsize; }
 
-/* Whether arrays share memory. Exact where both have the same row stride, such as two blocks of columns of one
- * matrix; otherwise decided by their lowest and highest addresses, so that interleaved rows count as shared. */
-static int overlap(extent a, extent b)
+/* Whether arrays may share memory: their ranges of addresses meet. Interleaved rows count as shared. */
+static int overlap(const Py_buffer *a, const Py_buffer *b)
 {
-    if (a.high <= b.low || b.high <= a.low)
-        return 0;
-    const size_t pitch = a.pitch ? a.pitch : b.pitch; /* a single row fits any pitch */
-    if (pitch == 0 || (b.pitch && b.pitch != pitch))
-        return 1;
-    const extent first = a.low <= b.low ? a : b, second = a.low <= b.low ? b : a;
-    const size_t ahead = (second.low - first.low) % pitch;
-    return ahead < first.width || pitch - ahead < second.width;
+    const Py_buffer *views[2] = {a, b};
+    uintptr_t low[2], high[2];
+    for (int i = 0; i < 2; i++) {
+        const Py_ssize_t stride = byte_stride(views[i]), span = stride ? stride * (views[i]->shape[0] - 1) : 0;
+        low[i] = (uintptr_t)views[i]->buf + (uintptr_t)(span < 0 ? span : 0);
+        high[i] = (uintptr_t)views[i]->buf + (uintptr_t)(span < 0 ? 0 : span) + (uintptr_t)row_bytes(views[i]);
+    }
+    return a->len && b->len && low[0] < high[1] && low[1] < high[0];
 }
 
 /* That writing argument `o` changes no other value. */
 static int check_written(const arguments *taken, const argument_rule *rules, int count, int o)
 {
     const Py_buffer *const out = &taken->views[o];
-    const extent written = extent_of(out);
-    if (written.pitch && written.pitch < written.width) {
+    const Py_ssize_t stride = byte_stride(out), width = row_bytes(out);
+    if (out->ndim == 2 && out->shape[0] > 1 && stride < width && -stride < width) {
         PyErr_Format(PyExc_ValueError,
-                     "%s has rows of %zu bytes that lie %zd bytes apart, so they share memory; pass a copy of it",
-                     rules[o].name, written.width, byte_stride(out));
+                     "%s has rows of %zd bytes that lie %zd bytes apart, so they share memory; pass a copy of it",
+                     rules[o].name, width, stride);
         return -1;
     }
     for (int i = 0; i < count; i++) {
         const Py_buffer *const other = &taken->views[i];
         const int in_place = rules[i].flags & IN_PLACE;
-        if (i == o || !other->obj || !overlap(written, extent_of(other)) ||
-            (o == 0 && in_place && out->buf == other->buf && byte_stride(out) == byte_stride(other)))
+        if (i == o || !other->obj || !overlap(out, other) ||
+            (o == 0 && in_place && out->buf == other->buf && stride == byte_stride(other)))
             continue;
         PyErr_Format(PyExc_ValueError, "%s overlaps %s in memory; expected separate memory%s: pass a copy of %s",
                      rules[o].name, rules[i].name, in_place ? ", or the very same" : "", rules[i].name);

@@ -139,15 +139,13 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
         WRITE(OLD * COLUMN_SCALE);
     else
         WRITE(OLD);
-#undef WRITE
-#undef OLD
-#undef COLUMN_SCALE
     if (partial)
         for (ptrdiff_t r = 0; r < height && r < rows; r++)
             memcpy(out + r * a->out.stride, edges + r * COLUMNS,
                    (size_t)(columns < COLUMNS ? columns : COLUMNS) * sizeof(T));
 }
 
+/* Functions of their own, not inlined further: the loops around them would take their registers. */
 #define TILE(name, height)                                                                                       \
     TARGET static void NAME(name)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth,           \
                                   const T *left, const T *right, const T *column_scale)                           \
@@ -156,7 +154,6 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
     }
 TILE(tile_of_many, ROWS)
 TILE(tile_of_few, SHALLOW_ROWS)
-#undef TILE
 
 /* One part of out, cut from its longer side between tiles. */
 TARGET static void NAME(rank_k_part)(int part, int parts, const void *arguments, void *workspace)

@@ -29,13 +29,10 @@ _FEWEST_ROWS, _MOST_ROWS = 4, 256  # of a product: for fewer or more, BLAS is as
 
 def accepts(matrix: Array) -> bool:
     """Return whether this engine takes ``matrix``: NumPy, float32 or float64, rows contiguous."""
-    return (
-        type(matrix) is np.ndarray
-        and matrix.dtype in _DTYPES
-        and matrix.ndim == 2
-        and matrix.strides[1] == matrix.itemsize
-        and matrix.flags.aligned
-    )
+    if type(matrix) is not np.ndarray or matrix.dtype not in _DTYPES or matrix.ndim != 2:
+        return False
+    flags = matrix.flags
+    return bool(flags.aligned and (flags.c_contiguous or matrix.strides[1] == matrix.itemsize))
 
 
 def rank_k_update(
