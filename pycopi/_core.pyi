@@ -10,7 +10,6 @@ def rank_k_update(
     scale: float,
     row_scale: NDArray[Any] | None,
     column_scale: NDArray[Any] | None,
-    product: NDArray[Any] | None = None,
     /,
 ) -> None: ...
 def product(out: NDArray[Any], rows: NDArray[Any], matrix: NDArray[Any], transposed: bool, /) -> None: ...

@@ -176,11 +176,14 @@ TOGETHER = (
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"left": ones(4)}, "left has shape (4,); expected (3,) to fit matrix"),
-        ({"sample": ones(3)}, "sample has shape (3,); expected (4,) to fit matrix"),
-        ({"returned": ones(3)}, "returned has shape (3,); expected (4,) to fit matrix"),
-        ({"row_scale": ones(4)}, "row_scale has shape (4,); expected (3,) to fit matrix"),
-        ({"column_scale": ones(3)}, "column_scale has shape (3,); expected (4,) to fit matrix"),
+        ({"left": ones(4)}, "left has shape (4,); expected (3,) to fit the arguments before it"),
+        ({"sample": ones(3)}, "sample has shape (3,); expected (4,) to fit the arguments before it"),
+        ({"returned": ones(3)}, "returned has shape (3,); expected (4,) to fit the arguments before it"),
+        ({"row_scale": ones(4)}, "row_scale has shape (4,); expected (3,) to fit the arguments before it"),
+        (
+            {"column_scale": ones(3)},
+            "column_scale has shape (3,); expected (4,) to fit the arguments before it",
+        ),
         ({"matrix": locked(3, 4)}, "matrix is read-only; expected a writable array: pass a copy of it"),
         ({"projected": locked(3)}, "projected is read-only; expected a writable array: pass a copy of it"),
         ({"left": None}, TOGETHER),
@@ -224,8 +227,8 @@ def test_a_sweep_without_an_update_reads_a_read_only_matrix():
 def test_stream_block_refuses():
     block = [ones(2, 3), ones(2, 3), ones(2, 3), ones(3), ones(2, 3)]
     cases = [
-        (0, ones(2, 4), "decorrelated has shape (2, 4); expected (2, 3) to fit projected"),
-        (3, ones(2), "scales has shape (2,); expected (3,) to fit projected"),
+        (0, ones(2, 4), "left has shape (2, 3); expected (2, 4) to fit the arguments before it"),
+        (3, ones(2), "scales has shape (2,); expected (3,) to fit the arguments before it"),
         (1, locked(2, 3), "left is read-only; expected a writable array: pass a copy of it"),
         (2, block[1], "left overlaps right in memory; expected separate memory: pass a copy of right"),
         (

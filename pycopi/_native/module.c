@@ -1,6 +1,8 @@
-/* pycopi._core: checks the arguments, then runs the kernels of rank_k.c without the GIL. The build defines
- * Py_LIMITED_API, so that one binary serves every Python from 3.11 on. */
-#include "module.h"
+/* pycopi._core: checks the arguments, then runs the kernels without the GIL. The build defines Py_LIMITED_API, so that
+ * one binary serves every Python from 3.11 on. */
+#include "arguments.h"
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
 typedef struct {
     const instruction_set *sets[INSTRUCTION_SETS_MAX], *active;
@@ -18,123 +20,128 @@ static module_state *state_of(PyObject *module)
     return state;
 }
 
-const instruction_set *active_set(PyObject *module) { return state_of(module)->active; }
-
-enum { OUT, MATRIX, LEFT, RIGHT, PRODUCT, ROW_SCALE, COLUMN_SCALE, BUFFERS };
-
-static const argument_rule rules[BUFFERS] = {
-    {"out", 2, 0, 0},     {"matrix", 2, 0, 1},    {"left", 2, 0, 0},         {"right", 2, 0, 0},
-    {"product", 2, 1, 1}, {"row_scale", 1, 1, 0}, {"column_scale", 1, 1, 0},
-};
-
-static int check_arguments(const Py_buffer *views)
+/* Runs a kernel without the GIL, then undoes threads_claim() and take_arguments(). */
+static PyObject *run(PyObject *module, int operation, const void *call, arguments *taken, int parts, size_t bytes)
 {
-    const Py_ssize_t m = views[MATRIX].shape[0], n = views[MATRIX].shape[1], k = views[LEFT].shape[0];
-    const Py_ssize_t expected[BUFFERS][2] = {{m, n}, {m, n}, {k, m}, {k, n}, {m, n}, {m, 0}, {n, 0}};
-    for (int i = 0; i < BUFFERS; i++)
-        if (check_shape(&views[i], &rules[i], expected[i][0], expected[i][1],
-                        i == RIGHT ? "to fit matrix and left" : "to fit matrix") < 0)
-            return -1;
-    return check_written(views, rules, BUFFERS, 1);
-}
-
-/* Runs the kernel without the GIL, in as many threads as pay. */
-static PyObject *run(PyObject *module, const rank_k_arguments *arguments, size_t itemsize)
-{
-    const instruction_set *set = active_set(module);
-    const double m = (double)arguments->m, n = (double)arguments->n, k = (double)arguments->k;
-    const int parts = threads_claim(m * n * (k + 8) + 8 * k * (m < n ? n : m));
-    void *workspace = PyMem_Malloc((size_t)parts * rank_k_workspace(set, arguments, itemsize));
+    const instruction_set *set = state_of(module)->active;
+    void *const workspace = bytes ? PyMem_Malloc(bytes) : NULL;
     if (workspace) {
         Py_BEGIN_ALLOW_THREADS
-        rank_k_run(set, arguments, itemsize, parts, workspace);
+        set->kernels[operation][taken->itemsize == sizeof(double)](call, parts, workspace);
         Py_END_ALLOW_THREADS
     }
     threads_release();
+    release_arguments(taken);
     if (!workspace)
         return PyErr_NoMemory();
     PyMem_Free(workspace);
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(rank_k_update_doc,
-             "rank_k_update(out, matrix, left, right, scale, row_scale, column_scale, product=None, /)\n--\n\n"
-             "Write diag(row_scale) @ matrix @ diag(column_scale) + scale * (left.T @ right + product) into out.");
-
-static PyObject *rank_k_update(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *run_rank_k(PyObject *module, const rank_k_arguments *call, arguments *taken)
 {
-    Py_buffer views[BUFFERS] = {{0}};
-    PyObject *result = NULL;
-    if (count != BUFFERS && count != BUFFERS + 1)
-        return PyErr_Format(PyExc_TypeError, "rank_k_update takes %d or %d arguments; got %zd", BUFFERS,
-                            BUFFERS + 1, count);
-    PyObject *const arrays[BUFFERS] = {
-        arguments[0], arguments[1], arguments[2], arguments[3], count > BUFFERS ? arguments[BUFFERS] : NULL,
-        arguments[5], arguments[6]};
-    const double scale = PyFloat_AsDouble(arguments[4]);
-    if (scale == -1.0 && PyErr_Occurred())
+    const double m = (double)call->m, n = (double)call->n, k = (double)call->k;
+    const int parts = threads_claim(m * n * (k + 8) + 8 * k * (m < n ? n : m));
+    const size_t bytes = rank_k_workspace(state_of(module)->active, call, taken->itemsize, parts);
+    return run(module, RANK_K, call, taken, parts, bytes);
+}
+
+PyDoc_STRVAR(rank_k_update_doc,
+             "rank_k_update(out, matrix, left, right, scale, row_scale, column_scale, /)\n--\n\n"
+             "Write diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right into out.");
+
+static PyObject *rank_k_update(PyObject *module, PyObject *const *objects, Py_ssize_t count)
+{
+    static const argument_rule rules[] = {
+        {"out", "mn", WRITTEN}, {"matrix", "mn", IN_PLACE},   {"left", "km", 0},
+        {"right", "kn", 0},     {"scale", "", 0},             {"row_scale", "m", OPTIONAL},
+        {"column_scale", "n", OPTIONAL},
+    };
+    arguments taken;
+    if (take_arguments(&taken, "rank_k_update", rules, COUNT(rules), objects, count) < 0)
         return NULL;
-    if (get_buffers(arrays, rules, BUFFERS, views) == 0 && check_arguments(views) == 0)
-        result = run(module,
-                     &(rank_k_arguments){
-                         .m = views[OUT].shape[0],
-                         .n = views[OUT].shape[1],
-                         .k = views[LEFT].shape[0],
-                         .out_stride = row_stride(&views[OUT]),
-                         .matrix_stride = row_stride(&views[MATRIX]),
-                         .left_stride = row_stride(&views[LEFT]),
-                         .right_stride = row_stride(&views[RIGHT]),
-                         .product_stride = row_stride(&views[PRODUCT]),
-                         .out = views[OUT].buf,
-                         .matrix = views[MATRIX].buf,
-                         .left = views[LEFT].buf,
-                         .right = views[RIGHT].buf,
-                         .product = views[PRODUCT].buf,
-                         .row_scale = views[ROW_SCALE].buf,
-                         .column_scale = views[COLUMN_SCALE].buf,
-                         .scale = scale,
-                     },
-                     (size_t)views[OUT].itemsize);
-    release_buffers(views, BUFFERS);
-    return result;
+    const strided *in = taken.arrays;
+    const rank_k_arguments call = {taken.m, taken.n, taken.k, 0, 0, taken.numbers[4],
+                                   in[0], in[1], in[2], in[3], in[5], in[6]};
+    return run_rank_k(module, &call, &taken);
 }
 
 PyDoc_STRVAR(product_doc, "product(out, rows, matrix, transposed, /)\n--\n\n"
                           "Write rows @ matrix, or with transposed rows @ matrix.T, into out.");
 
-static PyObject *product(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *product(PyObject *module, PyObject *const *objects, Py_ssize_t count)
 {
-    static const argument_rule product_rules[] = {{"out", 2, 0, 0}, {"rows", 2, 0, 0}, {"matrix", 2, 0, 0}};
-    Py_buffer views[3] = {{0}};
-    PyObject *result = NULL;
-    if (count != 4)
-        return PyErr_Format(PyExc_TypeError, "product takes 4 arguments; got %zd", count);
-    const int transposed = PyObject_IsTrue(arguments[3]);
-    if (transposed >= 0 && get_buffers(arguments, product_rules, 3, views) == 0) {
-        const Py_buffer *out = &views[0], *rows = &views[1], *matrix = &views[2];
-        const Py_ssize_t batch = rows->shape[0], n = matrix->shape[!transposed], k = matrix->shape[transposed];
-        if (check_shape(rows, &product_rules[1], batch, k, "to fit matrix") == 0 &&
-            check_shape(out, &product_rules[0], batch, n, "to fit rows and matrix") == 0 &&
-            check_written(views, product_rules, 3, 1) == 0)
-            result = run(module,
-                         &(rank_k_arguments){
-                             .m = batch,
-                             .n = n,
-                             .k = k,
-                             .out_stride = row_stride(out),
-                             .left_stride = row_stride(rows),
-                             .right_stride = row_stride(matrix),
-                             .left_transposed = 1,
-                             .right_transposed = transposed,
-                             .out = out->buf,
-                             .left = rows->buf,
-                             .right = matrix->buf,
-                             .scale = 1,
-                         },
-                         (size_t)out->itemsize);
+    const int transposed = count == 4 && PyObject_IsTrue(objects[3]);
+    const argument_rule rules[] = {
+        {"out", "mn", WRITTEN}, {"rows", "mk", 0}, {"matrix", transposed ? "nk" : "kn", 0}, {"transposed", "", 0}};
+    arguments taken;
+    if (PyErr_Occurred() || take_arguments(&taken, "product", rules, COUNT(rules), objects, count) < 0)
+        return NULL;
+    const strided *in = taken.arrays, none = {NULL, 0};
+    const rank_k_arguments call = {taken.m, taken.n, taken.k, 1, transposed, 1, in[0], none, in[1], in[2], none, none};
+    return run_rank_k(module, &call, &taken);
+}
+
+PyDoc_STRVAR(stream_block_doc,
+             "stream_block(decorrelated, left, right, scales, projected, rate, whitening, /)\n--\n\n"
+             "Go through a block of samples one by one; see kernels.h.");
+
+static PyObject *stream_block(PyObject *module, PyObject *const *objects, Py_ssize_t count)
+{
+    static const argument_rule rules[] = {
+        {"decorrelated", "kn", WRITTEN}, {"left", "kn", WRITTEN},   {"right", "kn", WRITTEN},
+        {"scales", "n", WRITTEN},        {"projected", "kn", 0},    {"rate", "", 0},
+        {"whitening", "", 0},
+    };
+    arguments taken;
+    if (take_arguments(&taken, "stream_block", rules, COUNT(rules), objects, count) < 0)
+        return NULL;
+    const strided *in = taken.arrays;
+    const stream_arguments call = {taken.k, taken.n, taken.numbers[5], taken.numbers[6],
+                                   in[0], in[1], in[2], in[3], in[4]};
+    const size_t bytes = stream_workspace(call.k, call.n, taken.itemsize);
+    return run(module, STREAM, &call, &taken, threads_claim(0), bytes);
+}
+
+PyDoc_STRVAR(sweep_doc,
+             "sweep(matrix, pulled, projected, returned, vector, left, right, row_scale, column_scale, sample, scale, /)"
+             "\n--\n\nUpdate a matrix for one sample, with products before and after; what is None is left out. See "
+             "kernels.h.");
+
+/* Whether a sweep has all that goes together. */
+static int is_whole(const sweep_arguments *s)
+{
+    const int scales = s->row_scale.data || s->column_scale.data;
+    return !s->pulled.data == !s->vector.data && !s->projected.data == !s->sample.data &&
+           !s->left.data == !s->right.data && (s->right.data || !scales) &&
+           (!s->returned.data || (s->projected.data && !s->pulled.data));
+}
+
+static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t count)
+{
+    const int updates = count > 6 && objects[6] != Py_None;
+    const argument_rule rules[] = {
+        {"matrix", "mn", updates ? WRITTEN : 0},  {"pulled", "n", OPTIONAL | WRITTEN},
+        {"projected", "m", OPTIONAL | WRITTEN},   {"returned", "n", OPTIONAL | WRITTEN},
+        {"vector", "m", OPTIONAL},                {"left", "m", OPTIONAL},
+        {"right", "n", OPTIONAL},                 {"row_scale", "m", OPTIONAL},
+        {"column_scale", "n", OPTIONAL},          {"sample", "n", OPTIONAL},
+        {"scale", "", 0},
+    };
+    arguments taken;
+    if (take_arguments(&taken, "sweep", rules, COUNT(rules), objects, count) < 0)
+        return NULL;
+    const strided *in = taken.arrays;
+    const sweep_arguments call = {taken.m, taken.n, taken.numbers[10], in[0], in[1], in[2], in[3],
+                                  in[4], in[5], in[6], in[7], in[8], in[9]};
+    if (!is_whole(&call)) {
+        release_arguments(&taken);
+        PyErr_SetString(PyExc_ValueError, "expected pulled with vector, projected with sample, left with right, "
+                                          "scales with both, and returned with projected and without pulled");
+        return NULL;
     }
-    release_buffers(views, 3);
-    return result;
+    const int parts = threads_claim((double)call.m * (double)call.n * (double)taken.itemsize);
+    return run(module, SWEEP, &call, &taken, parts, sweep_workspace(call.n, parts));
 }
 
 static PyObject *get_threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))

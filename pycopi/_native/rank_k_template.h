@@ -15,10 +15,6 @@ typedef T NAME(vector) __attribute__((vector_size(VECTOR_BYTES)));
 #else
 typedef T NAME(vector);
 #endif
-#define VECTOR NAME(vector)
-#define LANES ((ptrdiff_t)(sizeof(VECTOR) / sizeof(T)))
-#define COLUMNS (VECTORS * LANES)
-#define WIDTH PACKED_WIDTH(ROWS)
 
 TARGET static inline VECTOR NAME(load)(const T *from)
 {
@@ -72,10 +68,11 @@ TARGET static void NAME(transpose)(T *to, ptrdiff_t to_stride, const T *from, pt
 
 /* Packs (depth, count) values from row p and column i of an array, or of the transpose of one, into (depth, width),
  * filled up with zeros. */
-TARGET ALWAYS_INLINE void NAME(pack)(T *to, const ptrdiff_t width, const void *array, ptrdiff_t stride, int transposed,
-                                     ptrdiff_t p, ptrdiff_t i, ptrdiff_t depth, ptrdiff_t count)
+TARGET ALWAYS_INLINE void NAME(pack)(T *to, const ptrdiff_t width, strided array, int transposed, ptrdiff_t p,
+                                     ptrdiff_t i, ptrdiff_t depth, ptrdiff_t count)
 {
-    const T *from = (const T *)array + (transposed ? i * stride + p : p * stride + i);
+    const ptrdiff_t stride = array.stride;
+    const T *from = (const T *)array.data + (transposed ? i * stride + p : p * stride + i);
     if (!transposed)
         for (ptrdiff_t r = 0; r < depth; r++)
             NAME(pad)(to + r * width, from + r * stride, count, width);
@@ -87,21 +84,22 @@ TARGET ALWAYS_INLINE void NAME(pack)(T *to, const ptrdiff_t width, const void *a
 }
 
 /* One tile of out at (i, j), height x COLUMNS: the product in registers, then one pass over matrix and out. Scales
- * that are NULL stand for ones, a matrix that is NULL for zeros. */
+ * that are not there stand for ones, a matrix for zeros. */
 TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth,
                                      const T *left, const T *right, const T *column_scale, const int height)
 {
     const ptrdiff_t rows = a->m - i, columns = a->n - j;
     const int partial = rows < height || columns < COLUMNS;
-    const T scale = (T)a->scale;
-    const T *matrix = a->matrix, *product = a->product, *row_scale = a->row_scale;
-    T *const out = (T *)a->out + i * a->out_stride + j, *to = out;
-    T edges[2][ROWS * COLUMNS], row_scales[ROWS];
+    const T scale = (T)a->scale, *matrix = a->matrix.data, *row_scale = a->row_scale.data;
+    T *const out = (T *)a->out.data + i * a->out.stride + j, *to = out;
+    T edges[ROWS * COLUMNS], row_scales[ROWS];
     VECTOR sums[ROWS][VECTORS];
-    ptrdiff_t matrix_stride = a->matrix_stride, product_stride = a->product_stride, to_stride = a->out_stride;
+    ptrdiff_t matrix_stride = a->matrix.stride, to_stride = a->out.stride;
 
     if (matrix)
         matrix += i * matrix_stride + j;
+    if (row_scale)
+        row_scale += i;
     if (matrix && !partial && depth > SHALLOW) /* it arrives while the sums are made */
         EACH_ROW EACH_VECTOR
             PREFETCH(matrix + r * matrix_stride + v * LANES);
@@ -114,23 +112,14 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
         EACH_ROW EACH_VECTOR
             sums[r][v] += left[r] * row[v];
     }
-    if (product)
-        product += i * product_stride + j;
-    if (row_scale)
-        row_scale += i;
     if (partial) {
         if (matrix)
-            matrix = NAME(enlarge)(edges[0], height, COLUMNS, matrix, matrix_stride, rows, columns);
-        if (product)
-            product = NAME(enlarge)(edges[1], height, COLUMNS, product, product_stride, rows, columns);
+            matrix = NAME(enlarge)(edges, height, COLUMNS, matrix, matrix_stride, rows, columns);
         if (row_scale)
             row_scale = NAME(enlarge)(row_scales, 1, height, row_scale, 0, 1, rows);
-        to = edges[0];
-        matrix_stride = product_stride = to_stride = COLUMNS;
+        to = edges;
+        matrix_stride = to_stride = COLUMNS;
     }
-    if (product)
-        EACH_ROW EACH_VECTOR
-            sums[r][v] += NAME(load)(product + r * product_stride + v * LANES);
     EACH_ROW EACH_VECTOR
         sums[r][v] *= scale;
 /* Pointers that move, not products of r: compilers would compute all of those beforehand and spill them. */
@@ -155,7 +144,7 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
 #undef COLUMN_SCALE
     if (partial)
         for (ptrdiff_t r = 0; r < height && r < rows; r++)
-            memcpy(out + r * a->out_stride, edges[0] + r * COLUMNS,
+            memcpy(out + r * a->out.stride, edges + r * COLUMNS,
                    (size_t)(columns < COLUMNS ? columns : COLUMNS) * sizeof(T));
 }
 
@@ -169,43 +158,47 @@ TILE(tile_of_many, ROWS)
 TILE(tile_of_few, SHALLOW_ROWS)
 #undef TILE
 
-TARGET static void NAME(rank_k)(const rank_k_arguments *arguments, const rank_k_part *part)
+/* One part of out, cut from its longer side between tiles. */
+TARGET static void NAME(rank_k_part)(int part, int parts, const void *arguments, void *workspace)
 {
-    rank_k_arguments a = *arguments;
-    const blocking b = blocking_of(&a, ROWS, COLUMNS);
-    T *const scales = (T *)ROUND_UP((uintptr_t)part->workspace, CACHE_LINE);
+    rank_k_arguments a = *(const rank_k_arguments *)arguments;
+    const blocking b = blocking_of(&a, ROWS, COLUMNS, sizeof(T));
+    T *const scales = (T *)ROUND_UP((uintptr_t)workspace + (size_t)part * b.bytes, CACHE_LINE);
     T *const right = scales + b.columns, *const left = right + b.columns * b.depth;
+    const int by_rows = a.m >= a.n;
+    const ptrdiff_t side = by_rows ? a.m : a.n, tile = by_rows ? ROWS : COLUMNS, tiles = (side + tile - 1) / tile;
+    const ptrdiff_t start = tiles * part / parts * tile, stop = tiles * (part + 1) / parts * tile;
+    const ptrdiff_t first_row = by_rows ? start : 0, first_column = by_rows ? 0 : start;
 
-    a.m = part->rows[1]; /* the edges of out are those of the part */
-    a.n = part->columns[1];
+    *(by_rows ? &a.m : &a.n) = stop < side ? stop : side; /* the edges of out are those of the part */
     for (ptrdiff_t p = 0; p < a.k || p == 0; p += DEPTH) {
         const ptrdiff_t depth = a.k - p < DEPTH ? a.k - p : DEPTH;
-        for (ptrdiff_t j0 = part->columns[0]; j0 < a.n; j0 += b.columns) {
+        for (ptrdiff_t j0 = first_column; j0 < a.n; j0 += b.columns) {
             const ptrdiff_t j1 = a.n - j0 < b.columns ? a.n : j0 + b.columns;
-            if (a.column_scale)
-                NAME(pad)(scales, (const T *)a.column_scale + j0, j1 - j0, b.columns);
+            if (a.column_scale.data)
+                NAME(pad)(scales, (const T *)a.column_scale.data + j0, j1 - j0, b.columns);
             for (ptrdiff_t j = j0; j < j1; j += COLUMNS)
-                NAME(pack)(right + (j - j0) * depth, COLUMNS, a.right, a.right_stride, a.right_transposed, p, j, depth,
-                           a.n - j);
-            for (ptrdiff_t i0 = part->rows[0]; i0 < a.m; i0 += b.rows) {
+                NAME(pack)(right + (j - j0) * depth, COLUMNS, a.right, a.right_transposed, p, j, depth, a.n - j);
+            for (ptrdiff_t i0 = first_row; i0 < a.m; i0 += b.rows) {
                 const ptrdiff_t i1 = a.m - i0 < b.rows ? a.m : i0 + b.rows;
-                if (j0 == part->columns[0] || i1 - part->rows[0] > b.rows || i1 < a.m) /* else it is still packed */
+                if (j0 == first_column || i1 - first_row > b.rows || i1 < a.m) /* else it is still packed */
                     for (ptrdiff_t i = i0; i < i1; i += b.tile) /* whole widths, the quicker copy, where there are more */
-                        NAME(pack)(left + (i - i0) / b.tile * WIDTH * depth, WIDTH, a.left, a.left_stride,
-                                   a.left_transposed, p, i, depth, a.m - i);
+                        NAME(pack)(left + (i - i0) / b.tile * WIDTH * depth, WIDTH, a.left, a.left_transposed, p, i,
+                                   depth, a.m - i);
                 for (ptrdiff_t j = j0; j < j1; j += COLUMNS)
-                    for (ptrdiff_t i = i0; i < i1; i += b.tile) {
-                        const T *own = left + (i - i0) / b.tile * WIDTH * depth;
-            (b.tile == ROWS ? NAME(tile_of_many) : NAME(tile_of_few))(
-                            &a, i, j, depth, own, right + (j - j0) * depth, a.column_scale ? scales + j - j0 : NULL);
-                    }
+                    for (ptrdiff_t i = i0; i < i1; i += b.tile)
+                        (b.tile == ROWS ? NAME(tile_of_many) : NAME(tile_of_few))(
+                            &a, i, j, depth, left + (i - i0) / b.tile * WIDTH * depth, right + (j - j0) * depth,
+                            a.column_scale.data ? scales + j - j0 : NULL);
             }
         }
         /* A deeper product is added piece by piece, to what the first piece has left in out. */
         a.matrix = a.out;
-        a.matrix_stride = a.out_stride;
-        a.row_scale = a.column_scale = a.product = NULL;
+        a.row_scale.data = a.column_scale.data = NULL;
     }
 }
 
-#undef WIDTH
+TARGET static void NAME(rank_k)(const void *arguments, int parts, void *workspace)
+{
+    parallel_run(NAME(rank_k_part), parts, arguments, workspace);
+}

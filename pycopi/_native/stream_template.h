@@ -6,8 +6,6 @@
  * to x is all of x there, so its products with that part of x, and its new scale, follow at once; and once a panel
  * of V has given its part of v, it is multiplied with the next sample.
  */
-#define PANEL (WIDE * LANES)
-#define EACH_WIDE UNROLL for (int w = 0; w < WIDE; w++)
 
 /* sums += the rows of a panel, each times its weight. */
 TARGET static inline void NAME(combine)(T *sums, const T *panel, const T *weights, ptrdiff_t rows)
@@ -60,26 +58,30 @@ TARGET static void NAME(collect)(T *weights, T *partial, ptrdiff_t rows)
 }
 
 /* Copies panels back into rows. */
-TARGET static void NAME(unpack)(T *to, ptrdiff_t stride, const T *panels, ptrdiff_t k, ptrdiff_t n)
+TARGET static void NAME(unpack)(strided to, const T *panels, ptrdiff_t k, ptrdiff_t n)
 {
     for (ptrdiff_t r = 0; r < k; r++)
         for (ptrdiff_t j = 0; j < n; j += PANEL)
-            memcpy(to + r * stride + j, panels + j * k + r * PANEL, (size_t)(n - j < PANEL ? n - j : PANEL) * sizeof(T));
+            memcpy((T *)to.data + r * to.stride + j, panels + j * k + r * PANEL,
+                   (size_t)(n - j < PANEL ? n - j : PANEL) * sizeof(T));
 }
 
-TARGET static void NAME(stream)(const stream_arguments *a)
+TARGET static void NAME(stream)(const void *arguments, int parts, void *workspace)
 {
-    const ptrdiff_t k = a->k, n = a->n, padded = (n + PANEL - 1) / PANEL * PANEL;
+    const stream_arguments *a = arguments;
+    const ptrdiff_t k = a->k, n = a->n, padded = ROUND_UP(n, PANEL);
     const T base = (T)(1 + a->rate * a->whitening), slope = (T)(a->rate * (1 - 2 * a->whitening));
     const T step = (T)(-a->rate * (1 - a->whitening));
-    T *left = (T *)(((uintptr_t)a->workspace + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE), *right = left + k * padded;
-    T *scales = right + k * padded, *x = scales + padded, *g = x + padded, *partial = g + padded;
-    T *weights = partial + k * LANES, kept[PANEL];
+    T *const left = (T *)ROUND_UP((uintptr_t)workspace, CACHE_LINE), *const right = left + k * padded;
+    T *const scales = right + k * padded, *const x = scales + padded, *const g = x + padded;
+    T *const partial = g + padded, *const weights = partial + k * LANES;
+    T kept[PANEL];
 
+    (void)parts; /* samples wait for each other: this is for one thread */
     for (ptrdiff_t j = 0; j < padded; j++)
         scales[j] = 1;
     memset(partial, 0, (size_t)(k * LANES) * sizeof(T));
-    NAME(pad)(g, a->projected, k ? n : 0, padded);
+    NAME(pad)(g, a->projected.data, k ? n : 0, padded);
     for (ptrdiff_t t = 0; t < k; t++) {
         for (ptrdiff_t j = 0; j < padded; j += PANEL) {
             T *const panel = left + j * k, *const own = x + j;
@@ -92,10 +94,10 @@ TARGET static void NAME(stream)(const stream_arguments *a)
             }
             NAME(correlate)(partial, panel, own, kept, t);
         }
-        memcpy((T *)a->decorrelated + t * a->decorrelated_stride, x, (size_t)n * sizeof(T));
+        memcpy((T *)a->decorrelated.data + t * a->decorrelated.stride, x, (size_t)n * sizeof(T));
         NAME(collect)(weights, partial, t);
         if (t + 1 < k)
-            NAME(pad)(g, (const T *)a->projected + (t + 1) * a->projected_stride, n, padded);
+            NAME(pad)(g, (const T *)a->projected.data + (t + 1) * a->projected.stride, n, padded);
         for (ptrdiff_t j = 0; j < padded; j += PANEL) {
             T *const panel = right + j * k, *const own = panel + t * PANEL;
             for (ptrdiff_t c = 0; c < PANEL; c++) {
@@ -107,9 +109,7 @@ TARGET static void NAME(stream)(const stream_arguments *a)
         }
         NAME(collect)(weights, partial, t + 1);
     }
-    memcpy(a->scales, scales, (size_t)n * sizeof(T));
-    NAME(unpack)(a->left, a->left_stride, left, k, n);
-    NAME(unpack)(a->right, a->right_stride, right, k, n);
+    memcpy(a->scales.data, scales, (size_t)n * sizeof(T));
+    NAME(unpack)(a->left, left, k, n);
+    NAME(unpack)(a->right, right, k, n);
 }
-
-#undef PANEL

@@ -4,46 +4,44 @@
  * products with `sample` are complete at their right end, and the rows, still in the cache, are read again for
  * `returned`. Each part of the rows gathers its own sum over rows; these are added in the order of the parts.
  */
-#define EACH UNROLL for (int r = 0; r < rows; r++)
-
 typedef struct {
     T *matrix, *gathered;
     const T *right, *column_scale, *sample;
     T weights[WIDE], left[WIDE], row_scale[WIDE], projected[WIDE];
 } NAME(strip);
 
-/* `rows` rows, WIDE or 1, over their full length. */
-TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t stride, const int rows)
+/* `height` rows, WIDE or 1, over their full length. */
+TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t stride, const int height)
 {
     const NAME(strip) s = *strip;
     VECTOR sums[WIDE], values[WIDE];
     ptrdiff_t j = 0;
-    EACH
+    EACH_ROW
         sums[r] = (VECTOR){0};
     for (; j + LANES <= n; j += LANES) {
-        EACH
+        EACH_ROW
             values[r] = NAME(load)(s.matrix + r * stride + j);
         if (s.gathered) {
             VECTOR total = NAME(load)(s.gathered + j);
-            EACH
+            EACH_ROW
                 total += s.weights[r] * values[r];
             NAME(store)(s.gathered + j, total);
         }
         if (s.right) {
             const VECTOR row = NAME(load)(s.right + j);
             if (s.column_scale)
-                EACH
+                EACH_ROW
                     values[r] *= NAME(load)(s.column_scale + j);
-            EACH {
+            EACH_ROW {
                 values[r] = values[r] * s.row_scale[r] + s.left[r] * row;
                 NAME(store)(s.matrix + r * stride + j, values[r]);
             }
         }
         if (s.sample)
-            EACH
+            EACH_ROW
                 sums[r] += values[r] * NAME(load)(s.sample + j);
     }
-    EACH {
+    EACH_ROW {
         T lanes[LANES], total = 0;
         NAME(store)(lanes, sums[r]);
         for (ptrdiff_t l = 0; l < LANES; l++)
@@ -61,39 +59,40 @@ TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t 
     }
 }
 
-/* `rows` rows from row i on: what the arguments ask for, then their part of `returned`. */
-TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered, ptrdiff_t i, const int rows)
+/* `height` rows from row i on: what the arguments ask for, then their part of `returned`. */
+TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered, ptrdiff_t i, const int height)
 {
-    NAME(strip) s = {(T *)a->matrix + i * a->stride, a->pulled ? gathered : NULL, a->right, a->column_scale, a->sample,
-                     {0}, {0}, {0}, {0}};
-    for (int r = 0; r < rows; r++) {
-        s.weights[r] = a->pulled ? ((const T *)a->vector)[i + r] : 0;
-        s.left[r] = a->right ? (T)a->scale * ((const T *)a->left)[i + r] : 0;
-        s.row_scale[r] = a->row_scale ? ((const T *)a->row_scale)[i + r] : 1;
+    NAME(strip) s = {(T *)a->matrix.data + i * a->matrix.stride, a->pulled.data ? gathered : NULL, a->right.data,
+                     a->column_scale.data, a->sample.data, {0}, {0}, {0}, {0}};
+    for (int r = 0; r < height; r++) {
+        s.weights[r] = a->pulled.data ? ((const T *)a->vector.data)[i + r] : 0;
+        s.left[r] = a->right.data ? (T)a->scale * ((const T *)a->left.data)[i + r] : 0;
+        s.row_scale[r] = a->row_scale.data ? ((const T *)a->row_scale.data)[i + r] : 1;
     }
-    NAME(pass)(&s, a->n, a->stride, rows);
-    if (a->projected)
-        memcpy((T *)a->projected + i, s.projected, (size_t)rows * sizeof(T));
-    if (a->returned) {
+    NAME(pass)(&s, a->n, a->matrix.stride, height);
+    if (a->projected.data)
+        memcpy((T *)a->projected.data + i, s.projected, (size_t)height * sizeof(T));
+    if (a->returned.data) {
         NAME(strip) again = {s.matrix, gathered, NULL, NULL, NULL, {0}, {0}, {0}, {0}};
         memcpy(again.weights, s.projected, sizeof again.weights);
-        NAME(pass)(&again, a->n, a->stride, rows);
+        NAME(pass)(&again, a->n, a->matrix.stride, height);
     }
 }
 
-TARGET static T *NAME(gathered)(const sweep_arguments *a, int part)
+/* Where a part gathers its sums over rows: the first in the result itself. */
+TARGET static T *NAME(gathered)(const sweep_arguments *a, int part, void *workspace)
 {
-    T *const result = a->pulled ? a->pulled : a->returned;
-    return part && result ? (T *)((char *)a->workspace + (size_t)(part - 1) * sweep_workspace(a->n, 2)) : result;
+    T *const result = a->pulled.data ? a->pulled.data : a->returned.data;
+    return part && result ? (T *)((char *)workspace + sweep_workspace(a->n, part - 1)) : result;
 }
 
-TARGET static void NAME(sweep_part)(int part, int parts, void *argument)
+TARGET static void NAME(sweep_part)(int part, int parts, const void *arguments, void *workspace)
 {
-    const sweep_arguments *a = argument;
-    const ptrdiff_t share = (a->m + parts * WIDE - 1) / (parts * WIDE) * WIDE;
+    const sweep_arguments *a = arguments;
+    const ptrdiff_t share = ROUND_UP((a->m + parts - 1) / parts, WIDE);
     const ptrdiff_t last = (part + 1) * share < a->m ? (part + 1) * share : a->m;
     ptrdiff_t i = part * share;
-    T *const gathered = NAME(gathered)(a, part);
+    T *const gathered = NAME(gathered)(a, part, workspace);
 
     if (gathered)
         memset(gathered, 0, (size_t)a->n * sizeof(T));
@@ -103,15 +102,14 @@ TARGET static void NAME(sweep_part)(int part, int parts, void *argument)
         NAME(sweep_rows)(a, gathered, i, 1);
 }
 
-TARGET static void NAME(sweep)(const sweep_arguments *a)
+TARGET static void NAME(sweep)(const void *arguments, int parts, void *workspace)
 {
-    T *const total = NAME(gathered)(a, 0);
-    parallel_run(a->parts, NAME(sweep_part), (void *)a);
-    for (int part = 1; total && part < a->parts; part++) {
-        const T *const other = NAME(gathered)(a, part);
+    const sweep_arguments *a = arguments;
+    T *const total = NAME(gathered)(a, 0, workspace);
+    parallel_run(NAME(sweep_part), parts, a, workspace);
+    for (int part = 1; total && part < parts; part++) {
+        const T *const other = NAME(gathered)(a, part, workspace);
         for (ptrdiff_t j = 0; j < a->n; j++)
             total[j] += other[j];
     }
 }
-
-#undef EACH

@@ -1,4 +1,4 @@
-#include "threads.h"
+#include "kernels.h"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -38,15 +38,15 @@ int threads_claim(double work)
 
 void threads_release(void) { calls--; }
 
-void parallel_run(int parts, void (*function)(int part, int parts, void *argument), void *argument)
+void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
     if (parts == 1) {
-        function(0, 1, argument);
+        function(0, 1, arguments, workspace);
         return;
     }
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static, 1)
 #endif
     for (int part = 0; part < parts; part++)
-        function(part, parts, argument);
+        function(part, parts, arguments, workspace);
 }

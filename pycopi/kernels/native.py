@@ -1,11 +1,8 @@
-"""The hot operations on NumPy matrices, in the C core, with a few left to BLAS.
+"""The hot operations on NumPy matrices, in the C core, with a few products left to BLAS.
 
-The core uses the threads of OpenMP and splits no sum among them, so that their number changes no bit.
-Measured with AVX-512 in float32 against OpenBLAS, on one thread: updates are 1.0 to 2 times as fast for
-n = 512 to 3072 and k up to 100; large matrices at k of 256 and more are 0.9 times as fast, so BLAS gets
-those, in few and large blocks, and the core scales and adds each block while it is in the cache. The
-threads of both libraries spin for a moment after each call, on processors that the other may need, so
-that it is well to change between them seldom.
+The core uses the threads of OpenMP and splits no sum of an update or a product among them, so that their number
+changes no bit. The threads of both libraries spin for a moment after each call, on processors that the other
+may need, so that it is well to change between them seldom.
 """
 
 from typing import Any
@@ -27,9 +24,6 @@ else:
 Matrix = NDArray[Any]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-_BLAS_RANK = 256  # from this rank on, BLAS is faster ...
-_BLAS_SIZE = 1 << 22  # ... where the matrix has so many elements
-_BLOCK = 2048  # rows and columns of a block
 _FEWEST_ROWS, _MOST_ROWS = 4, 256  # of a product: for fewer or more, BLAS is as fast or faster
 
 
@@ -54,16 +48,17 @@ def rank_k_update(
     copy: bool | None,
 ) -> Matrix:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
-    inputs = (
-        _contiguous(left),
-        _contiguous(right),
-        scale,
-        None if row_scale is None else _contiguous(row_scale),
-        None if column_scale is None else _contiguous(column_scale),
-    )
+    if copy is not True:
+        try:
+            _core.rank_k_update(matrix, matrix, left, right, scale, row_scale, column_scale)
+        except ValueError:  # what the core refuses, it leaves as it was: find out below what can be done
+            pass
+        else:
+            return matrix
     overwrite = overwrites(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
-    _write(out, matrix, *inputs)
+    left, right = _contiguous(left), _contiguous(right)
+    _core.rank_k_update(out, matrix, left, right, scale, _optional(row_scale), _optional(column_scale))
     return out
 
 
@@ -89,39 +84,6 @@ def overwrites(matrix: Matrix, copy: bool | None, *inputs: Matrix | None) -> boo
 def _contiguous(array: Matrix) -> Matrix:
     fits = array.strides[-1] == array.itemsize and array.flags.aligned
     return array if fits else np.array(array, order="C")
-
-
-def _write(
-    out: Matrix,
-    matrix: Matrix,
-    left: Matrix,
-    right: Matrix,
-    scale: float,
-    row_scale: Matrix | None,
-    column_scale: Matrix | None,
-) -> None:
-    if len(left) < _BLAS_RANK or out.size < _BLAS_SIZE:
-        _core.rank_k_update(out, matrix, left, right, scale, row_scale, column_scale)
-        return
-    m, n = out.shape
-    product = np.empty((min(m, _BLOCK), min(n, _BLOCK)), out.dtype)
-    for i in range(0, m, _BLOCK):
-        rows = slice(i, i + _BLOCK)
-        for j in range(0, n, _BLOCK):
-            columns = slice(j, j + _BLOCK)
-            block = out[rows, columns]
-            part = product[: block.shape[0], : block.shape[1]]
-            np.matmul(left[:, rows].T, right[:, columns], out=part)
-            _core.rank_k_update(
-                block,
-                matrix[rows, columns],
-                left[:0, rows],
-                right[:0, columns],
-                scale,
-                None if row_scale is None else row_scale[rows],
-                None if column_scale is None else column_scale[columns],
-                part,
-            )
 
 
 def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:

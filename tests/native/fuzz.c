@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rank_k.h"
+#include "kernels.h"
 
 #define GUARD 96
 
@@ -95,35 +95,30 @@ static int check(const instruction_set *which, size_t itemsize)
     const ptrdiff_t m = (ptrdiff_t)(below(8) ? below(40) : 240 + below(40));
     const ptrdiff_t n = (ptrdiff_t)below(below(2) ? 20 : 300);
     const ptrdiff_t k = (ptrdiff_t)(below(20) ? below(40) : 250 + below(300));
-    const uint64_t options = below(64), alias = below(3);
-    const int left_transposed = options >> 3 & 1, right_transposed = options >> 4 & 1, parts = 1 + (int)below(4);
+    const uint64_t options = below(32);
+    const int left_transposed = options >> 2 & 1, right_transposed = options >> 3 & 1, parts = 1 + (int)below(4);
     array left = left_transposed ? make(m, k, itemsize, 1) : make(k, m, itemsize, 1);
     array right = right_transposed ? make(n, k, itemsize, 1) : make(k, n, itemsize, 1);
-    array matrix = make(m, n, itemsize, 1), out = make(m, n, itemsize, 1), product = make(m, n, itemsize, 1);
+    array matrix = make(m, n, itemsize, 1), out = make(m, n, itemsize, 1);
     array rows = make(1, m, itemsize, 0), columns = make(1, n, itemsize, 0);
-    array *const result = alias == 1 ? &matrix : alias == 2 && options & 4 ? &product : &out;
+    array *const result = below(2) ? &matrix : &out;
+    const strided none = {NULL, 0};
     const rank_k_arguments arguments = {
         .m = m,
         .n = n,
         .k = k,
-        .out_stride = result->stride,
-        .matrix_stride = matrix.stride,
-        .left_stride = left.stride,
-        .right_stride = right.stride,
-        .product_stride = product.stride,
         .left_transposed = left_transposed,
         .right_transposed = right_transposed,
-        .out = result->first,
-        .matrix = options & 32 ? NULL : matrix.first,
-        .left = left.first,
-        .right = right.first,
-        .product = options & 4 ? product.first : NULL,
-        .row_scale = options & 1 ? rows.first : NULL,
-        .column_scale = options & 2 ? columns.first : NULL,
         .scale = 0.75,
+        .out = {result->first, result->stride},
+        .matrix = options & 16 ? none : (strided){matrix.first, matrix.stride},
+        .left = {left.first, left.stride},
+        .right = {right.first, right.stride},
+        .row_scale = options & 1 ? (strided){rows.first, 0} : none,
+        .column_scale = options & 2 ? (strided){columns.first, 0} : none,
     };
-    const size_t bytes = rank_k_workspace(which, &arguments, itemsize), shift = below(64);
-    char *workspace = malloc((size_t)parts * bytes + shift);
+    const size_t bytes = rank_k_workspace(which, &arguments, itemsize, parts), shift = below(64);
+    char *workspace = malloc(bytes + shift);
     double *expected = malloc((size_t)(m * n + 1) * sizeof *expected);
     int good = 1;
 
@@ -131,23 +126,23 @@ static int check(const instruction_set *which, size_t itemsize)
         exit(2);
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++) {
-            double sum = options & 4 ? get(&product, i, j) : 0;
+            double sum = 0;
             for (ptrdiff_t p = 0; p < k; p++)
                 sum += (left_transposed ? get(&left, i, p) : get(&left, p, i)) *
                        (right_transposed ? get(&right, j, p) : get(&right, p, j));
-            expected[i * n + j] = (options & 32 ? 0 : get(&matrix, i, j)) * (options & 1 ? get(&rows, 0, i) : 1) *
+            expected[i * n + j] = (options & 16 ? 0 : get(&matrix, i, j)) * (options & 1 ? get(&rows, 0, i) : 1) *
                                       (options & 2 ? get(&columns, 0, j) : 1) + 0.75 * sum;
         }
-    rank_k_run(which, &arguments, itemsize, parts, workspace + shift);
+    which->kernels[RANK_K][itemsize == sizeof(double)](&arguments, parts, workspace + shift);
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++)
             good = good && fabs(get(result, i, j) - expected[i * n + j]) <=
                                (double)(k + 4) * 4 * (itemsize == sizeof(float) ? FLT_EPSILON : DBL_EPSILON);
     good = good && guarded(result);
     if (!good)
-        printf("%s, %d bytes: wrong at m=%td n=%td k=%td options=%d alias=%d parts=%d\n", which->name, (int)itemsize, m,
-               n, k, (int)options, (int)alias, parts);
-    array *const all[] = {&matrix, &left, &right, &out, &product, &rows, &columns};
+        printf("%s, %d bytes: wrong at m=%td n=%td k=%td options=%d in_place=%d parts=%d\n", which->name, (int)itemsize,
+               m, n, k, (int)options, result == &matrix, parts);
+    array *const all[] = {&matrix, &left, &right, &out, &rows, &columns};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]->base);
     free(workspace);

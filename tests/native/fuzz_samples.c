@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rank_k.h"
+#include "kernels.h"
 
 #define MOST 300
 #define GAP 0.123
@@ -60,7 +60,10 @@ static array make(ptrdiff_t rows, ptrdiff_t columns, size_t itemsize)
     return a;
 }
 
-static void *first(const array *a) { return a->base + a->bytes - (size_t)(a->rows * a->stride) * a->itemsize; }
+static strided view(const array *a)
+{
+    return (strided){a->base + a->bytes - (size_t)(a->rows * a->stride) * a->itemsize, a->stride};
+}
 
 /* Whether the values are these, and the gaps as they were. */
 static int equal(const array *a, const double *expected, double tolerance)
@@ -101,12 +104,13 @@ static int check_sweep(const instruction_set *which, size_t itemsize)
     }
     const size_t bytes = sweep_workspace(n, parts);
     void *const workspace = malloc(bytes + !bytes);
+    const strided none = {NULL, 0};
     const sweep_arguments a = {
-        m, n, matrix.stride, first(&matrix), pulls ? first(&sums) : NULL, projects ? first(&projected) : NULL,
-        returns ? first(&sums) : NULL, pulls ? first(&vector) : NULL, updates ? first(&left) : NULL,
-        updates ? first(&right) : NULL, scales & 1 ? first(&rows) : NULL, scales & 2 ? first(&columns) : NULL,
-        projects ? first(&sample) : NULL, 0.75, parts, workspace};
-    (itemsize == sizeof(float) ? which->sweep_f32 : which->sweep_f64)(&a);
+        m, n, 0.75, view(&matrix), pulls ? view(&sums) : none, projects ? view(&projected) : none,
+        returns ? view(&sums) : none, pulls ? view(&vector) : none, updates ? view(&left) : none,
+        updates ? view(&right) : none, scales & 1 ? view(&rows) : none, scales & 2 ? view(&columns) : none,
+        projects ? view(&sample) : none};
+    which->kernels[SWEEP][itemsize == sizeof(double)](&a, parts, workspace);
     const double tolerance = 8.0 * (double)(m + n + 4);
     const int good = equal(&matrix, after, 16) && (!projects || equal(&projected, x, tolerance)) &&
                      (!(pulls || returns) || equal(&sums, pulls ? p : v, tolerance));
@@ -120,7 +124,7 @@ static int check_sweep(const instruction_set *which, size_t itemsize)
     return good;
 }
 
-/* The equations of samples.h, one sample after the other. */
+/* The equations of kernels.h, one sample after the other. */
 static void stream(const array *projected, double rate, double whitening)
 {
     const ptrdiff_t k = projected->rows, n = projected->columns;
@@ -165,13 +169,12 @@ static int check_stream(const instruction_set *which, size_t itemsize)
     array right = make(k, n, itemsize), scales = make(1, n, itemsize);
     const size_t bytes = stream_workspace(k, n, itemsize), shift = (size_t)below(64);
     char *const workspace = malloc(bytes + shift);
-    const stream_arguments a = {k, n, projected.stride, x.stride, left.stride, right.stride, first(&projected),
-                                first(&x), first(&left), first(&right), first(&scales), rate, whitening,
-                                workspace + shift};
+    const stream_arguments a = {k, n, rate, whitening, view(&x), view(&left), view(&right), view(&scales),
+                                view(&projected)};
     if (!bytes || !workspace)
         exit(2);
     stream(&projected, rate, whitening);
-    (itemsize == sizeof(float) ? which->stream_f32 : which->stream_f64)(&a);
+    which->kernels[STREAM][itemsize == sizeof(double)](&a, 1, workspace + shift);
     const double tolerance = 8.0 * (double)(k + n + 4);
     const int good = equal(&x, expected[0], tolerance) && equal(&left, expected[1], tolerance) &&
                      equal(&right, expected[2], tolerance) && equal(&scales, expected[3], tolerance);

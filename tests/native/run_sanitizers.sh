@@ -18,7 +18,7 @@ fuzz() {
   echo "kernels, $1"
   for program in fuzz fuzz_samples; do
     # shellcheck disable=SC2086
-    ${CC:-cc} $flags $3 -I"$native" "$here/$program.c" "$native/rank_k.c" "$2" -lm -lpthread -o "$work/fuzz"
+    ${CC:-cc} $flags $3 -I"$native" "$here/$program.c" "$native/kernels.c" "$2" -lm -lpthread -o "$work/fuzz"
     "$work/fuzz" "${ROUNDS:-1500}"
   done
 }

@@ -1,24 +1,25 @@
 /* Stands in for threads.c where ThreadSanitizer watches: it does not know the locks inside OpenMP, and would report
  * what they protect. Every part runs in a thread of its own. */
-#include "threads.h"
+#include "kernels.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 typedef struct {
+    part_of_kernel *function;
     int part, parts;
-    void (*function)(int part, int parts, void *argument);
-    void *argument;
+    const void *arguments;
+    void *workspace;
 } job;
 
 static void *start(void *argument)
 {
     const job *j = argument;
-    j->function(j->part, j->parts, j->argument);
+    j->function(j->part, j->parts, j->arguments, j->workspace);
     return NULL;
 }
 
-void parallel_run(int parts, void (*function)(int part, int parts, void *argument), void *argument)
+void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
     enum { MOST = 64 };
     pthread_t threads[MOST];
@@ -26,7 +27,7 @@ void parallel_run(int parts, void (*function)(int part, int parts, void *argumen
     if (parts > MOST)
         abort();
     for (int part = 0; part < parts; part++) {
-        jobs[part] = (job){part, parts, function, argument};
+        jobs[part] = (job){function, part, parts, arguments, workspace};
         if (pthread_create(&threads[part], NULL, start, &jobs[part]))
             abort();
     }

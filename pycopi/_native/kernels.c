@@ -1,9 +1,7 @@
-#include "rank_k.h"
+#include "kernels.h"
 
 #include <stdint.h>
 #include <string.h>
-
-#include "threads.h"
 
 #define DEPTH 192           /* rows of left and right that one pass takes: packed, they stay in the caches */
 #define FEW_ROWS 256        /* up to so many rows of out, packed left stays in the second-level cache ... */
@@ -41,21 +39,31 @@
  * and many panels of right, so that rows are swept over a long way. */
 typedef struct {
     ptrdiff_t tile, rows, columns, depth;
+    size_t bytes; /* of workspace for the packed values and the column scales */
 } blocking;
 
-static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns)
+static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns, size_t itemsize)
 {
     const int few = a->m <= FEW_ROWS;
     const ptrdiff_t tile = few || a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
-    const ptrdiff_t depth = a->k < DEPTH ? a->k : DEPTH, needed = (a->n - 1) / tile_columns + 1;
+    const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, depth = a->k < DEPTH ? a->k : DEPTH;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
-    return (blocking){tile, few ? ROUND_UP(a->m, tile) : tile, tile_columns * (panels < needed ? panels : needed), depth};
+    const ptrdiff_t needed = (a->n - 1) / tile_columns + 1, columns = tile_columns * (panels < needed ? panels : needed);
+    const ptrdiff_t values = rows / tile * PACKED_WIDTH(tile_rows) * depth + columns * (depth + 1);
+    return (blocking){tile, rows, columns, depth, ROUND_UP((size_t)values * itemsize, CACHE_LINE) + CACHE_LINE};
 }
 
+/* What the templates write with, for the T, SET and ROWS of the moment. */
 #define VECTORS 2
+#define VECTOR NAME(vector)
+#define LANES ((ptrdiff_t)(sizeof(VECTOR) / sizeof(T)))
+#define COLUMNS (VECTORS * LANES)
+#define WIDTH PACKED_WIDTH(ROWS)
 #define WIDE (ROWS < 8 ? 4 : 8) /* registers of one row, or rows of one register, where sums need little else */
+#define PANEL (WIDE * LANES)
 #define EACH_ROW UNROLL for (int r = 0; r < height; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
+#define EACH_WIDE UNROLL for (int w = 0; w < WIDE; w++)
 
 /* Blocks of ROWS x VECTORS registers: enough sums to hide the latency of a multiply-add, and registers left for
  * the operands. SSE2 and AVX2 have 16 registers, AVX-512 and NEON 32. */
@@ -67,20 +75,20 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
 #else
 #define ROWS 4
 #endif
-#include "rank_k_set.h"
+#include "kernels_set.h"
 
 #ifdef HAVE_X86_SETS
 #define SET avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #define VECTOR_BYTES 32
 #define ROWS 6
-#include "rank_k_set.h"
+#include "kernels_set.h"
 
 #define SET avx512
 #define TARGET __attribute__((target("avx512f")))
 #define VECTOR_BYTES 64
 #define ROWS 13
-#include "rank_k_set.h"
+#include "kernels_set.h"
 #endif
 
 int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
@@ -99,42 +107,10 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
     return count;
 }
 
-size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize)
+size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts)
 {
-    const blocking b = blocking_of(arguments, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize));
-    const ptrdiff_t left = b.rows / b.tile * PACKED_WIDTH(set->tile_rows) * b.depth;
-    return (size_t)(left + b.columns * (b.depth + 1)) * itemsize + 2 * CACHE_LINE;
-}
-
-typedef struct {
-    const instruction_set *set;
-    const rank_k_arguments *arguments;
-    size_t itemsize;
-    char *workspace;
-} task;
-
-/* Cuts the longer side of out, between tiles. */
-static void run_part(int part, int parts, void *argument)
-{
-    const task *t = argument;
-    const rank_k_arguments *a = t->arguments;
-    const size_t bytes = rank_k_workspace(t->set, a, t->itemsize);
-    rank_k_part own = {{0, a->m}, {0, a->n}, t->workspace + (size_t)part * bytes};
-    ptrdiff_t *const cut = a->m >= a->n ? own.rows : own.columns;
-    const ptrdiff_t tile = a->m >= a->n ? t->set->tile_rows : (ptrdiff_t)(t->set->tile_bytes / t->itemsize);
-    const ptrdiff_t tiles = (cut[1] + tile - 1) / tile, length = cut[1];
-
-    cut[0] = tiles * part / parts * tile;
-    cut[1] = tiles * (part + 1) / parts * tile;
-    cut[1] = cut[1] < length ? cut[1] : length;
-    (t->itemsize == sizeof(float) ? t->set->f32 : t->set->f64)(a, &own);
-}
-
-void rank_k_run(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts,
-                void *workspace)
-{
-    task t = {set, arguments, itemsize, workspace};
-    parallel_run(parts, run_part, &t);
+    const ptrdiff_t tile_columns = (ptrdiff_t)(set->tile_bytes / itemsize);
+    return (size_t)parts * blocking_of(arguments, set->tile_rows, tile_columns, itemsize).bytes;
 }
 
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)
@@ -146,5 +122,5 @@ size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)
 
 size_t sweep_workspace(ptrdiff_t n, int parts)
 {
-    return (size_t)(parts - 1) * ROUND_UP((size_t)n * sizeof(double), CACHE_LINE);
+    return (size_t)parts * ROUND_UP((size_t)n * sizeof(double) + 1, CACHE_LINE); /* never none */
 }

@@ -15,17 +15,11 @@ static const instruction_set JOINED(set, SET) = {
     QUOTED(SET),
     ROWS,
     VECTORS * (VECTOR_BYTES ? VECTOR_BYTES : sizeof(double)),
-    JOINED(rank_k_float, SET),
-    JOINED(rank_k_double, SET),
-    JOINED(stream_float, SET),
-    JOINED(stream_double, SET),
-    JOINED(sweep_float, SET),
-    JOINED(sweep_double, SET),
+    {{JOINED(rank_k_float, SET), JOINED(rank_k_double, SET)},
+     {JOINED(stream_float, SET), JOINED(stream_double, SET)},
+     {JOINED(sweep_float, SET), JOINED(sweep_double, SET)}},
 };
 
-#undef VECTOR
-#undef LANES
-#undef COLUMNS
 #undef SET
 #undef TARGET
 #undef VECTOR_BYTES

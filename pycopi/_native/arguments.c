@@ -1,0 +1,177 @@
+#include "arguments.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* 'f' or 'd' for a buffer of floats or doubles in the byte order of this machine, else 0. */
+static char type_of(const Py_buffer *view)
+{
+    const char *format = view->format + (view->format[0] == '@' || view->format[0] == '=');
+    return strcmp(format, "f") && strcmp(format, "d") ? 0 : format[0];
+}
+
+/* Fills the view of one argument and checks all that does not depend on the other arguments. */
+static int get_buffer(PyObject *object, Py_buffer *view, const argument_rule *rule)
+{
+    const char *name = rule->name;
+    const int ndim = (int)strlen(rule->shape);
+    if (!PyObject_CheckBuffer(object)) {
+        PyErr_Format(PyExc_TypeError, "%s is of %R; expected a float32 or float64 array", name, Py_TYPE(object));
+        return -1;
+    }
+    if (PyObject_GetBuffer(object, view, PyBUF_STRIDES | PyBUF_FORMAT) < 0)
+        return -1;
+    const Py_ssize_t size = view->itemsize, stride = view->ndim ? view->strides[view->ndim - 1] : 0;
+    if (!type_of(view))
+        PyErr_Format(PyExc_ValueError,
+                     "%s has the buffer format '%s'; expected 'f' or 'd' (float32 or float64 in the byte order of "
+                     "this machine): convert it first",
+                     name, view->format);
+    else if (view->ndim != ndim)
+        PyErr_Format(PyExc_ValueError, "%s has ndim %d; expected %d", name, view->ndim, ndim);
+    else if (view->shape[ndim - 1] > 1 && stride != size)
+        PyErr_Format(PyExc_ValueError,
+                     "%s has a stride of %zd bytes along its last axis; expected %zd (contiguous): copy it first, as "
+                     "in numpy.ascontiguousarray(%s)",
+                     name, stride, size, name);
+    else if ((uintptr_t)view->buf % (size_t)size || (ndim == 2 && view->shape[0] > 1 && view->strides[0] % size))
+        PyErr_Format(PyExc_ValueError,
+                     "%s is not aligned to its %zd-byte elements; copy it first, as in numpy.array(%s)", name, size,
+                     name);
+    else if (rule->flags & WRITTEN && view->readonly)
+        PyErr_Format(PyExc_ValueError, "%s is read-only; expected a writable array: pass a copy of it", name);
+    else
+        return 0;
+    return -1;
+}
+
+/* Binds each letter that is new to the size found, and compares the others. */
+static int check_shape(arguments *taken, const Py_buffer *view, const argument_rule *rule)
+{
+    Py_ssize_t expected[2];
+    int good = 1;
+    for (int i = 0; rule->shape[i]; i++) {
+        Py_ssize_t *const size = rule->shape[i] == 'k' ? &taken->k : rule->shape[i] == 'm' ? &taken->m : &taken->n;
+        expected[i] = *size < 0 ? view->shape[i] : *size;
+        *size = expected[i];
+        good = good && view->shape[i] == expected[i];
+    }
+    if (good)
+        return 0;
+    if (view->ndim == 1)
+        PyErr_Format(PyExc_ValueError, "%s has shape (%zd,); expected (%zd,) to fit the arguments before it",
+                     rule->name, view->shape[0], expected[0]);
+    else
+        PyErr_Format(PyExc_ValueError, "%s has shape (%zd, %zd); expected (%zd, %zd) to fit the arguments before it",
+                     rule->name, view->shape[0], view->shape[1], expected[0], expected[1]);
+    return -1;
+}
+
+/* The memory of an array: from its lowest address to its highest, in rows of `width` bytes, `pitch` bytes apart. */
+typedef struct {
+    uintptr_t low, high;
+    size_t width, pitch; /* 0 where there is only one row */
+} extent;
+
+/* Bytes from row to row; 0 also where there is only one row. */
+static Py_ssize_t byte_stride(const Py_buffer *view)
+{
+    return view->ndim == 2 && view->shape[0] > 1 ? view->strides[0] : 0;
+}
+
+static extent extent_of(const Py_buffer *view)
+{
+    const Py_ssize_t stride = byte_stride(view), last_row = stride ? stride * (view->shape[0] - 1) : 0;
+    const size_t width = (size_t)(view->shape[view->ndim - 1] * view->itemsize);
+    const uintptr_t first = (uintptr_t)view->buf, last = first + (uintptr_t)last_row;
+    if (view->len == 0)
+        return (extent){0, 0, width, 0};
+    return (extent){stride < 0 ? last : first, (stride < 0 ? first : last) + width, width,
+                    (size_t)(stride < 0 ? -stride : stride)};
+}
+
+/* Whether arrays share memory. Exact where both have the same row stride, such as two blocks of columns of one
+ * matrix; otherwise decided by their lowest and highest addresses, so that interleaved rows count as shared. */
+static int overlap(extent a, extent b)
+{
+    if (a.high <= b.low || b.high <= a.low)
+        return 0;
+    const size_t pitch = a.pitch ? a.pitch : b.pitch; /* a single row fits any pitch */
+    if (pitch == 0 || (b.pitch && b.pitch != pitch))
+        return 1;
+    const extent first = a.low <= b.low ? a : b, second = a.low <= b.low ? b : a;
+    const size_t ahead = (second.low - first.low) % pitch;
+    return ahead < first.width || pitch - ahead < second.width;
+}
+
+/* That writing argument `o` changes no other value. */
+static int check_written(const arguments *taken, const argument_rule *rules, int count, int o)
+{
+    const Py_buffer *const out = &taken->views[o];
+    const extent written = extent_of(out);
+    if (written.pitch && written.pitch < written.width) {
+        PyErr_Format(PyExc_ValueError,
+                     "%s has rows of %zu bytes that lie %zd bytes apart, so they share memory; pass a copy of it",
+                     rules[o].name, written.width, byte_stride(out));
+        return -1;
+    }
+    for (int i = 0; i < count; i++) {
+        const Py_buffer *const other = &taken->views[i];
+        const int in_place = rules[i].flags & IN_PLACE;
+        if (i == o || !other->obj || !overlap(written, extent_of(other)) ||
+            (o == 0 && in_place && out->buf == other->buf && byte_stride(out) == byte_stride(other)))
+            continue;
+        PyErr_Format(PyExc_ValueError, "%s overlaps %s in memory; expected separate memory%s: pass a copy of %s",
+                     rules[o].name, rules[i].name, in_place ? ", or the very same" : "", rules[i].name);
+        return -1;
+    }
+    return 0;
+}
+
+static int take_all(arguments *taken, const argument_rule *rules, int count, PyObject *const *objects)
+{
+    for (int i = 0; i < count; i++) {
+        Py_buffer *const view = &taken->views[i];
+        if (!*rules[i].shape) {
+            taken->numbers[i] = PyFloat_AsDouble(objects[i]);
+            if (taken->numbers[i] == -1 && PyErr_Occurred())
+                return -1;
+        } else if (!(rules[i].flags & OPTIONAL) || objects[i] != Py_None) {
+            if (get_buffer(objects[i], view, &rules[i]) < 0 || check_shape(taken, view, &rules[i]) < 0)
+                return -1;
+            if (type_of(view) != type_of(&taken->views[0])) {
+                PyErr_Format(PyExc_ValueError,
+                             "%s has the buffer format '%s' but %s has '%s'; convert one of them to the other's dtype",
+                             rules[i].name, view->format, rules[0].name, taken->views[0].format);
+                return -1;
+            }
+            taken->arrays[i] = (strided){view->buf, byte_stride(view) / view->itemsize};
+        }
+    }
+    for (int i = 0; i < count; i++)
+        if (rules[i].flags & WRITTEN && taken->views[i].obj && check_written(taken, rules, count, i) < 0)
+            return -1;
+    taken->itemsize = (size_t)taken->views[0].itemsize;
+    return 0;
+}
+
+int take_arguments(arguments *taken, const char *function, const argument_rule *rules, int count,
+                   PyObject *const *objects, Py_ssize_t given)
+{
+    if (given != count) {
+        PyErr_Format(PyExc_TypeError, "%s takes %d arguments; got %zd", function, count, given);
+        return -1;
+    }
+    *taken = (arguments){.k = -1, .m = -1, .n = -1};
+    if (take_all(taken, rules, count, objects) == 0)
+        return 0;
+    release_arguments(taken);
+    return -1;
+}
+
+void release_arguments(arguments *taken)
+{
+    for (int i = 0; i < MOST_ARGUMENTS; i++)
+        if (taken->views[i].obj)
+            PyBuffer_Release(&taken->views[i]);
+}

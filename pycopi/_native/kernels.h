@@ -1,0 +1,94 @@
+/* The kernels, and the threads they run in, without Python. Kernels allocate nothing, check nothing and cannot fail;
+ * whoever calls them has checked the arguments. */
+#ifndef PYCOPI_KERNELS_H
+#define PYCOPI_KERNELS_H
+
+#include <stddef.h>
+
+/* A matrix whose rows, of contiguous elements, lie `stride` elements apart; or a vector, of stride 0. What need not
+ * be there has the data NULL. */
+typedef struct {
+    void *data;
+    ptrdiff_t stride;
+} strided;
+
+/* The rank-k update, of which the plain product is a case:
+ *
+ *     out = diag(row_scale) . matrix . diag(column_scale) + scale * left^T right
+ *
+ * out and matrix are (m, n), left is (k, m), right is (k, n); a transposed left is (m, k), a transposed right (n, k).
+ * out may be matrix itself, and shares no other memory with an input. matrix and both scales need not be there. */
+typedef struct {
+    ptrdiff_t m, n, k;
+    int left_transposed, right_transposed;
+    double scale;
+    strided out, matrix, left, right, row_scale, column_scale;
+} rank_k_arguments;
+
+/* The part of streaming decorrelation that goes sample by sample. R = diag(s) R0 + U^T (V R0) is carried through a
+ * block of k samples; with g a row of `projected` = Y R0^T, each gives
+ *
+ *     x = s * g + U^T (V g),   v = s * x + V^T (U x),   kept = 1 + rate * whitening + rate * (1 - 2 whitening) * x^2
+ *
+ * then s and every row of U are multiplied by `kept`, and -rate * (1 - whitening) * x and v become the next rows of
+ * U and V. projected, decorrelated (x), left (U) and right (V) are (k, n), scales (s) has n values; no output shares
+ * memory with anything else. */
+typedef struct {
+    ptrdiff_t k, n;
+    double rate, whitening;
+    strided decorrelated, left, right, scales, projected;
+} stream_arguments;
+
+/* One sweep of a matrix (m, n) for one sample, with one read and at most one write of it:
+ *
+ *     pulled    = matrix^T vector
+ *     matrix    = diag(row_scale) . matrix . diag(column_scale) + scale * left right^T
+ *     projected = matrix sample
+ *     returned  = matrix^T projected
+ *
+ * What is not there is left out; without `right` the matrix is only read. vector, left, row_scale and projected have m
+ * values, the others n. What is written shares no memory with anything else; pulled and returned are not both
+ * there. */
+typedef struct {
+    ptrdiff_t m, n;
+    double scale;
+    strided matrix, pulled, projected, returned, vector, left, right, row_scale, column_scale, sample;
+} sweep_arguments;
+
+/* A kernel for one element type; `arguments` is the structure of its operation. It works in so many threads, of which
+ * only a sweep's `pulled` and `returned` depend, and then no further than by rounding. */
+typedef void kernel(const void *arguments, int parts, void *workspace);
+
+enum { RANK_K, STREAM, SWEEP, OPERATIONS };
+
+typedef struct {
+    const char *name;
+    int tile_rows;     /* of out, and ... */
+    size_t tile_bytes; /* ... bytes of its columns that a rank-k update computes together */
+    kernel *kernels[OPERATIONS][2]; /* for float and for double */
+} instruction_set;
+
+/* Writes the instruction sets that this processor and system can run, slowest first, and returns their number. */
+#define INSTRUCTION_SETS_MAX 3
+int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX]);
+
+/* The bytes of workspace that a call needs, aligned for doubles; 0 if that number does not fit in a size_t. */
+size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts);
+size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize);
+size_t sweep_workspace(ptrdiff_t n, int parts);
+
+/* How many threads a large call would use now. There is one pool of them, that of OpenMP, which libraries such as
+ * threadpoolctl can limit. */
+int threads_available(void);
+
+/* In how many parts a call shall be done. `work` is its multiplications, or bytes of matrices moved where those are
+ * more. One part where threads do not pay, or where a call from another Python thread is running. Both are called
+ * with the GIL held, and threads_release() after every threads_claim(). */
+int threads_claim(double work);
+void threads_release(void);
+
+/* Calls function(part, parts, arguments, workspace) for every part below `parts`; returns when all are done. */
+typedef void part_of_kernel(int part, int parts, const void *arguments, void *workspace);
+void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace);
+
+#endif
