@@ -114,6 +114,7 @@ def shrink(path: Path) -> None:
     from PIL import Image  # Matplotlib needs it, so it is there
 
     with Image.open(path) as picture:
-        reduced = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        plain = picture.convert("RGB")  # the palette that covers all colours keeps colour bars smooth
+        reduced = plain.quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with whole_file(path) as temporary:
         reduced.save(temporary, optimize=True)

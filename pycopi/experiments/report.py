@@ -102,6 +102,8 @@ def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analys
     if checks:
         blocks += [Heading("Against the paper"), check_table(checks)]
     for experiment, size in request.experiments:
+        if experiment.name == "analyses":  # they stand at the end
+            continue
         wanted = set(experiment.runs(size))
         own = [result for result in results if result.run in wanted and result.epochs]
         blocks += [Heading(experiment.title[:1].upper() + experiment.title[1:]), Text(experiment.about)]
@@ -114,8 +116,6 @@ def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analys
 
 def _section(experiment: Experiment, results: Sequence[Result], folder: Path) -> list[Block]:
     """Return tables and pictures of one experiment."""
-    if experiment.name == "analyses":
-        return []
     summaries = summarise(results)
     if experiment.name == "learning-rates":
         return [step_pictures(summaries, folder), peak_table(summaries)]

@@ -90,7 +90,8 @@ def check_table(checks: Sequence[Check]) -> Table:
 def run_table(results: Sequence[Result]) -> Table:
     """Return every run with its status and where its time was spent."""
     rows = []
-    for result in results:
+    begun = [result for result in results if result.epochs or result.record["failure"] is not None]
+    for result in begun:
         environment = result.timings["environment"]
         spent = result.seconds[-1] / len(result.seconds) if result.seconds else 0.0
         failure = result.record["failure"]
@@ -106,7 +107,9 @@ def run_table(results: Sequence[Result]) -> Table:
             ]
         )
     header = ("run", "status", "epochs", "s an epoch", "pycopi", "note", "remark")
-    return _filled(header, rows, "Every run of this page.")
+    waiting = len(results) - len(begun)
+    rest = f" {waiting} more of the plan have not begun." if waiting else ""
+    return _filled(header, rows, f"Every run of this page.{rest}")
 
 
 def method_table(summaries: Sequence[Summary]) -> Table:
@@ -151,5 +154,7 @@ def _extent(summary: Summary) -> tuple[str, str]:
     if not lengths:
         return "0", f"0 of {summary.run.epochs}"
     done = f"{min(lengths)} to {max(lengths)}" if min(lengths) < max(lengths) else f"{lengths[0]}"
-    whole = max(lengths) == min(lengths) == summary.run.epochs
-    return f"{len(lengths)}", done if whole else f"{done} of {summary.run.epochs}"
+    if min(lengths) < summary.run.epochs:
+        done = f"{done} of {summary.run.epochs}"
+    ended = [result.status for result in summary.results if result.status in ("diverged", "failed")]
+    return f"{len(lengths)}", ", ".join([done, *dict.fromkeys(ended)])
