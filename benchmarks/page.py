@@ -3,9 +3,9 @@
     pycopi bench --threads 2 --json two.json
     python benchmarks/page.py two.json
 
-A place for a table is a pair of comments, ``<!-- NAME, 2 threads -->`` and ``<!-- end -->``; what stands between
-them is replaced by the table of that name where one of the files has it, measured with that many threads, and
-stays otherwise. A file in which other programs used more than 3 % of the processors is refused.
+A place for a table is a pair of comments, ``<!-- NAME, 2 threads -->`` and ``<!-- end -->``. What stands
+between them is replaced by the table of that name where one of the files has it, measured with that many
+threads, and stays otherwise. A file in which other programs used more than 3 % of the processors is refused.
 """
 
 import json

@@ -15,9 +15,13 @@ Array = Any  # any array of a library that follows the standard
 Namespace = Any  # its module of functions
 HostArray = NDArray[Any]
 
+_NUMPY: Namespace = compat.array_namespace(np.empty(0))
+
 
 def namespace(array: Array) -> Namespace:
     """Return the array API namespace of one array."""
+    if type(array) is np.ndarray:  # the usual case, in which asking costs more than a small operation
+        return _NUMPY
     return compat.array_namespace(array)
 
 

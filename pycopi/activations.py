@@ -54,8 +54,10 @@ class LeakyReLU:
     def derivative(self, preactivations: Array) -> Array:
         """Return 1 where a > 0 and the slope elsewhere."""
         xp = namespace(preactivations)
-        positive = xp.astype(preactivations > 0, preactivations.dtype)
-        return positive * (1.0 - self.slope) + self.slope
+        slopes = xp.astype(preactivations > 0, preactivations.dtype)  # fresh memory: changed in place
+        slopes *= 1.0 - self.slope
+        slopes += self.slope
+        return slopes
 
 
 @dataclass(frozen=True)

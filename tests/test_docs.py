@@ -19,7 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "docs" / "index.md").is_file():
     pytest.skip("the repository is not here, only its tests", allow_module_level=True)
 
-PAGES = ("README.md", "docs/index.md", "docs/quickstart.md", "docs/copi.md", "docs/analyses.md")
+PAGES = (
+    "README.md",
+    "docs/index.md",
+    "docs/quickstart.md",
+    "docs/copi.md",
+    "docs/analyses.md",
+    "docs/engines.md",
+)
 LINKING = (
     "README.md",
     "CONTRIBUTING.md",

@@ -237,7 +237,8 @@ def test_a_damaged_record_says_what_to_do(tmp_path):
 def test_experiments_share_their_runs():
     plans = {name: EXPERIMENTS[name].runs(Size()) for name in EXPERIMENTS}
     assert set(ALL) | {"digits"} == set(plans)
-    assert len(plans["mnist"]) == 18
+    assert len(plans["mnist"]) == 3 * (len(METHODS) + 1)
+    assert len(plans["cifar10"]) == len(METHODS)
     assert len(plans["learning-rates"]) == 6
     shared = set(plans["learning-rates"]) & set(plans["cifar10"])
     assert {run.name for run in shared} == {"copi-bp-seed-0", "bp-adam-published-seed-0"}
@@ -303,6 +304,13 @@ def test_compression_is_judged():
     trained = "this network was trained for 20 epochs, the paper's for 100"
     assert checks[2].reason == f"-0.0110 from the published value; {trained}"
     assert check_compression({"digits": [0.9, 0.8]}, {"digits": 8}) == []
+
+
+def test_a_method_that_diverges_is_run_with_a_smaller_gain_as_well():
+    plain, steadier = compare_methods("mnist", ["copi-fa"], [1], 3)
+    assert (plain.settings.gain, steadier.settings.gain) == (1000.0, 300.0)
+    assert steadier.title == "COPI, feedback alignment, gain 300"
+    assert steadier.name == "copi-fa-gain-300-seed-1"
 
 
 def test_all_methods_of_a_seed_come_before_the_next_seed():

@@ -63,7 +63,7 @@ def drawer(seed, dtype):
 
 
 @given(
-    m=SIZES, n=SIZES, k=st.sampled_from([0, 1, 2, 3, 8, 50]), dtype=DTYPES, seed=SEEDS, scales=SCALES,
+    m=SIZES, n=SIZES, k=st.sampled_from([0, 1, 2, 3, 8, 50, 300]), dtype=DTYPES, seed=SEEDS, scales=SCALES,
     layouts=st.tuples(*[LAYOUTS] * 3), copy=st.booleans(),
 )  # fmt: skip
 @example(
@@ -84,6 +84,17 @@ def test_rank_k_updates_agree(m, n, k, dtype, seed, scales, layouts, copy):
     if copy:
         assert_same(matrix, before)
         assert_same(engine.rank_k_update(*inputs, copy), result)
+
+
+@pytest.mark.parametrize(("k", "m", "n"), [(12, 200, 224), (4, 150, 250), (600, 30, 40)])
+def test_updates_that_are_packed_are_those_meant(k, m, n):
+    """The sizes of the tests above reach the packed update, and these lie just beyond its bounds."""
+    assert engine._is_deep(k, m, n)
+    assert not engine._is_deep(k, m // 8, n // 8)
+    draw = drawer(2, np.float32)
+    inputs = (draw(m, n), draw(k, m), draw(k, n), 0.75, draw(m), draw(n))
+    expected = portable.rank_k_update(*map(wide, inputs), True)
+    assert_agree([engine.rank_k_update(*inputs, True)], [expected], np.float32, k + 4)
 
 
 @given(
@@ -130,10 +141,11 @@ def test_threads_change_nothing_beyond_rounding(shape, dtype, monkeypatch):
     m, n = shape
     draw = drawer(1, dtype)
     matrix, change, sample = draw(m, n), RankK(draw(1, m), draw(1, n), 0.5), draw(n)
-    arguments = (matrix, change.left, change.right, 0.5, None, None, True)
+    deep = RankK(draw(20, m), draw(20, n), 0.5, draw(m), draw(n))
 
     def everything():
-        return engine.rank_k_update(*arguments), *engine.update_then_project(matrix, change, sample, True, True)
+        updates = [engine.rank_k_update(matrix, *update, True) for update in (change, deep)]
+        return *updates, *engine.update_then_project(matrix, change, sample, True, True)
 
     shared, again = everything(), everything()
     monkeypatch.setattr(engine, "_forked", True)
@@ -142,7 +154,8 @@ def test_threads_change_nothing_beyond_rounding(shape, dtype, monkeypatch):
     for one, two in zip(shared, again, strict=True):
         assert_same(one, two)
     assert_agree(alone, shared, dtype, m + n)
-    assert_same(shared[0], alone[0])
+    for one, two in zip(shared[:2], alone[:2], strict=True):
+        assert_same(one, two)
 
 
 def test_python_threads_may_call_at_once():

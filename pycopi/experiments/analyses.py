@@ -50,10 +50,11 @@ def analyse_runs(results: Sequence[Result], output: Path, source: Source, folder
 def _analyse(run: Run, saved: Saved, data: Dataset, folder: Path) -> Analysis:
     """Return the analyses of one network."""
     epoch = len(saved.details["epochs"])
-    values: dict[str, Any] = {"data": run.data, "method": run.method, "seed": run.seed, "epoch": epoch}
+    values: dict[str, Any] = {"data": run.data, "method": run.method, "gain": run.gain}
+    values |= {"seed": run.seed, "epoch": epoch}
     network, parameters, _ = saved
     pictures: list[Picture] = []
-    prefix = f"{run.data}-{run.method}"
+    prefix = f"{run.data}-{run.name.partition('-seed-')[0]}"
     values["compression"] = list(
         analysis.compression_curve(network, parameters, data.x_train, data.x_test, data.y_test)
     )
@@ -72,14 +73,14 @@ def _analyse(run: Run, saved: Saved, data: Dataset, folder: Path) -> Analysis:
     if run.preset.credit == "backpropagation":
         pictures += _draw_fields(run, saved, data, folder / prefix)
         pictures.append(_draw_images(run, saved, data, folder / f"{prefix}-images.png"))
-    title = f"{run.task.title}: {run.preset.title}, seed {run.seed}, after epoch {epoch}"
+    title = f"{run.task.title}: {run.title}, seed {run.seed}, after epoch {epoch}"
     blocks = (Heading(title, 3), _layer_table(values), Gallery(pictures))
     return Analysis(run, values, blocks)
 
 
 def _draw_compression(run: Run, curve: Sequence[float], path: Path) -> Picture:
     """Draw accuracy against layers removed, beside the published where there is such a curve."""
-    curves: dict[str, Sequence[float]] = {run.preset.title: curve}
+    curves: dict[str, Sequence[float]] = {run.title: curve}
     if run.method == "copi-bp" and run.data in COMPRESSION:
         curves["published"] = COMPRESSION[run.data]
     compression_curves(curves, path)

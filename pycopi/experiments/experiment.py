@@ -76,12 +76,15 @@ def _vary_steps(data: str) -> Callable[[Size], list[Run]]:
     return runs
 
 
+ANALYSED = ("copi-bp", "copi-fa")
+"""The methods whose networks are looked into."""
+
+
 def _analysed(*data: str) -> Callable[[Size], list[Run]]:
     """Return what makes the runs whose networks are looked into."""
-    methods = ("copi-bp", "copi-fa")
 
     def runs(size: Size) -> list[Run]:
-        chosen = [method for method in methods if method in size.methods]
+        chosen = [method for method in ANALYSED if method in size.methods]
         return [run for name in data for run in compare_methods(name, chosen, [0], size.epochs)]
 
     return runs

@@ -75,17 +75,18 @@ def correlation_pictures(results: Sequence[Result], folder: Path, prefix: str) -
     pictures, seen = [], set()
     for result in results:
         run = result.run
-        if not result.epochs or not run.preset.decorrelated or run.method in seen:
+        name = run.name.partition("-seed-")[0]
+        if len(result.epochs) < 2 or not run.preset.decorrelated or name in seen:
             continue
-        seen.add(run.method)
+        seen.add(name)
         layers = len(result.epochs[0]["correlation"])
         curves = [
             Curve(f"layer {layer + 1}", [[entry["correlation"][layer] for entry in result.epochs]], (), layer)
             for layer in range(layers)
         ]
-        path = folder / f"{prefix}-correlation-{run.method}.png"
+        path = folder / f"{prefix}-correlation-{name}.png"
         compare_curves(curves, path, label="correlation left (mean |r|, 0 to 1)", from_zero=True)
-        title = f"{run.preset.title}, seed {run.seed}"
+        title = f"{run.title}, seed {run.seed}"
         what = "mean off-diagonal correlation of each layer's decorrelated inputs"
         pictures.append(Picture(path, f"{title}: {what}."))
     return Gallery(pictures)
@@ -100,7 +101,7 @@ def _curve(summary: Summary, label: str, field: str, style: int) -> Curve:
 def _method_curve(summary: Summary, field: str, *, marked: bool) -> Curve:
     """Return the curve of a method; ``marked`` adds the published peak of its test accuracy."""
     run = summary.run
-    curve = _curve(summary, run.preset.title, field, STYLES[run.method])
+    curve = _curve(summary, run.title, field, STYLES[run.method])
     published = PUBLISHED.get((run.data, run.method)) if marked else None
     return curve if published is None else curve._replace(published=published.test_peak)
 
@@ -113,6 +114,7 @@ def shrink(path: Path) -> None:
     from PIL import Image  # Matplotlib needs it, so it is there
 
     with Image.open(path) as picture:
-        reduced = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        plain = picture.convert("RGB")  # the palette that covers all colours keeps colour bars smooth
+        reduced = plain.quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with whole_file(path) as temporary:
         reduced.save(temporary, optimize=True)

@@ -9,7 +9,7 @@ from pycopi._files import whole_file
 from pycopi.experiments.analyses import Analysis, analyse_runs, analysis_blocks
 from pycopi.experiments.checks import Check, check_compression, check_peaks
 from pycopi.experiments.document import Block, Code, Heading, Text, pictures_of
-from pycopi.experiments.experiment import Experiment, Size
+from pycopi.experiments.experiment import ANALYSED, Experiment, Size
 from pycopi.experiments.html import render_html
 from pycopi.experiments.markdown import render_markdown
 from pycopi.experiments.pictures import correlation_pictures, method_pictures, shrink, step_pictures
@@ -78,15 +78,14 @@ def write_report(request: Request, source: Source) -> Path:
 
 
 def _analysed(request: Request, results: Sequence[Result]) -> list[Result]:
-    """Return the results whose networks are looked into."""
-    names = {experiment.name for experiment, _ in request.experiments}
-    if not names & {"analyses", "digits"}:
-        return []
-    analysed = ("copi-bp", "copi-fa")
+    """Return the results whose networks are looked into: the first seed of COPI, unless it diverged."""
+    asked = [pair for pair in request.experiments if pair[0].name in ("analyses", "digits")]
+    runs = {run for experiment, size in asked for run in experiment.runs(size)}
     return [
         result
         for result in results
-        if result.run.seed == 0 and result.run.method in analysed and result.run.gain is None
+        if result.run in runs and result.run.seed == 0 and result.run.method in ANALYSED
+        if result.status in ("finished", "incomplete")
     ]
 
 
@@ -103,6 +102,8 @@ def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analys
     if checks:
         blocks += [Heading("Against the paper"), check_table(checks)]
     for experiment, size in request.experiments:
+        if experiment.name == "analyses":  # they stand at the end
+            continue
         wanted = set(experiment.runs(size))
         own = [result for result in results if result.run in wanted and result.epochs]
         blocks += [Heading(experiment.title[:1].upper() + experiment.title[1:]), Text(experiment.about)]
@@ -115,8 +116,6 @@ def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analys
 
 def _section(experiment: Experiment, results: Sequence[Result], folder: Path) -> list[Block]:
     """Return tables and pictures of one experiment."""
-    if experiment.name == "analyses":
-        return []
     summaries = summarise(results)
     if experiment.name == "learning-rates":
         return [step_pictures(summaries, folder), peak_table(summaries)]

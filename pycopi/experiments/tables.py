@@ -31,7 +31,7 @@ def peak_table(summaries: Sequence[Summary]) -> Table:
         deviation = None if was.test_deviation is None else f"{was.test_deviation:.4f}"
         rows.append(
             [
-                _name(summary),
+                summary.run.title,
                 *_extent(summary),
                 *_interleave(summary.test, _share(was.test_peak, deviation), was.test_epoch, was.test_near),
             ]
@@ -57,7 +57,7 @@ def training_table(summaries: Sequence[Summary]) -> Table:
     for summary in summaries:
         was = _published(summary)
         columns = _interleave(summary.train, _share(was.train_peak, None), None, was.train_near)
-        rows.append([_name(summary), *_extent(summary), *columns[:3], *columns[4:]])
+        rows.append([summary.run.title, *_extent(summary), *columns[:3], *columns[4:]])
     return _filled(header, rows, f"Training accuracy, mean ± sample standard deviation over seeds. {_NEAR}")
 
 
@@ -90,7 +90,8 @@ def check_table(checks: Sequence[Check]) -> Table:
 def run_table(results: Sequence[Result]) -> Table:
     """Return every run with its status and where its time was spent."""
     rows = []
-    for result in results:
+    begun = [result for result in results if result.epochs or result.record["failure"] is not None]
+    for result in begun:
         environment = result.timings["environment"]
         spent = result.seconds[-1] / len(result.seconds) if result.seconds else 0.0
         failure = result.record["failure"]
@@ -106,7 +107,9 @@ def run_table(results: Sequence[Result]) -> Table:
             ]
         )
     header = ("run", "status", "epochs", "s an epoch", "pycopi", "note", "remark")
-    return _filled(header, rows, "Every run of this page.")
+    waiting = len(results) - len(begun)
+    rest = f" {waiting} more of the plan have not begun." if waiting else ""
+    return _filled(header, rows, f"Every run of this page.{rest}")
 
 
 def method_table(summaries: Sequence[Summary]) -> Table:
@@ -127,12 +130,6 @@ def _filled(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) 
     kept = [column for column in columns if set(column[1:]) != {NONE}]
     names, *lines = zip(*kept, strict=True)
     return Table(names, lines, caption)
-
-
-def _name(summary: Summary) -> str:
-    run = summary.run
-    varied = [f"{name} {getattr(run, name):g}" for name in ("rate", "gain") if getattr(run, name) is not None]
-    return ", ".join([run.preset.title, *varied])
 
 
 def _published(summary: Summary) -> Published:
@@ -157,5 +154,7 @@ def _extent(summary: Summary) -> tuple[str, str]:
     if not lengths:
         return "0", f"0 of {summary.run.epochs}"
     done = f"{min(lengths)} to {max(lengths)}" if min(lengths) < max(lengths) else f"{lengths[0]}"
-    whole = max(lengths) == min(lengths) == summary.run.epochs
-    return f"{len(lengths)}", done if whole else f"{done} of {summary.run.epochs}"
+    if min(lengths) < summary.run.epochs:
+        done = f"{done} of {summary.run.epochs}"
+    ended = [result.status for result in summary.results if result.status in ("diverged", "failed")]
+    return f"{len(lengths)}", ", ".join([done, *dict.fromkeys(ended)])

@@ -2,10 +2,14 @@
 
 Not run on a GPU yet. Nothing here waits for the device: shapes and flags are all that the host looks at.
 An update of few ranks is one sweep by `update.cu`. Of more ranks it is a product by cuBLAS that adds to the
-matrix (``beta = 1``), after one sweep that scales it, where there is something to scale.
+matrix (``beta = 1``), after one sweep that scales it, where there is something to scale. Within `capturable`,
+cuTENSOR makes the products instead.
 """
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +49,28 @@ def grid(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int]]:
     return (-(-n // _THREADS), min(m, _ROWS)), (_THREADS,)
 
 
+_capturable: ContextVar[bool] = ContextVar("pycopi_capturable", default=False)
+
+
+@contextmanager
+def capturable() -> Iterator[None]:
+    """Make the products in the block by cuTENSOR: CuPy calls no cuBLAS while a CUDA graph is captured."""
+    token = _capturable.set(True)
+    try:
+        yield
+    finally:
+        _capturable.reset(token)
+
+
+def has_capturable_products() -> bool:
+    """Return whether cuTENSOR is installed and takes this device."""
+    try:
+        from cupyx import cutensor
+    except ImportError:
+        return False
+    return bool(cutensor.check_availability("contraction"))
+
+
 def accepts(matrix: Array) -> bool:
     """Return whether this engine takes ``matrix``: CuPy, float32 or float64, contiguous."""
     return (
@@ -63,6 +89,8 @@ def rank_k_update(
 ) -> Array:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
     xp = namespace(matrix)
+    if not isinstance(scale, (int, float)):  # computed on the device: to look at it would be to wait for it
+        left, scale = left * scale, 1.0
     overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
     how = plan(left.shape[0], scaled=row_scale is not None or column_scale is not None, overwrite=overwrite)
     if not matrix.size:
@@ -77,7 +105,11 @@ def rank_k_update(
 
 def product(rows: Array, matrix: Array, transposed: bool) -> Array:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
-    return portable.product(rows, matrix, transposed)
+    if not _capturable.get():
+        return portable.product(rows, matrix, transposed)
+    out = namespace(matrix).zeros((rows.shape[0], matrix.shape[0 if transposed else 1]), dtype=matrix.dtype)
+    _contract(1.0, rows, "bk", matrix, "nk" if transposed else "kn", 0.0, out, "bn")
+    return out
 
 
 def stream_block(projected: Array, rate: float, whitening: float) -> Block:
@@ -89,17 +121,17 @@ def update_then_project(
     matrix: Array, update: RankK | None, sample: Array, back: bool, copy: bool | None
 ) -> tuple[Array, Array, Array | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``."""
-    xp = namespace(matrix)
     matrix = _updated(matrix, update, copy, sample)
-    projected = xp.matmul(matrix, sample)
-    return matrix, projected, xp.matmul(projected, matrix) if back else None
+    projected = product(sample[None, :], matrix, transposed=True)
+    returned = product(projected, matrix, transposed=False)[0, :] if back else None
+    return matrix, projected[0, :], returned
 
 
 def pull_then_update(
     matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None
 ) -> tuple[Array, Array | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before."""
-    pulled = None if vector is None else namespace(matrix).matmul(vector, matrix)
+    pulled = None if vector is None else product(vector[None, :], matrix, transposed=False)[0, :]
     return _updated(matrix, update, copy, vector), pulled
 
 
@@ -131,10 +163,22 @@ def _sweep(
 
 
 def _add_product(out: Array, left: Array, right: Array, scale: float) -> None:
-    """Add ``scale * left.T @ right`` to ``out``, by cuBLAS."""
+    """Add ``scale * left.T @ right`` to ``out``."""
+    if _capturable.get():
+        _contract(float(scale), left, "km", right, "kn", 1.0, out, "mn")
+        return
     from cupy import cublas
 
     cublas.gemm("T", "N", left, right, out=out, alpha=float(scale), beta=1.0)
+
+
+def _contract(
+    alpha: float, first: Array, axes: str, second: Array, others: str, beta: float, out: Array, result: str
+) -> None:
+    """Write ``alpha * first @ second + beta * out`` to ``out``, the axes being those that are named."""
+    from cupyx import cutensor
+
+    cutensor.contraction(alpha, first, tuple(axes), second, tuple(others), beta, out, tuple(result))
 
 
 @functools.cache

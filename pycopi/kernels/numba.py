@@ -13,8 +13,7 @@ import importlib
 import importlib.util
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,11 +25,10 @@ from pycopi.kernels.portable import Block, RankK
 
 available = importlib.util.find_spec("numba") is not None
 
-_PACKED_RANK = 12  # from this rank on, it pays to pack right ...
-_PACKED_BYTES = 2048  # ... where its rows are so long
-_BLAS_RANK = 128  # from this rank on, BLAS is faster than the loops ...
-_BLAS_SIZE = 1 << 16  # ... where the matrix has so many elements
-_BLOCK = 1 << 18  # elements of a product that stay in the cache
+_DEEP = 12, 1 << 19  # ranks and multiplications from which it pays to pack right and left, and so ...
+_UNEVEN = 4, 1 << 17  # ... where the columns do not fill the registers
+_COLUMNS = 32  # that do, whatever dtype and processor
+_DEPTH = 256  # ranks of one sweep: packed, those of a block stay in the first-level cache
 _SHARED_WORK = 4e6  # operations from which two threads are faster than one
 
 
@@ -54,14 +52,19 @@ def rank_k_update(
     if not out.size:
         return out
     compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    none = np.empty(0, out.dtype)
+    none = _nothing(out.dtype, 1)
     rows, columns = (none if scales is None else _compact(scales) for scales in (row_scale, column_scale))
-    blocked = len(left) >= _BLAS_RANK and out.size >= _BLAS_SIZE
-    write = _update_by_blocks if blocked else _update
+    write = _update_deep if _is_deep(len(left), *out.shape) else _update
     write(compact, _compact(matrix), _compact(left), _compact(right), scale, rows, columns)
     if compact is not out:
         out[...] = compact
     return out
+
+
+def _is_deep(k: int, m: int, n: int) -> bool:
+    """Return whether an update by so many ranks is worth packing them."""
+    ranks, work = _UNEVEN if n % _COLUMNS else _DEEP
+    return k >= ranks and k * m * n >= work
 
 
 def _update(
@@ -72,38 +75,36 @@ def _update(
     scale: float,
     rows: Matrix,
     columns: Matrix,
-    product: Matrix | None = None,
 ) -> None:
-    none = np.empty((0, 0), out.dtype)
-    product = none if product is None else product
-    packs = len(left) >= _PACKED_RANK and right.strides[0] >= _PACKED_BYTES
-    panels = _packed(right) if packs else none
-    with _threads(out.size * (len(left) + 8)) as parts:
+    parts = _claim_threads(out.size * (len(left) + 8))
+    try:
         function = _compiled("update", out.dtype, parts > 1)
         strips = np.empty((parts, 4 * len(left)), out.dtype)
-        function(out, matrix, left, right, panels, product, strips, scale, rows, columns, parts)
+        function(out, matrix, left, right, strips, scale, rows, columns, parts)
+    finally:
+        _return_threads(parts)
 
 
-def _packed(right: Matrix) -> Matrix:
-    from pycopi.kernels.numba_vectors import REGISTER_BYTES
-
-    (k, n), width = right.shape, 2 * REGISTER_BYTES // right.itemsize
-    panels = np.empty((n // width * k, width), right.dtype)
-    _compiled("pack", right.dtype, False)(panels, right)
-    return panels
-
-
-def _update_by_blocks(
+def _update_deep(
     out: Matrix, matrix: Matrix, left: Matrix, right: Matrix, scale: float, rows: Matrix, columns: Matrix
 ) -> None:
-    m, n = out.shape
-    step = max(64, _BLOCK // n)
-    product = np.empty((min(m, step), n), out.dtype)
-    for first in range(0, m, step):
-        block = slice(first, first + step)
-        part = product[: len(out[block])]
-        np.matmul(left[:, block].T, right, out=part)
-        _update(out[block], matrix[block], left[:0, block], right[:0], scale, rows[block], columns, part)
+    parts = _claim_threads(out.size * (len(left) + 8))
+    try:
+        function, memory = _compiled("update_deep", out.dtype, parts > 1), _deep_memory()
+        for first in range(0, len(left), _DEPTH):
+            ranks = slice(first, first + _DEPTH)
+            work = np.empty(memory(right[ranks].shape, out.itemsize, parts), out.dtype)
+            function(out, matrix, left[ranks], right[ranks], work, scale, rows, columns, parts)
+            matrix, rows, columns = out, rows[:0], columns[:0]
+    finally:
+        _return_threads(parts)
+
+
+@functools.cache
+def _deep_memory() -> Callable[..., int]:
+    from pycopi.kernels.numba_deep import memory
+
+    return memory
 
 
 def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
@@ -121,15 +122,24 @@ def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
     width = -(-n // (4 * lanes)) * 4 * lanes
     if width * dtype.itemsize % 4096 == 0:  # rows that far apart would share the same few lines of the cache
         width += 4 * lanes
-    padded = np.zeros((k, width), dtype)
-    padded[:, :n] = projected
-    x, left, right = (np.empty((k, width), dtype) for _ in range(3))
-    scales, partial, weights = np.empty(width, dtype), np.empty((k, lanes), dtype), np.empty(k, dtype)
+    memory = _aligned(4 * k + 1, width, dtype)
+    (padded, x, left, right), scales = memory[:-1].reshape(4, k, width), memory[-1]
+    padded[:, :n], padded[:, n:] = projected, 0
+    partial, weights = _aligned(k, lanes, dtype), np.empty(k, dtype)
     base, slope, step = 1.0 + rate * whitening, rate * (1.0 - 2.0 * whitening), -rate * (1.0 - whitening)
     function = _compiled("stream", dtype, False)
     function(x, left, right, scales, padded, base, slope, step, partial, weights)
     x, left, right = (np.ascontiguousarray(rows[:, :n]) for rows in (x, left, right))
     return Block(x, left, right, scales[:n])
+
+
+def _aligned(rows: int, columns: int, dtype: Any) -> Matrix:
+    """Return memory that begins where a line of the cache does, so that no register's worth crosses one."""
+    size = rows * columns * dtype.itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    aligned: Matrix = memory[start : start + size].view(dtype).reshape(rows, columns)
+    return aligned
 
 
 def update_then_project(
@@ -174,11 +184,12 @@ def _sweep(
     if not matrix.size:
         return np.zeros(n, matrix.dtype) if sums else None
     compact = matrix if matrix.flags.c_contiguous and matrix.flags.writeable else np.array(matrix, order="C")
-    none = np.empty(0, matrix.dtype)
+    none = _nothing(matrix.dtype, 1)
     vectors = [none if part is None else _compact(part) for part in (vector, sample)]
     left, right, scale, *scales = update or RankK(none[None, :], none[None, :], 1.0)
     scales = [none if part is None else _compact(part) for part in scales]
-    with _threads(8 * matrix.size) as parts:
+    parts = _claim_threads(8 * matrix.size)
+    try:
         gathered = np.empty((parts if sums else 0, n), matrix.dtype)
         _compiled("sweep", matrix.dtype, parts > 1)(
             compact,
@@ -188,15 +199,22 @@ def _sweep(
             vectors[0],
             _compact(left),
             _compact(right),
-            none[None, :],
             *scales,
             vectors[1],
             scale,
             parts,
         )
+    finally:
+        _return_threads(parts)
     if update is not None and compact is not matrix:
         matrix[...] = compact
     return gathered.sum(axis=0) if sums else None
+
+
+@functools.cache
+def _nothing(dtype: Any, dimensions: int) -> Matrix:
+    """Return the array that stands for one that is not there."""
+    return np.empty((0,) * dimensions, dtype)
 
 
 def _compact(array: Matrix) -> Matrix:
@@ -212,10 +230,12 @@ def _compiled(name: str, dtype: Any, shared: bool) -> Callable[..., None]:
     """Return a function of ``numba_loops`` for a dtype; its arguments may be read-only where they are read."""
     import numba
 
+    from pycopi.kernels import numba_deep
     from pycopi.kernels import numba_loops as loops
 
-    function = getattr(loops, f"{name}_shared" if shared else name)
-    signature = getattr(loops, f"{name}_signature")(numba.from_dtype(dtype))
+    module = numba_deep if name == "update_deep" else loops
+    function = getattr(module, f"{name}_shared" if shared else name)
+    signature = getattr(module, f"{name}_signature")(numba.from_dtype(dtype))
     options = {"cache": True, "parallel": shared, **loops.OPTIONS}
     compiled: Callable[..., None] = numba.njit(signature, **options)(function)
     return compiled
@@ -250,13 +270,16 @@ def threads() -> int:
     return 1 if _forked or _lock.locked() else _shareable_threads()
 
 
-@contextmanager
-def _threads(work: float) -> Iterator[int]:
-    """Lend as many threads as pay for so much work: to one Python thread at a time, the others do without."""
+def _claim_threads(work: float) -> int:
+    """Return how many threads pay for so much work, to be returned after it.
+
+    One Python thread at a time has more than one, the others do without.
+    """
     if work < _SHARED_WORK or _forked or _shareable_threads() == 1 or not _lock.acquire(blocking=False):
-        yield 1
-        return
-    try:
-        yield _shareable_threads()
-    finally:
+        return 1
+    return _shareable_threads()
+
+
+def _return_threads(parts: int) -> None:
+    if parts > 1:
         _lock.release()

@@ -18,21 +18,21 @@ from pycopi.kernels.numba_vectors import multiply_add as fma
 F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
-_inner: Callable[[F], F] = numba.njit(**OPTIONS)
+inner: Callable[[F], F] = numba.njit(**OPTIONS)
 
 
-def _written(dtype: Any, dimensions: int) -> Any:
+def writing(dtype: Any, dimensions: int) -> Any:
     return types.Array(dtype, dimensions, "C")
 
 
-def _read(dtype: Any, dimensions: int) -> Any:
+def reading(dtype: Any, dimensions: int) -> Any:
     return types.Array(dtype, dimensions, "C", readonly=True)
 
 
 def update_signature(dtype: Any) -> Any:
     """Return the types of what `update` and `update_shared` take."""
-    matrices, vectors = [_read(dtype, 2)] * 5, [_read(dtype, 1)] * 2
-    return types.void(_written(dtype, 2), *matrices, _written(dtype, 2), dtype, *vectors, types.intp)
+    matrices, vectors = [reading(dtype, 2)] * 3, [reading(dtype, 1)] * 2
+    return types.void(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
 
 
 def update(
@@ -40,20 +40,17 @@ def update(
     matrix: Any,
     left: Any,
     right: Any,
-    panels: Any,
-    product: Any,
     strips: Any,
     scale: Any,
     rows: Any,
     columns: Any,
     parts: Any,
 ) -> None:
-    """Write ``diag(rows) matrix diag(columns) + scale (left.T right + product)`` to ``out``.
+    """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``.
 
-    ``out`` may be ``matrix`` itself. ``panels`` may hold what `pack` has made of ``right``; ``strips``
-    (parts, 4k) is memory to work in.
+    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k) is memory to work in.
     """
-    _update(out, matrix, left, right, panels, product, strips[0], scale, rows, columns, 0, out.shape[0])
+    _update(out, matrix, left, right, strips[0], scale, rows, columns, 0, out.shape[0])
 
 
 def update_shared(
@@ -61,8 +58,6 @@ def update_shared(
     matrix: Any,
     left: Any,
     right: Any,
-    panels: Any,
-    product: Any,
     strips: Any,
     scale: Any,
     rows: Any,
@@ -74,17 +69,15 @@ def update_shared(
     for part in numba.prange(parts):
         first = min(part * share, out.shape[0])
         last = min(first + share, out.shape[0])
-        _update(out, matrix, left, right, panels, product, strips[part], scale, rows, columns, first, last)
+        _update(out, matrix, left, right, strips[part], scale, rows, columns, first, last)
 
 
-@_inner
+@inner
 def _update(
     out: Any,
     matrix: Any,
     left: Any,
     right: Any,
-    panels: Any,
-    product: Any,
     strip: Any,
     scale: Any,
     rows: Any,
@@ -96,7 +89,6 @@ def _update(
     k, n, lane = left.shape[0], out.shape[1], lanes(out)
     bottom, edge = first + (last - first) // 4 * 4, n // (2 * lane) * (2 * lane)
     zero, one, step = spread(out.dtype.type(0)), spread(out.dtype.type(1)), spread(scale)
-    source = panels if panels.size else right
     for i in range(first, bottom, 4):
         for p in range(k):
             for r in range(4):
@@ -107,14 +99,8 @@ def _update(
         for j in range(0, edge, 2 * lane):
             h = j + lane
             a0 = a1 = b0 = b1 = c0 = c1 = d0 = d1 = zero
-            if product.size:
-                a0, a1 = load(product, (i, j)), load(product, (i, h))
-                b0, b1 = load(product, (i + 1, j)), load(product, (i + 1, h))
-                c0, c1 = load(product, (i + 2, j)), load(product, (i + 2, h))
-                d0, d1 = load(product, (i + 3, j)), load(product, (i + 3, h))
-            top, start = (j // (2 * lane) * k, 0) if panels.size else (0, j)
             for p in range(k):
-                y0, y1 = load(source, (top + p, start)), load(source, (top + p, start + lane))
+                y0, y1 = load(right, (p, j)), load(right, (p, h))
                 x = spread(strip[4 * p])
                 a0, a1 = fma(x, y0, a0), fma(x, y1, a1)
                 x = spread(strip[4 * p + 1])
@@ -135,36 +121,17 @@ def _update(
             store(out, (i + 3, j), fma(step, d0, multiply(multiply(load(matrix, (i + 3, j)), r3), s0)))
             store(out, (i + 3, h), fma(step, d1, multiply(multiply(load(matrix, (i + 3, h)), r3), s1)))
     if edge < n:
-        _update_plainly(out, matrix, left, right, product, scale, rows, columns, first, bottom, edge)
+        _update_plainly(out, matrix, left, right, scale, rows, columns, first, bottom, edge)
     if bottom < last:
-        _update_plainly(out, matrix, left, right, product, scale, rows, columns, bottom, last, 0)
+        _update_plainly(out, matrix, left, right, scale, rows, columns, bottom, last, 0)
 
 
-def pack_signature(dtype: Any) -> Any:
-    """Return the types of what `pack` takes."""
-    return types.void(_written(dtype, 2), _read(dtype, 2))
-
-
-def pack(panels: Any, right: Any) -> None:
-    """Copy ``right`` (k, n) into panels, two registers of columns each, one below another.
-
-    An update then reads contiguous memory, where it would read lines that share a few places of the cache.
-    """
-    k, lane = right.shape[0], lanes(right)
-    for j in range(0, right.shape[1] // (2 * lane) * (2 * lane), 2 * lane):
-        top = j // (2 * lane) * k
-        for p in range(k):
-            store(panels, (top + p, 0), load(right, (p, j)))
-            store(panels, (top + p, lane), load(right, (p, j + lane)))
-
-
-@_inner
+@inner
 def _update_plainly(
     out: Any,
     matrix: Any,
     left: Any,
     right: Any,
-    product: Any,
     scale: Any,
     rows: Any,
     columns: Any,
@@ -181,9 +148,6 @@ def _update_plainly(
         if columns.size:
             for j in range(start, n):
                 out[i, j] *= columns[j]
-        if product.size:
-            for j in range(start, n):
-                out[i, j] += scale * product[i, j]
         for p in range(left.shape[0]):
             step = scale * left[p, i]
             for j in range(start, n):
@@ -192,8 +156,8 @@ def _update_plainly(
 
 def stream_signature(dtype: Any) -> Any:
     """Return the types of what `stream` takes."""
-    written = [_written(dtype, dimensions) for dimensions in (2, 2, 2, 1)]
-    return types.void(*written, _read(dtype, 2), dtype, dtype, dtype, _written(dtype, 2), _written(dtype, 1))
+    written = [writing(dtype, dimensions) for dimensions in (2, 2, 2, 1)]
+    return types.void(*written, reading(dtype, 2), dtype, dtype, dtype, writing(dtype, 2), writing(dtype, 1))
 
 
 def stream(
@@ -289,9 +253,9 @@ def stream(
 
 def sweep_signature(dtype: Any) -> Any:
     """Return the types of what `sweep` and `sweep_shared` take."""
-    written = [_written(dtype, 2), _written(dtype, 2), _written(dtype, 2), _written(dtype, 1)]
+    written = [writing(dtype, 2), writing(dtype, 2), writing(dtype, 2), writing(dtype, 1)]
     return types.void(
-        *written, _read(dtype, 1), *[_read(dtype, 2)] * 3, *[_read(dtype, 1)] * 3, dtype, types.intp
+        *written, reading(dtype, 1), *[reading(dtype, 2)] * 2, *[reading(dtype, 1)] * 3, dtype, types.intp
     )
 
 
@@ -303,7 +267,6 @@ def sweep(
     vector: Any,
     left: Any,
     right: Any,
-    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -314,7 +277,7 @@ def sweep(
 
     ``sums`` (parts, n) gets ``matrix.T vector`` of before the update, or without a vector
     ``matrix.T projected`` of after it; ``projected`` (m,) gets ``matrix sample`` of after it. ``left`` is
-    (1, m), ``right`` (1, n), ``none`` has no values, and ``strips`` (parts, 4) is memory to work in.
+    (1, m), ``right`` (1, n), and ``strips`` (parts, 4) is memory to work in.
     """
     _sweep(
         matrix,
@@ -324,7 +287,6 @@ def sweep(
         vector,
         left,
         right,
-        none,
         rows,
         columns,
         sample,
@@ -343,7 +305,6 @@ def sweep_shared(
     vector: Any,
     left: Any,
     right: Any,
-    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -364,7 +325,6 @@ def sweep_shared(
             vector,
             left,
             right,
-            none,
             rows,
             columns,
             sample,
@@ -378,7 +338,7 @@ def sweep_shared(
 _STRIP = 8  # rows that a sweep works on while they are in the cache
 
 
-@_inner
+@inner
 def _sweep(
     matrix: Any,
     strips: Any,
@@ -387,7 +347,6 @@ def _sweep(
     vector: Any,
     left: Any,
     right: Any,
-    none: Any,
     rows: Any,
     columns: Any,
     sample: Any,
@@ -402,17 +361,19 @@ def _sweep(
             sums[part, j] = 0
     for i in range(first, last, _STRIP):
         stop = min(i + _STRIP, last)
-        if vector.size:
+        if vector.size and right.size:
+            _gather_and_update(sums, part, matrix, vector, left, right, strips, scale, rows, columns, i, stop)
+        elif vector.size:
             _gather(sums, part, matrix, vector, i, stop)
-        if right.size:
-            _update(matrix, matrix, left, right, none, none, strips[part], scale, rows, columns, i, stop)
+        elif right.size:
+            _update(matrix, matrix, left, right, strips[part], scale, rows, columns, i, stop)
         if sample.size:
             _project(projected, matrix, sample, i, stop)
             if sums.size and not vector.size:
                 _gather(sums, part, matrix, projected, i, stop)
 
 
-@_inner
+@inner
 def _gather(sums: Any, part: Any, matrix: Any, weights: Any, first: Any, last: Any) -> None:
     """Add rows, each times its weight, to a row of ``sums``; four of them at a time."""
     n, lane = matrix.shape[1], lanes(matrix)
@@ -434,7 +395,52 @@ def _gather(sums: Any, part: Any, matrix: Any, weights: Any, first: Any, last: A
             sums[part, j] += weights[i] * matrix[i, j]
 
 
-@_inner
+@inner
+def _gather_and_update(
+    sums: Any,
+    part: Any,
+    matrix: Any,
+    weights: Any,
+    left: Any,
+    right: Any,
+    strips: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    first: Any,
+    last: Any,
+) -> None:
+    """Do what `_gather` and then `_update` do, in one pass over four rows at a time."""
+    n, lane, one = matrix.shape[1], lanes(matrix), matrix.dtype.type(1)
+    bottom, edge = first + (last - first) // 4 * 4, n // lane * lane
+    for i in range(first, bottom, 4):
+        v0, v1 = spread(weights[i]), spread(weights[i + 1])
+        v2, v3 = spread(weights[i + 2]), spread(weights[i + 3])
+        x0, x1 = spread(scale * left[0, i]), spread(scale * left[0, i + 1])
+        x2, x3 = spread(scale * left[0, i + 2]), spread(scale * left[0, i + 3])
+        r0 = r1 = r2 = r3 = spread(one)
+        if rows.size:
+            r0, r1, r2, r3 = spread(rows[i]), spread(rows[i + 1]), spread(rows[i + 2]), spread(rows[i + 3])
+        for j in range(0, edge, lane):
+            m0, m1 = load(matrix, (i, j)), load(matrix, (i + 1, j))
+            m2, m3 = load(matrix, (i + 2, j)), load(matrix, (i + 3, j))
+            store(sums, (part, j), fma(v3, m3, fma(v2, m2, fma(v1, m1, fma(v0, m0, load(sums, (part, j)))))))
+            y, s = load(right, (0, j)), load(columns, j) if columns.size else spread(one)
+            store(matrix, (i, j), fma(x0, y, multiply(multiply(m0, r0), s)))
+            store(matrix, (i + 1, j), fma(x1, y, multiply(multiply(m1, r1), s)))
+            store(matrix, (i + 2, j), fma(x2, y, multiply(multiply(m2, r2), s)))
+            store(matrix, (i + 3, j), fma(x3, y, multiply(multiply(m3, r3), s)))
+        for r in range(i, i + 4):
+            for j in range(edge, n):
+                sums[part, j] += weights[r] * matrix[r, j]
+    if edge < n:
+        _update_plainly(matrix, matrix, left, right, scale, rows, columns, first, bottom, edge)
+    if bottom < last:
+        _gather(sums, part, matrix, weights, bottom, last)
+        _update(matrix, matrix, left, right, strips[part], scale, rows, columns, bottom, last)
+
+
+@inner
 def _project(projected: Any, matrix: Any, sample: Any, first: Any, last: Any) -> None:
     """Write the products of rows with a sample, summed in a register for each of four rows."""
     n, lane = matrix.shape[1], lanes(matrix)

@@ -45,8 +45,8 @@ class VectorModel(extending.models.PrimitiveModel):
 extending.register_model(Vector)(VectorModel)
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, indices: Any) -> Any:
-    """Return the address of an element, as that of a register's worth of elements."""
+def address(context: Any, builder: Any, array_type: Any, array: Any, indices: Any) -> Any:
+    """Return code for the address of an element, as that of a register's worth of elements."""
     inside = context.make_array(array_type)(context, builder, array)
     element = cgutils.get_item_pointer(context, builder, array_type, inside, indices, wraparound=False)
     return builder.bitcast(element, context.get_value_type(Vector(array_type.dtype)).as_pointer())
@@ -60,6 +60,21 @@ def _index_types(array: Any, index: Any) -> tuple[Any, Any]:
 
 def _indices(builder: Any, kind: Any, index: Any) -> list[Any]:
     return cgutils.unpack_tuple(builder, index) if isinstance(kind, types.BaseTuple) else [index]
+
+
+def broadcast(builder: Any, number: Any, vector: Any) -> Any:
+    """Return code for a number in all lanes of a register of LLVM's type ``vector``."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
+    return builder.shuffle_vector(first, first, everywhere)
+
+
+def fuse(builder: Any, first: Any, second: Any, addend: Any) -> Any:
+    """Return code for ``first * second + addend``."""
+    vector = first.type
+    name = f"llvm.fmuladd.v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+    return builder.call(function, [first, second, addend])
 
 
 @intrinsic
@@ -78,7 +93,7 @@ def load(_: Any, array: Any, index: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         indices = _indices(builder, signature.args[1], arguments[1])
-        value = builder.load(_address(context, builder, signature.args[0], arguments[0], indices))
+        value = builder.load(address(context, builder, signature.args[0], arguments[0], indices))
         value.align = array.dtype.bitwidth // 8
         return value
 
@@ -91,11 +106,27 @@ def store(_: Any, array: Any, index: Any, vector: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         indices = _indices(builder, signature.args[1], arguments[1])
-        address = _address(context, builder, signature.args[0], arguments[0], indices)
-        builder.store(arguments[2], address).align = array.dtype.bitwidth // 8
+        place = address(context, builder, signature.args[0], arguments[0], indices)
+        builder.store(arguments[2], place).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
     return types.none(array, _index_types(array, index)[0], vector), generate
+
+
+@intrinsic
+def prefetch(_: Any, array: Any, index: Any) -> Any:
+    """Ask for the line of memory with ``array[index]`` ahead of its use."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        indices = _indices(builder, signature.args[1], arguments[1])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.bitcast(address(context, builder, signature.args[0], arguments[0], indices), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, *(ir.Constant(number, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.none(array, _index_types(array, index)[0]), generate
 
 
 @intrinsic
@@ -103,12 +134,7 @@ def spread(_: Any, number: Any) -> Any:
     """Return one number in all lanes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = context.get_value_type(signature.return_type)
-        first = builder.insert_element(
-            ir.Constant(vector, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0)
-        )
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
-        return builder.shuffle_vector(first, first, everywhere)
+        return broadcast(builder, arguments[0], context.get_value_type(signature.return_type))
 
     return Vector(number)(number), generate
 
@@ -128,10 +154,7 @@ def multiply_add(_: Any, first: Any, second: Any, addend: Any) -> Any:
     """Return ``first * second + addend`` lane by lane, rounded once where the processor can."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = arguments[0].type
-        name = f"llvm.fmuladd.v{vector.count}f{first.dtype.bitwidth}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-        return builder.call(function, arguments)
+        return fuse(builder, *arguments)
 
     return first(first, second, addend), generate
 

@@ -94,7 +94,8 @@ def compare_curves(
     figure = new_figure(5.2, 3.3 + 0.22 * rows)
     axes = figure.subplots()
     shown = [_draw(axes, curve, against, factor) for curve in drawn]
-    _set_limits(axes, [values[skipped:] if len(values) > skipped else values for values in shown])
+    counting = [values[skipped:] for values in shown if len(values) > skipped]
+    _set_limits(axes, counting or shown)
     if from_zero:
         axes.set_ylim(bottom=0.0)
     axes.set_xlabel("epoch" if against == "epoch" else "training time (s)")

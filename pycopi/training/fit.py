@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, is_dask, jit, namespace, number
+from pycopi._array import Array, is_cupy, is_dask, jit, namespace, number
 from pycopi._checks import as_float, as_whole, check_finite
 from pycopi.analysis import off_diagonal_correlation
 from pycopi.kernels.buffers import Buffers, reuse
@@ -15,6 +15,7 @@ from pycopi.settings import Rates, Settings
 from pycopi.training.batches import Batches, open_batches
 from pycopi.training.evaluate import evaluate_batches
 from pycopi.training.frozen import View, decorrelate_data
+from pycopi.training.graph import GraphSteps
 from pycopi.training.guard import DivergenceError, Guard, Watch
 from pycopi.training.history import (
     Callback,
@@ -142,6 +143,7 @@ def fit(
         choose_reporter(progress),
         guard,
         bool(keep_decorrelated),
+        GraphSteps(),
     )
     state = TrainingState(parameters, tuple(history))
     live, view = copy_parameters(parameters), View(opened)  # the parameters are overwritten from here on
@@ -177,6 +179,7 @@ class _Run(NamedTuple):
     reporter: Reporter | None
     guard: Guard
     keep_decorrelated: bool
+    graph_steps: GraphSteps
 
     def _view(self, last: View, live: Parameters, rates: Rates) -> View:
         """Return how an epoch of these rates sees the data; ``last`` is how the epoch before did."""
@@ -220,7 +223,9 @@ class _Run(NamedTuple):
         """Return the live parameters after an epoch, whose copy the watch keeps, and the means over it."""
         network, clock = view.batches.network, Clock()
         like, static = live[0].weight, ("network", "settings")
-        take_step = jit(step, like, static=static, donate="parameters")
+        take_step: Callable[..., Any] = jit(step, like, static=static, donate="parameters")
+        if is_cupy(like):
+            take_step = self.graph_steps
         take_steps = jit(step_through, like, static=static, donate="parameters")
         every = self.settings.decorrelation.every
         skipped = rates._replace(decorrelation=None)
