@@ -77,8 +77,8 @@ size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *argu
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize);
 size_t sweep_workspace(ptrdiff_t n, int parts);
 
-/* How many threads a large call would use now. There is one pool of them, that of OpenMP, which libraries such as
- * threadpoolctl can limit. */
+/* How many threads a large call would use now: as many as OpenMP would, which libraries such as threadpoolctl can
+ * limit. */
 int threads_available(void);
 
 /* In how many parts a call shall be done. `work` is its multiplications, or bytes of matrices moved where those are

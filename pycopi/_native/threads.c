@@ -1,29 +1,35 @@
+/* A small pool of threads. The caller takes parts as the others do, so a thread that is late, because another program
+ * or another library's threads keep its processor busy, costs no more than its share of the work: with OpenMP, whose
+ * threads meet at the end of each region, the caller would wait for it. How many threads there are is OpenMP's
+ * to say, where it is linked, so that its environment variables and threadpoolctl set it. */
+#define _POSIX_C_SOURCE 200809L
 #include "kernels.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#ifndef _WIN32
+#if defined(__GNUC__) && !defined(_WIN32)
+#define HAVE_POOL 1
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
 #include <unistd.h>
 #endif
+#ifdef _OPENMP
+#include <omp.h>
 #endif
 
-#define WORK_PER_THREAD 1e6 /* some 10 microseconds, several times what starting and joining a thread costs */
+#define WORK_PER_THREAD 1e6 /* some 10 microseconds, several times what sharing a job costs */
+#define MOST_THREADS 64
 
 int threads_available(void)
 {
-#ifdef _OPENMP
-#ifndef _WIN32
-    /* A forked child is a thread alone, and the OpenMP library of GCC would wait for those of its parent. */
-    static long owner;
-    if (!owner)
-        owner = (long)getpid();
-    if (owner != (long)getpid())
-        return 1;
-#endif
-    return omp_in_parallel() ? 1 : omp_get_max_threads();
+#if !defined(HAVE_POOL)
+    const long count = 1;
+#elif defined(_OPENMP)
+    const long count = omp_get_max_threads();
 #else
-    return 1;
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
 #endif
+    return count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
 }
 
 static int calls; /* running now */
@@ -38,15 +44,119 @@ int threads_claim(double work)
 
 void threads_release(void) { calls--; }
 
+#ifdef HAVE_POOL
+
+#define SPINS 4000 /* before a thread goes to sleep: more than passes between two calls of a training step */
+#if defined(__x86_64__) || defined(__i386__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() (void)0
+#endif
+
+/* The ticket holds the number of the job, and in its last 16 bits how many of its parts nobody has taken. What
+ * describes a job is written only when every part of the job before it is done. */
+static struct {
+    part_of_kernel *function;
+    const void *arguments;
+    void *workspace;
+    uint64_t ticket;
+    int parts, done, workers, sleeping, prepared;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+#define LEFT(ticket) ((int)((ticket)&0xffff))
+
+/* Takes one part of the current job and runs it; 0 where none is left. */
+static int run_part(void)
+{
+    uint64_t ticket = __atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE);
+    do {
+        if (!LEFT(ticket))
+            return 0;
+    } while (!__atomic_compare_exchange_n(&pool.ticket, &ticket, ticket - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    pool.function(LEFT(ticket) - 1, pool.parts, pool.arguments, pool.workspace);
+    __atomic_add_fetch(&pool.done, 1, __ATOMIC_RELEASE);
+    return 1;
+}
+
+static void *work(void *unused)
+{
+    for (;;) {
+        for (int spin = 0; spin < SPINS; spin++) {
+            if (run_part())
+                spin = 0;
+            PAUSE();
+        }
+        pthread_mutex_lock(&pool.lock);
+        __atomic_add_fetch(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
+        while (!LEFT(__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST)))
+            pthread_cond_wait(&pool.wake, &pool.lock);
+        __atomic_sub_fetch(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    return unused;
+}
+
+/* A forked child is a thread alone: it starts a pool of its own when it needs one. */
+static void forget(void)
+{
+    pool.workers = pool.sleeping = calls = 0;
+    pool.ticket &= ~(uint64_t)0xffff;
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.wake, NULL);
+}
+
+/* Starts threads up to a number, if the system lets it; signals stay with the threads of the program. */
+static void hire(int workers)
+{
+    sigset_t all, usual;
+    if (pool.workers >= workers)
+        return;
+    if (!pool.prepared++)
+        pthread_atfork(NULL, NULL, forget);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &usual);
+    for (pthread_t thread; pool.workers < workers; pool.workers++) {
+        if (pthread_create(&thread, NULL, work, NULL))
+            break;
+        pthread_detach(thread);
+    }
+    pthread_sigmask(SIG_SETMASK, &usual, NULL);
+}
+
 void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
     if (parts == 1) {
         function(0, 1, arguments, workspace);
         return;
     }
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(parts) schedule(static, 1)
-#endif
+    hire(parts - 1);
+    pool.function = function;
+    pool.parts = parts;
+    pool.arguments = arguments;
+    pool.workspace = workspace;
+    __atomic_store_n(&pool.done, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.ticket, ((__atomic_load_n(&pool.ticket, __ATOMIC_RELAXED) >> 16) + 1) << 16 | (uint64_t)parts, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    while (run_part())
+        continue;
+    for (int spin = 0; __atomic_load_n(&pool.done, __ATOMIC_ACQUIRE) < parts; spin++)
+        spin < SPINS ? (void)PAUSE() : (void)sched_yield();
+}
+
+#else
+
+void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
+{
     for (int part = 0; part < parts; part++)
         function(part, parts, arguments, workspace);
 }
+
+#endif

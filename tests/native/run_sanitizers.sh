@@ -13,19 +13,19 @@ trap 'rm -rf "$work"' EXIT
 flags="-std=c99 -g -O1 -Wall -Wextra -Werror -ffp-contract=fast -fno-omit-frame-pointer -fno-sanitize-recover=all"
 memory="-fsanitize=address,undefined"
 
-# fuzz TITLE THREADS FLAGS...: the kernels under a sanitizer, with one implementation of parallel_run()
+# fuzz TITLE FLAGS: the kernels and their threads under a sanitizer
 fuzz() {
   echo "kernels, $1"
   for program in fuzz fuzz_samples; do
     # shellcheck disable=SC2086
-    ${CC:-cc} $flags $3 -I"$native" "$here/$program.c" "$native/kernels.c" "$2" -lm -lpthread -o "$work/fuzz"
+    ${CC:-cc} $flags $2 -I"$native" "$here/$program.c" "$native/kernels.c" "$native/threads.c" -lm -lpthread -o "$work/fuzz"
     "$work/fuzz" "${ROUNDS:-1500}"
   done
 }
 
-fuzz "vectors: addresses and undefined behaviour" "$native/threads.c" "$memory"
-fuzz "scalars: addresses and undefined behaviour" "$native/threads.c" "$memory -DPYCOPI_SCALAR"
-fuzz "vectors: threads" "$here/threads_posix.c" "-fsanitize=thread"
+fuzz "vectors: addresses and undefined behaviour" "$memory"
+fuzz "scalars: addresses and undefined behaviour" "$memory -DPYCOPI_SCALAR"
+fuzz "vectors: threads" "-fsanitize=thread"
 
 if [ -n "${PYTHON:-}" ]; then
   # The installed package, with its module replaced by a sanitized build of these sources.
