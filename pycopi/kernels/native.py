@@ -1,6 +1,6 @@
 """The hot operations on NumPy matrices, in the C core, with a few products left to BLAS.
 
-The core has a small pool of threads, as many as OpenMP is set to use, and splits no sum of an update or a product
+The core has a small pool of threads, as many as OpenMP is set to use, and splits no sum of an update or product
 among them, so that their number changes no bit. BLAS has threads of its own, which spin for a while after each
 call on processors that the core may need, so that it is well to change between the two seldom.
 """
