@@ -82,6 +82,8 @@ def adapted(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
     saved: dict[str, Any] = {}
     if given.get("preset") == "fast":
         saved = dict(FAST)
+        if preset not in (PRESETS["mnist"], PRESETS["cifar10"]):  # two short epochs are too few to settle R
+            saved |= {"freeze_decorrelation_after": None, "keep_decorrelated": False}
         decorrelation *= given.get("decorrelation_every", saved["decorrelation_every"])
     return {"rate": rate, "gain": gain, "decorrelation_rate": decorrelation, **saved}
 
