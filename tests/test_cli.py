@@ -24,6 +24,7 @@ import pycopi.cli
 from pycopi.cli import backends
 from pycopi.cli.app import app, describe
 from pycopi.cli.flags import read_hidden
+from pycopi.cli.plan import new_plan
 
 SMALL = ("--hidden", "16", "--epochs", "3")
 FILES = {"model.safetensors", "history.json", "learning-curve.png"}
