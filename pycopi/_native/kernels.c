@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define DEPTH 192           /* rows of left and right that one pass takes: packed, they stay in the caches */
+#define DEPTH 384        /* rows of left and right that one pass takes: packed, they stay in the caches */
 #define FEW_ROWS 256        /* up to so many rows of out, packed left stays in the second-level cache ... */
-#define FEW_PANELS 4        /* ... with so many panels of right; */
+#define FEW_PANELS 2        /* ... with so many panels of right; */
 #define PANEL_VALUES 125000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define SHALLOW_ROWS 4
