@@ -44,8 +44,8 @@ typedef struct {
 
 static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns, size_t itemsize)
 {
-    const int few = a->m <= FEW_ROWS;
-    const ptrdiff_t tile = few || a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
+    const int few = a->m <= FEW_ROWS && a->k > SHALLOW;
+    const ptrdiff_t tile = a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
     const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, depth = a->k < DEPTH ? a->k : DEPTH;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
     const ptrdiff_t needed = (a->n - 1) / tile_columns + 1, columns = tile_columns * (panels < needed ? panels : needed);
