@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 
 Side = Callable[[], object]
 
-_PAUSE = 0.03
+_PAUSE = 0.15
 """Seconds before a turn: threads that another library keeps spinning after its work go to sleep meanwhile."""
+
+_WARM_UP = 0.04
+"""Seconds of calls before those that count: a system may need so long to spread woken threads over processors."""
 
 
 def take_turns(sides: Mapping[str, Side], *, turns: int = 7, least_seconds: float = 0.02) -> dict[str, float]:
     """Return the median seconds of one call of each side, over ``turns`` turns of each.
 
-    A turn is one call that is not timed, which brings the side's data into the caches and wakes its
-    threads, and then as many timed calls as fill ``least_seconds``, at least one. Before all turns each side
-    is called once, which compiles or allocates what it needs, and once more to see how long a call takes.
+    A turn is some calls that are not timed, which bring the side's data into the caches and wake its threads,
+    and then as many timed calls as fill ``least_seconds``, at least one. Before all turns each side is called
+    once, which compiles or allocates what it needs, and once more to see how long a call takes. Without
+    ``least_seconds`` nothing is to be measured well, and nothing waits.
     """
     calls = {}
     for name, side in sides.items():
@@ -24,10 +28,19 @@ def take_turns(sides: Mapping[str, Side], *, turns: int = 7, least_seconds: floa
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(turns):
         for name, side in sides.items():
-            time.sleep(_PAUSE if len(sides) > 1 else 0.0)
-            side()
+            if least_seconds:
+                time.sleep(_PAUSE if len(sides) > 1 else 0.0)
+                _call_for(side, _WARM_UP)
             seconds[name].append(_seconds(side, calls[name]))
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def _call_for(side: Side, seconds: float) -> None:
+    """Call a side, at least once, until so much time has passed."""
+    until = time.perf_counter() + seconds
+    side()
+    while time.perf_counter() < until:
+        side()
 
 
 def _seconds(side: Side, calls: int) -> float:
