@@ -189,6 +189,7 @@ def test_every_flag_reaches_the_run(tmp_path: Path) -> None:
         "--epochs": 4,
         "--decorrelation-epochs": 0,
         "--warm-up": 2,
+        "--rate-decay": 0.5,
         "--patience": 9,
         "--seed": 7,
         "--dtype": "float64",
@@ -207,7 +208,7 @@ def test_every_flag_reaches_the_run(tmp_path: Path) -> None:
     assert stored["bias"] is True
     assert stored["variance_scaled"] is True
     rates = [(r["weight_rate"], r["decorrelation_rate"]) for r in content["history"]]
-    assert rates == [(0.01, 0.003), (0.02, 0.003), (0.02, 0.003), (0.02, 0.0)]
+    assert rates == [(0.01, 0.003), (0.02, 0.003), (0.01, 0.003), (0.005, 0.0)]
     saved = pycopi.load(tmp_path / "run" / "model.safetensors")
     assert saved.parameters[0].weight.dtype == np.float64
     assert saved.parameters[0].feedback is not None
@@ -220,7 +221,12 @@ def test_the_preset_that_does_less(tmp_path: Path) -> None:
     stored = content["settings"]
     assert (stored["preset"], stored["decorrelation_every"], stored["decorrelation_rate"]) == ("fast", 5, 0.05)
     assert stored["freeze_decorrelation_after"] is None
-    assert new_plan("mnist", {"preset": "fast"}).freeze_decorrelation_after == (2, None)
+    mnist = new_plan("mnist", {"preset": "fast"})
+    assert (mnist.freeze_decorrelation_after, mnist.decorrelation_epochs, mnist.rate_decay) == (
+        (2, None),
+        0,
+        0.75,
+    )
     assert content["test"]["accuracy"] > 0.95
     more = ("--epochs", 7, "--quiet")
     call("train", "digits", "--resume", *more, "--output", tmp_path / "run")

@@ -33,7 +33,7 @@ LIMITS = {
     "decorrelation_every": (1, math.inf),
     **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),
     **dict.fromkeys(("step_bound", "decorrelation_bound"), (0, math.inf)),
-    "whitening": (0, 1),
+    **dict.fromkeys(("whitening", "rate_decay"), (0, 1)),
 }
 """Least and greatest values of flags that are numbers; all are finite."""
 

@@ -205,6 +205,16 @@ WarmUp = Annotated[
     int | None,
     _option(_COURSE, "--warm-up", "INTEGER", "Epochs over which the rate of the weights rises.", "0"),
 ]
+RateDecay = Annotated[
+    float | None,
+    _option(
+        _COURSE,
+        "--rate-decay",
+        "FLOAT",
+        "Factor by which each epoch multiplies the rate of the weights for the next.",
+        "1",
+    ),
+]
 Patience = Annotated[
     int | None,
     _option(

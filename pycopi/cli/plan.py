@@ -53,6 +53,7 @@ class Plan:
     decorrelation_bound: float | None = None
     step_bound: float | None = None
     warm_up: int = 0
+    rate_decay: float = 1.0
     freeze_decorrelation_after: int | tuple[int | None, ...] | None = None
     keep_decorrelated: bool = False
     patience: int | None = None
@@ -88,7 +89,7 @@ class Plan:
     def schedules(self) -> Schedules:
         """When weights and decorrelating matrices learn."""
         return Schedules(
-            Schedule(start=self.decorrelation_epochs, warm_up=self.warm_up),
+            Schedule(start=self.decorrelation_epochs, warm_up=self.warm_up, decay=self.rate_decay),
             Schedule(freeze_after=self.freeze_decorrelation_after),
         )
 

@@ -37,6 +37,7 @@ def train(
     epochs: o.Epochs = None,
     decorrelation_epochs: o.DecorrelationEpochs = None,
     warm_up: o.WarmUp = None,
+    rate_decay: o.RateDecay = None,
     preset: o.Preset = None,
     decorrelation_fraction: o.Fraction = None,
     decorrelation_every: o.Every = None,
