@@ -105,7 +105,16 @@ def test_sides_take_turns():
     sides = {name: lambda name=name: called.append(name) for name in "ab"}
     seconds = timing.take_turns(sides, turns=2, least_seconds=0.0)
     assert set(seconds) == {"a", "b"}
-    assert called == [*"aabb"] * 3
+    assert called == [*"aabb", *"abab"]
+
+
+def test_turns_that_are_measured_begin_with_calls_that_do_not_count(monkeypatch):
+    monkeypatch.setattr(timing, "_PAUSE", 0.0)
+    called = []
+    sides = {"a": lambda: called.append(1), "b": lambda: time.sleep(0.001)}
+    seconds = timing.take_turns(sides, turns=1, least_seconds=1e-9)
+    assert len(called) > 4  # one to prepare, one to see how long it takes, the warm-up, one that counts
+    assert seconds["b"] >= 0.001
 
 
 def test_median_of_the_turns(monkeypatch):

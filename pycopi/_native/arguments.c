@@ -15,10 +15,9 @@ static int get_buffer(PyObject *object, Py_buffer *view, const argument_rule *ru
 {
     const char *name = rule->name;
     const int ndim = (int)strlen(rule->shape);
-    if (!PyObject_CheckBuffer(object)) {
-        PyErr_Format(PyExc_TypeError, "%s is of %R; expected a float32 or float64 array", name, Py_TYPE(object));
-        return -1;
-    }
+    if (!PyObject_CheckBuffer(object))
+        return PyErr_Format(PyExc_TypeError, "%s is of %R; expected a float32 or float64 array", name,
+                            Py_TYPE(object)), -1;
     if (PyObject_GetBuffer(object, view, PyBUF_STRIDES | PyBUF_FORMAT) < 0)
         return -1;
     const Py_ssize_t size = view->itemsize, stride = view->ndim ? view->strides[view->ndim - 1] : 0;
@@ -47,11 +46,9 @@ static int check_shape(arguments *taken, const Py_buffer *view, const argument_r
         Py_ssize_t *const size = rule->shape[i] == 'k' ? &taken->k : rule->shape[i] == 'm' ? &taken->m : &taken->n;
         if (*size < 0)
             *size = view->shape[i];
-        if (view->shape[i] != *size) {
-            PyErr_Format(PyExc_ValueError, "%s has size %zd along axis %d; expected %zd to fit the arguments before it",
-                         rule->name, view->shape[i], i, *size);
-            return -1;
-        }
+        if (view->shape[i] != *size)
+            return PyErr_Format(PyExc_ValueError, "%s has size %zd along axis %d; expected %zd to fit the arguments "
+                                "before it", rule->name, view->shape[i], i, *size), -1;
     }
     return 0;
 }
@@ -82,21 +79,17 @@ static int check_written(const arguments *taken, const argument_rule *rules, int
 {
     const Py_buffer *const out = &taken->views[o];
     const Py_ssize_t stride = byte_stride(out), width = row_bytes(out);
-    if (out->ndim == 2 && out->shape[0] > 1 && stride < width && -stride < width) {
-        PyErr_Format(PyExc_ValueError,
-                     "%s has rows of %zd bytes that lie %zd bytes apart, so they share memory; pass a copy of it",
-                     rules[o].name, width, stride);
-        return -1;
-    }
+    if (out->ndim == 2 && out->shape[0] > 1 && stride < width && -stride < width)
+        return PyErr_Format(PyExc_ValueError, "%s has rows of %zd bytes that lie %zd bytes apart, so they share "
+                            "memory; pass a copy of it", rules[o].name, width, stride), -1;
     for (int i = 0; i < count; i++) {
         const Py_buffer *const other = &taken->views[i];
         const int in_place = rules[i].flags & IN_PLACE;
         if (i == o || !other->obj || !overlap(out, other) ||
             (o == 0 && in_place && out->buf == other->buf && stride == byte_stride(other)))
             continue;
-        PyErr_Format(PyExc_ValueError, "%s overlaps %s in memory; expected separate memory%s: pass a copy of %s",
-                     rules[o].name, rules[i].name, in_place ? ", or the very same" : "", rules[i].name);
-        return -1;
+        return PyErr_Format(PyExc_ValueError, "%s overlaps %s in memory; expected separate memory%s: pass a copy of %s",
+                            rules[o].name, rules[i].name, in_place ? ", or the very same" : "", rules[i].name), -1;
     }
     return 0;
 }
@@ -112,12 +105,10 @@ static int take_all(arguments *taken, const argument_rule *rules, int count, PyO
         } else if (!(rules[i].flags & OPTIONAL) || objects[i] != Py_None) {
             if (get_buffer(objects[i], view, &rules[i]) < 0 || check_shape(taken, view, &rules[i]) < 0)
                 return -1;
-            if (type_of(view) != type_of(&taken->views[0])) {
-                PyErr_Format(PyExc_ValueError,
-                             "%s has the buffer format '%s' but %s has '%s'; convert one of them to the other's dtype",
-                             rules[i].name, view->format, rules[0].name, taken->views[0].format);
-                return -1;
-            }
+            if (type_of(view) != type_of(&taken->views[0]))
+                return PyErr_Format(PyExc_ValueError, "%s has the buffer format '%s' but %s has '%s'; convert one of "
+                                    "them to the other's dtype", rules[i].name, view->format, rules[0].name,
+                                    taken->views[0].format), -1;
             taken->arrays[i] = (strided){view->buf, byte_stride(view) / view->itemsize};
         }
     }
@@ -131,10 +122,8 @@ static int take_all(arguments *taken, const argument_rule *rules, int count, PyO
 int take_arguments(arguments *taken, const char *function, const argument_rule *rules, int count,
                    PyObject *const *objects, Py_ssize_t given)
 {
-    if (given != count) {
-        PyErr_Format(PyExc_TypeError, "%s takes %d arguments; got %zd", function, count, given);
-        return -1;
-    }
+    if (given != count)
+        return PyErr_Format(PyExc_TypeError, "%s takes %d arguments; got %zd", function, count, given), -1;
     *taken = (arguments){.k = -1, .m = -1, .n = -1};
     if (take_all(taken, rules, count, objects) == 0)
         return 0;
