@@ -295,6 +295,16 @@ def test_curves_of_nothing(tmp_path):
         compare_curves([Curve("a", [[]])], tmp_path / "a.png", label="b")
 
 
+def test_curves_that_end_before_the_axis_begins_are_left_out(tmp_path):
+    path = tmp_path / "curves.svg"
+    ended, going_on = Curve("ended", [[0.1]]), Curve("going on", [[0.1, 0.5]])
+    compare_curves([ended, going_on], path, label="accuracy", skipped=1)
+    assert "ended" not in read_texts(path)
+    assert "going on" in read_texts(path)
+    compare_curves([ended], path, label="accuracy", skipped=1)
+    assert "ended" in read_texts(path)
+
+
 def test_curves_with_a_seed_that_diverged(tmp_path):
     path = tmp_path / "curves.png"
     compare_curves([Curve("a", [[0.1, float("nan")], [0.1], []])], path, label="b")

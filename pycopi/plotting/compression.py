@@ -61,5 +61,5 @@ def compression_curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if len(curves) > 1:
-        add_legend(axes)
+        add_legend(axes, where="lower left")  # accuracy falls to the right
     write_figure(figure, path)

@@ -59,7 +59,8 @@ def compare_curves(
     factor : float
         What values are multiplied with, such as 100 for shares in percent.
     skipped : int
-        Epochs at the start that do not count for the limits of the vertical axis.
+        Epochs at the start that do not count for the limits of the vertical axis. A curve without more of
+        them is left out, unless none has more.
     from_zero : bool
         Whether that axis begins at 0.
 
@@ -86,7 +87,9 @@ def compare_curves(
     ...     path.stat().st_size > 0
     True
     """
-    drawn = [curve for curve in curves if any(len(values) for values in curve.values)]
+    lengths = [max(map(len, curve.values), default=0) for curve in curves]
+    least = skipped if max(lengths, default=0) > skipped else 0
+    drawn = [curve for curve, length in zip(curves, lengths, strict=True) if length > least]
     if not drawn:
         msg = "curves hold no values; expected at least one epoch of one run"
         raise ValueError(msg)

@@ -139,4 +139,4 @@ def _finish(axes: "Axes", history: Sequence[EpochRecord]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     crowded = len(axes.get_lines()) > _CROWDED
-    add_legend(axes, f"after epoch {history[-1].epoch}", beside=crowded)
+    add_legend(axes, f"after epoch {history[-1].epoch}", where="beside" if crowded else "best")

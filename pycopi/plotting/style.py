@@ -77,11 +77,12 @@ def scale_from_zero(axes: "Axes") -> None:
         axes.set_ylim(0.0, 1.08 * most or 1.0)
 
 
-def add_legend(axes: "Axes", title: str | None = None, *, beside: bool = False) -> None:
-    """Add the legend, inside the panel or beside it."""
+def add_legend(axes: "Axes", title: str | None = None, *, where: str = "best") -> None:
+    """Add the legend, in a corner of the panel by Matplotlib's name for it, or ``beside`` the panel."""
+    beside = where == "beside"
     axes.legend(
         title=title,
-        loc="upper left" if beside else "best",
+        loc="upper left" if beside else where,
         bbox_to_anchor=(1.0, 1.02) if beside else None,
         fontsize="small",
         title_fontsize="small",
