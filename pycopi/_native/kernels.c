@@ -3,8 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define DEPTH 384        /* rows of left and right that one pass takes: packed, they stay in the caches */
-#define FEW_ROWS 256        /* up to so many rows of out, packed left stays in the second-level cache ... */
+#define DEPTH 192           /* rows of left and right that one pass takes: a packed tile of each fits the first cache */
+#define FEW_ROWS 256        /* up to so many rows of out, all of packed left stays in the second-level cache ... */
+#define FEW_DEPTH 384       /* ... in deeper passes, which read longer pieces of right, ... */
 #define FEW_PANELS 2        /* ... with so many panels of right; */
 #define PANEL_VALUES 125000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
@@ -46,7 +47,8 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
 {
     const int few = a->m <= FEW_ROWS && a->k > SHALLOW;
     const ptrdiff_t tile = a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
-    const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, depth = a->k < DEPTH ? a->k : DEPTH;
+    const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, most = few ? FEW_DEPTH : DEPTH;
+    const ptrdiff_t depth = a->k < 1 ? 1 : a->k < most ? a->k : most;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
     const ptrdiff_t needed = (a->n - 1) / tile_columns + 1, columns = tile_columns * (panels < needed ? panels : needed);
     const ptrdiff_t values = rows / tile * PACKED_WIDTH(tile_rows) * depth + columns * (depth + 1);

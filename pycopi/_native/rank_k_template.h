@@ -168,8 +168,8 @@ TARGET static void NAME(rank_k_part)(int part, int parts, const void *arguments,
     const ptrdiff_t first_row = by_rows ? start : 0, first_column = by_rows ? 0 : start;
 
     *(by_rows ? &a.m : &a.n) = stop < side ? stop : side; /* the edges of out are those of the part */
-    for (ptrdiff_t p = 0; p < a.k || p == 0; p += DEPTH) {
-        const ptrdiff_t depth = a.k - p < DEPTH ? a.k - p : DEPTH;
+    for (ptrdiff_t p = 0; p < a.k || p == 0; p += b.depth) {
+        const ptrdiff_t depth = a.k - p < b.depth ? a.k - p : b.depth;
         for (ptrdiff_t j0 = first_column; j0 < a.n; j0 += b.columns) {
             const ptrdiff_t j1 = a.n - j0 < b.columns ? a.n : j0 + b.columns;
             if (a.column_scale.data)
