@@ -29,7 +29,7 @@ _DEEP = 12, 1 << 19  # ranks and multiplications from which it pays to pack righ
 _UNEVEN = 4, 1 << 17  # ... where the columns do not fill the registers
 _COLUMNS = 32  # that do, whatever dtype and processor
 _DEPTH = 256  # ranks of one sweep: packed, those of a block stay in the first-level cache
-_SHARED_WORK = 4e6  # operations from which two threads are faster than one
+_SHARED_WORK = 3e6  # operations from which two threads are faster than one
 
 
 def accepts(matrix: Array) -> bool:
