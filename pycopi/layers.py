@@ -207,7 +207,7 @@ class Dense:
         copy: bool | None,
     ) -> DenseParameters:
         """Return the parameters after one step of COPI or along the gradient."""
-        rate = step_size(signals.decorrelated, settings, rates)
+        rate = step_size(signals.decorrelated, power, settings, rates)
         weight = kernels.apply(
             parameters.weight, weight_change(parameters, signals, power, settings, rate), copy
         )
@@ -248,11 +248,11 @@ class Dense:
         return plain, DenseParameters(weight, bias=parameters.bias)
 
 
-def step_size(decorrelated: Array, settings: Settings, rates: Rates) -> Any:
+def step_size(decorrelated: Array, power: Array, settings: Settings, rates: Rates) -> Any:
     """Return the step size of a layer's weights, within the bound of the settings."""
     if settings.step_bound is None:
         return rates.weights
-    return bounded_rate(rates.weights, settings.gain, decorrelated, settings.step_bound)
+    return bounded_rate(rates.weights, settings.gain, decorrelated, power, settings.step_bound)
 
 
 def weight_change(

@@ -11,6 +11,7 @@ from strategies import batches
 from test_network import move, scrambled
 
 import pycopi
+from pycopi.rules.power import mean_square
 from pycopi.rules.stability import bounded_rate, largest_power
 from pycopi.training.batches import open_batches
 from pycopi.training.frozen import decorrelate_data
@@ -129,18 +130,20 @@ def test_data_that_may_not_fit_into_memory_stay_as_they_are(tmp_path):
         assert decorrelate_data(batches, START).batches is batches
 
 
+def power_of(x):
+    return float(largest_power(x, mean_square(x)))
+
+
 @given(batches())
 def test_the_largest_power_is_bounded_closely_from_above(x):
     wanted = float(np.linalg.eigvalsh(x.astype(np.float64).T @ x / len(x))[-1])
-    found = float(largest_power(x))
+    found = power_of(x)
     assert wanted * (1 - 1e-5) <= found <= wanted * len(x) ** 0.125 * (1 + 1e-5) + 1e-30
 
 
 @given(batches(), st.floats(1e-3, 1e3))
 def test_the_largest_power_scales_with_the_square(x, factor):
-    assert float(largest_power(x * np.asarray(factor, x.dtype))) == pytest.approx(
-        float(largest_power(x)) * factor**2, rel=1e-4
-    )
+    assert power_of(x * np.asarray(factor, x.dtype)) == pytest.approx(power_of(x) * factor**2, rel=1e-4)
 
 
 def test_a_bound_beyond_every_step_is_no_bound_to_the_last_bit(xp):
@@ -163,8 +166,8 @@ def test_a_bound_is_the_same_on_every_backend(xp):
     wanted = []
     trace = NETWORK.forward(START, Y)
     for index, x in enumerate(trace.decorrelated):
-        rate = float(bounded_rate(1e-2, 50.0, x, 0.1))
-        assert rate == pytest.approx(min(1e-2, 0.1 / 50.0 / float(largest_power(x))))
+        rate = float(bounded_rate(1e-2, 50.0, x, mean_square(x), 0.1))
+        assert rate == pytest.approx(min(1e-2, 0.1 / 50.0 / power_of(x)))
         slow = pycopi.Settings(gain=50.0, rate=rate)
         wanted.append(step(slow)[index].weight)
     for own, weight in zip(xp.call(take, live, like, targets), wanted, strict=True):
@@ -178,7 +181,7 @@ def test_the_bound_of_decorrelation_is_a_smaller_rate(xp):
     learned, _ = pycopi.train_step(NETWORK, live, like, targets, settings)
     trace = NETWORK.forward(START, Y)
     for own, old, x in zip(learned, START, trace.decorrelated, strict=True):
-        rate = min(5.0, 0.5 / float(largest_power(x[:5])))
+        rate = min(5.0, 0.5 / power_of(x[:5]))
         assert_close(
             own.decorrelator, reference.decorrelation(old.decorrelator, x[:5], rate), xp, like, rtol=1e-11
         )

@@ -10,7 +10,7 @@ _PAUSE = 0.15
 """Seconds before a turn: threads that another library keeps spinning after its work go to sleep meanwhile."""
 
 _WARM_UP = 0.04
-"""Seconds of calls before those that count: a system may need so long to spread woken threads over processors."""
+"""Seconds of calls before those that count: spreading woken threads over processors may take so long."""
 
 
 def take_turns(sides: Mapping[str, Side], *, turns: int = 7, least_seconds: float = 0.02) -> dict[str, float]:

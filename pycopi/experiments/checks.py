@@ -28,7 +28,7 @@ class Check(NamedTuple):
 
 
 def check_peaks(summaries: Sequence[Summary]) -> list[Check]:
-    """Return the comparisons of peak test accuracies with the paper's, for its own settings and steadier ones."""
+    """Return the comparisons of peak test accuracies with the paper's, for its settings and steadier ones."""
     found = []
     for summary in summaries:
         run = summary.run

@@ -157,7 +157,7 @@ def decorrelation(
 ) -> kernels.RankK:
     """Return the decorrelation step of R, where ``moved`` is x R, or for the rule ``local`` x R.T."""
     if settings.step_bound is not None:
-        rate = bounded_rate(rate, 1.0, decorrelated, settings.step_bound)
+        rate = bounded_rate(rate, 1.0, decorrelated, power, settings.step_bound)
     scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
     kept = kept_share(power, rate, settings.whitening)
     if settings.rule == "covariance":

@@ -11,8 +11,8 @@ _SQUARINGS = (
 )
 
 
-def bounded_rate(rate: Any, gain: float, decorrelated: Array, bound: float) -> Array:
-    """Return a step size no larger than ``bound / (gain * largest_power(x))``, a 0-d array.
+def bounded_rate(rate: Any, gain: float, decorrelated: Array, power: Array, bound: float) -> Array:
+    """Return a step size no larger than ``bound / (gain * largest_power(x, power))``, a 0-d array.
 
     A step of the weights changes the preactivations of its own batch by ``rate gain (x x.T / B) e`` for the
     error e that the layer is asked to correct. Each component of e along an eigenvector of the Gram matrix
@@ -21,22 +21,22 @@ def bounded_rate(rate: Any, gain: float, decorrelated: Array, bound: float) -> A
     decorrelating matrix multiplies it by ``1 - rate C``, whose eigenvalues are bounded likewise.
     """
     xp = namespace(decorrelated)
-    excess = largest_power(decorrelated) * (rate * gain / bound)
+    excess = largest_power(decorrelated, power) * (rate * gain / bound)
     return rate / xp.maximum(excess, xp.ones_like(excess))
 
 
-def largest_power(decorrelated: Array) -> Array:
+def largest_power(decorrelated: Array, power: Array) -> Array:
     """Return a bound from above of the largest eigenvalue of ``mean(x x.T)`` over a batch (B, n), a 0-d array.
 
     The nonzero eigenvalues are those of the Gram matrix G (B, B), and ``(trace G^8)^(1/8)`` exceeds the largest
-    by at most the eighth root of B. G is divided by its trace first, so that no power overflows or vanishes.
-    Costs 2B^2 n + 2 squarings of (B, B) operations.
+    by at most the eighth root of B. G is divided by its trace first, so that no power overflows or vanishes;
+    the trace is the sum of ``power`` (n,), which is mean(x**2). Costs 2B^2 n + 2 squarings of (B, B) operations.
     """
     xp = namespace(decorrelated)
     samples = decorrelated.shape[0]
-    trace = xp.sum(xp.square(decorrelated)) / samples
-    trace = xp.maximum(trace, xp.full_like(trace, float(xp.finfo(trace.dtype).smallest_normal)))
-    gram = kernels.product(decorrelated, decorrelated, transposed=True) / (samples * trace)
+    trace = xp.sum(power)
+    divisor = samples * xp.where(trace > 0, trace, xp.ones_like(trace))
+    gram = kernels.product(decorrelated, decorrelated, transposed=True) / divisor
     for _ in range(_SQUARINGS - 1):
         gram = kernels.product(gram, gram)
     return trace * xp.sum(xp.square(gram)) ** (0.5**_SQUARINGS)

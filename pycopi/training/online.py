@@ -87,7 +87,7 @@ def _learn_layer(
         asked = kernels.pull_then_update(feedback, vector, None)[1]
         vector = None
     if delta is not None:
-        rate = step_size(x, settings, rates)
+        rate = step_size(x, power, settings, rates)
         step = weight_change(own, signals, power, settings, rate)
         weight, vector = kernels.pull_then_update(own.weight, vector, step, copy=copy)
         bias = own.bias if own.bias is None else infer_bias(own.bias, delta, rate, copy)
