@@ -30,7 +30,7 @@ def largest_power(decorrelated: Array, power: Array) -> Array:
 
     The nonzero eigenvalues are those of the Gram matrix G (B, B), and ``(trace G^8)^(1/8)`` exceeds the largest
     by at most the eighth root of B. G is divided by its trace first, so that no power overflows or vanishes;
-    the trace is the sum of ``power`` (n,), which is mean(x**2). Costs 2B^2 n + 2 squarings of (B, B) operations.
+    the trace is the sum of ``power`` (n,), mean(x**2). Costs 2B^2 n + 2 squarings of (B, B) operations.
     """
     xp = namespace(decorrelated)
     samples = decorrelated.shape[0]
