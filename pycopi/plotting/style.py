@@ -5,7 +5,7 @@ picture file is there whole or not at all.
 """
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -77,12 +77,14 @@ def scale_from_zero(axes: "Axes") -> None:
         axes.set_ylim(0.0, 1.08 * most or 1.0)
 
 
-def add_legend(axes: "Axes", title: str | None = None, *, where: str = "best") -> None:
-    """Add the legend, in a corner of the panel by Matplotlib's name for it, or ``beside`` the panel."""
+def add_legend(
+    axes: "Axes", title: str | None = None, *, where: Literal["best", "lower left", "beside"] = "best"
+) -> None:
+    """Add the legend, within the panel or beside it."""
     beside = where == "beside"
     axes.legend(
         title=title,
-        loc="upper left" if beside else where,
+        loc="upper left" if where == "beside" else where,
         bbox_to_anchor=(1.0, 1.02) if beside else None,
         fontsize="small",
         title_fontsize="small",
