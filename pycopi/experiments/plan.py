@@ -70,8 +70,8 @@ def default_epochs(data: str, method: str) -> int:
 STEADIER = {("mnist", "copi-fa"): 300.0, ("cifar10", "copi-fa"): 300.0}
 """Gains at which a method is run as well, because it is not stable at the paper's.
 
-With feedback alignment the perturbations do not shrink with W R on their way down: at a gain of 1000 three seeds
-of three diverge on MNIST within 300 steps that change the weights, and seed 0 on CIFAR-10 in its ninth epoch.
+With feedback alignment the perturbations do not shrink with W R on their way down: at a gain of 1000 three
+seeds of three diverge on MNIST within 300 steps that change the weights, and seed 0 on CIFAR-10 in epoch 9.
 """
 
 
