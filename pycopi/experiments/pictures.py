@@ -19,6 +19,8 @@ STYLES = {
 }
 """The colour and the marker of each method, the same in every picture."""
 
+_VARIED = 2  # those of a method at other step sizes than the paper's
+
 _QUANTITIES = (
     ("test_accuracy", "test accuracy (% of samples)", 100.0),
     ("train_accuracy", "training accuracy (% of samples)", 100.0),
@@ -101,7 +103,8 @@ def _curve(summary: Summary, label: str, field: str, style: int) -> Curve:
 def _method_curve(summary: Summary, field: str, *, marked: bool) -> Curve:
     """Return the curve of a method; ``marked`` adds the published peak of its test accuracy."""
     run = summary.run
-    curve = _curve(summary, run.title, field, STYLES[run.method])
+    style = STYLES[run.method] if (run.rate, run.gain) == (None, None) else _VARIED
+    curve = _curve(summary, run.title, field, style)
     published = PUBLISHED.get((run.data, run.method)) if marked else None
     return curve if published is None else curve._replace(published=published.test_peak)
 
