@@ -14,7 +14,7 @@ import pytest
 from assertions import exactly
 
 import pycopi
-from pycopi.experiments import runner
+from pycopi.experiments import pictures, runner
 from pycopi.experiments.checks import check_compression, check_peaks
 from pycopi.experiments.experiment import ALL, EXPERIMENTS, FULL, Size
 from pycopi.experiments.lock import locked
@@ -293,6 +293,24 @@ def test_what_is_not_finished_is_not_said_to_differ():
 def test_varied_runs_are_not_judged():
     run = Run(data="cifar10", method="copi-bp", seed=0, epochs=2, gain=10.0)
     assert check_peaks(summarise([make_result(run, [0.1, 0.9], [0.1, 0.2])])) == []
+
+
+def test_a_steadier_run_is_judged_under_its_own_name():
+    run = Run(data="cifar10", method="copi-fa", seed=0, epochs=2, gain=300.0)
+    (check,) = check_peaks(summarise([make_result(run, [0.1, 0.9], [0.1, 0.52])]))
+    assert check.what == "CIFAR-10, COPI, feedback alignment, gain 300: peak test accuracy"
+    assert check.verdict == "agrees"
+    other = replace(run, gain=100.0)
+    assert check_peaks(summarise([make_result(other, [0.1, 0.9], [0.1, 0.52])])) == []
+
+
+def test_a_varied_run_can_be_told_from_the_method_in_a_picture(tmp_path, monkeypatch):
+    run = Run(data="cifar10", method="copi-fa", seed=0, epochs=2)
+    summaries = summarise([make_result(one, [0.1, 0.9], [0.1, 0.5]) for one in (run, replace(run, gain=300.0))])
+    drawn = []
+    monkeypatch.setattr(pictures, "compare_curves", lambda curves, path, **how: drawn.append(curves))
+    pictures.method_pictures(summaries, tmp_path, "cifar10")
+    assert all(len({curve.style for curve in curves}) == len(curves) == 2 for curves in drawn)
 
 
 def test_compression_is_judged():

@@ -81,11 +81,10 @@ def add_legend(
     axes: "Axes", title: str | None = None, *, where: Literal["best", "lower left", "beside"] = "best"
 ) -> None:
     """Add the legend, within the panel or beside it."""
-    beside = where == "beside"
     axes.legend(
         title=title,
         loc="upper left" if where == "beside" else where,
-        bbox_to_anchor=(1.0, 1.02) if beside else None,
+        bbox_to_anchor=(1.0, 1.02) if where == "beside" else None,
         fontsize="small",
         title_fontsize="small",
         framealpha=0.7,
