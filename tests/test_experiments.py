@@ -306,10 +306,15 @@ def test_a_steadier_run_is_judged_under_its_own_name():
 
 def test_a_varied_run_can_be_told_from_the_method_in_a_picture(tmp_path, monkeypatch):
     run = Run(data="cifar10", method="copi-fa", seed=0, epochs=2)
-    summaries = summarise([make_result(one, [0.1, 0.9], [0.1, 0.5]) for one in (run, replace(run, gain=300.0))])
+    results = [make_result(one, [0.1, 0.9], [0.1, 0.5]) for one in (run, replace(run, gain=300.0))]
+    for result in results:
+        for entry in result.record["epochs"]:
+            entry.update(train_loss=0.3, test_loss=0.4)
+    summaries = summarise(results)
     drawn = []
     monkeypatch.setattr(pictures, "compare_curves", lambda curves, path, **how: drawn.append(curves))
     pictures.method_pictures(summaries, tmp_path, "cifar10")
+    assert len(drawn) == 8
     assert all(len({curve.style for curve in curves}) == len(curves) == 2 for curves in drawn)
 
 
