@@ -65,6 +65,7 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
 #define PANEL (WIDE * LANES)
 #define EACH_ROW UNROLL for (int r = 0; r < height; r++)
 #define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
+#define EACH_LANE UNROLL for (int i = 0; i < LANES; i++)
 #define EACH_WIDE UNROLL for (int w = 0; w < WIDE; w++)
 
 /* Blocks of ROWS x VECTORS registers: enough sums to hide the latency of a multiply-add, and registers left for

@@ -45,25 +45,42 @@ TARGET static const T *NAME(enlarge)(T *to, ptrdiff_t height, ptrdiff_t width, c
     return to;
 }
 
+/* Values of a and b in turn, from the value `from` of each on. */
+TARGET ALWAYS_INLINE VECTOR NAME(deal)(VECTOR a, VECTOR b, const int from)
+{
+#if VECTOR_BYTES && !defined(__clang__)
+    __typeof__(a == b) order; /* integers of the size of T */
+    EACH_LANE order[i] = from + i / 2 + i % 2 * (int)LANES;
+    return __builtin_shuffle(a, b, order);
+#else /* Clang knows this for what it is */
+    T values[2 * LANES], dealt[LANES];
+    NAME(store)(values, a);
+    NAME(store)(values + LANES, b);
+    EACH_LANE dealt[i] = values[from + i / 2 + i % 2 * LANES];
+    return NAME(load)(dealt);
+#endif
+}
+
 /* Writes the transpose of up to LANES x LANES values; where `from` has fewer rows, zeros take their place. Dealing
  * the flat block out from its two halves moves the first bit of each index to its end: the bits of the row pass
  * those of the column in log2(LANES) steps. */
 TARGET static void NAME(transpose)(T *to, ptrdiff_t to_stride, const T *from, ptrdiff_t stride, ptrdiff_t rows,
                                    ptrdiff_t columns)
 {
-    T blocks[2][LANES * LANES], *now = blocks[0], *next = blocks[1];
-    NAME(enlarge)(now, LANES, LANES, from, stride, rows, columns);
-    for (ptrdiff_t step = 1; step < LANES; step *= 2) {
-        for (ptrdiff_t i = 0; i < LANES * LANES / 2; i++) {
-            next[2 * i] = now[i];
-            next[2 * i + 1] = now[i + LANES * LANES / 2];
-        }
-        T *const kept = now;
-        now = next;
-        next = kept;
+    T edges[LANES * LANES];
+    VECTOR now[LANES], next[LANES];
+
+    if (rows < LANES || columns < LANES) {
+        from = NAME(enlarge)(edges, LANES, LANES, from, stride, rows, columns);
+        stride = LANES;
     }
-    for (ptrdiff_t r = 0; r < LANES && r < columns; r++)
-        memcpy(to + r * to_stride, now + r * LANES, LANES * sizeof(T));
+    EACH_LANE now[i] = NAME(load)(from + i * stride);
+    UNROLL for (int step = 1; step < LANES; step *= 2) {
+        EACH_LANE next[i] = NAME(deal)(now[i / 2], now[i / 2 + LANES / 2], i % 2 * (int)LANES / 2);
+        memcpy(now, next, sizeof now);
+    }
+    for (int i = 0; i < LANES && i < columns; i++)
+        NAME(store)(to + i * to_stride, now[i]);
 }
 
 /* Packs (depth, count) values from row p and column i of an array, or of the transpose of one, into (depth, width),
@@ -101,16 +118,12 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
     if (row_scale)
         row_scale += i;
     if (matrix && !partial && depth > SHALLOW) /* it arrives while the sums are made */
-        EACH_ROW EACH_VECTOR
-            PREFETCH(matrix + r * matrix_stride + v * LANES);
-    EACH_ROW EACH_VECTOR
-        sums[r][v] = (VECTOR){0};
+        EACH_ROW EACH_VECTOR PREFETCH(matrix + r * matrix_stride + v * LANES);
+    EACH_ROW EACH_VECTOR sums[r][v] = (VECTOR){0};
     for (ptrdiff_t p = 0; p < depth; p++, left += WIDTH, right += COLUMNS) {
         VECTOR row[VECTORS];
-        EACH_VECTOR
-            row[v] = NAME(load)(right + v * LANES);
-        EACH_ROW EACH_VECTOR
-            sums[r][v] += left[r] * row[v];
+        EACH_VECTOR row[v] = NAME(load)(right + v * LANES);
+        EACH_ROW EACH_VECTOR sums[r][v] += left[r] * row[v];
     }
     if (partial) {
         if (matrix)
@@ -120,8 +133,7 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
         to = edges;
         matrix_stride = to_stride = COLUMNS;
     }
-    EACH_ROW EACH_VECTOR
-        sums[r][v] *= scale;
+    EACH_ROW EACH_VECTOR sums[r][v] *= scale;
 /* Pointers that move, not products of r: compilers would compute all of those beforehand and spill them. */
 #define WRITE(kept)                                                                 \
     UNROLL for (int r = 0; r < height; r++, matrix += matrix_stride, to += to_stride) \
@@ -129,8 +141,7 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
 #define OLD NAME(load)(matrix + v * LANES)
 #define COLUMN_SCALE NAME(load)(column_scale + v * LANES)
     if (!matrix)
-        EACH_ROW EACH_VECTOR
-            NAME(store)(to + r * to_stride + v * LANES, sums[r][v]);
+        EACH_ROW EACH_VECTOR NAME(store)(to + r * to_stride + v * LANES, sums[r][v]);
     else if (row_scale && column_scale)
         WRITE(OLD * row_scale[r] * COLUMN_SCALE);
     else if (row_scale)

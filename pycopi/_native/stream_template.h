@@ -11,13 +11,10 @@
 TARGET static inline void NAME(combine)(T *sums, const T *panel, const T *weights, ptrdiff_t rows)
 {
     VECTOR total[WIDE];
-    EACH_WIDE
-        total[w] = NAME(load)(sums + w * LANES);
+    EACH_WIDE total[w] = NAME(load)(sums + w * LANES);
     for (ptrdiff_t r = 0; r < rows; r++, panel += PANEL)
-        EACH_WIDE
-            total[w] += weights[r] * NAME(load)(panel + w * LANES);
-    EACH_WIDE
-        NAME(store)(sums + w * LANES, total[w]);
+        EACH_WIDE total[w] += weights[r] * NAME(load)(panel + w * LANES);
+    EACH_WIDE NAME(store)(sums + w * LANES, total[w]);
 }
 
 /* Adds the products of the rows of a panel with `factors` to a vector of partial sums for each row; then the rows are
@@ -32,16 +29,14 @@ TARGET static inline void NAME(correlate)(T *partial, T *panel, const T *factors
     }
     for (ptrdiff_t r = 0; r < rows; r++, partial += LANES, panel += PANEL) {
         VECTOR even = NAME(load)(partial), odd = {0};
-        EACH_WIDE
-            values[w] = NAME(load)(panel + w * LANES);
+        EACH_WIDE values[w] = NAME(load)(panel + w * LANES);
         UNROLL for (int w = 0; w < WIDE; w += 2) {
             even += values[w] * factor[w];
             odd += values[w + 1] * factor[w + 1];
         }
         NAME(store)(partial, even + odd);
         if (kept)
-            EACH_WIDE
-                NAME(store)(panel + w * LANES, values[w] * keep[w]);
+            EACH_WIDE NAME(store)(panel + w * LANES, values[w] * keep[w]);
     }
 }
 

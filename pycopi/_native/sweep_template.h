@@ -16,30 +16,25 @@ TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t 
     const NAME(strip) s = *strip;
     VECTOR sums[WIDE], values[WIDE];
     ptrdiff_t j = 0;
-    EACH_ROW
-        sums[r] = (VECTOR){0};
+    EACH_ROW sums[r] = (VECTOR){0};
     for (; j + LANES <= n; j += LANES) {
-        EACH_ROW
-            values[r] = NAME(load)(s.matrix + r * stride + j);
+        EACH_ROW values[r] = NAME(load)(s.matrix + r * stride + j);
         if (s.gathered) {
             VECTOR total = NAME(load)(s.gathered + j);
-            EACH_ROW
-                total += s.weights[r] * values[r];
+            EACH_ROW total += s.weights[r] * values[r];
             NAME(store)(s.gathered + j, total);
         }
         if (s.right) {
             const VECTOR row = NAME(load)(s.right + j);
             if (s.column_scale)
-                EACH_ROW
-                    values[r] *= NAME(load)(s.column_scale + j);
+                EACH_ROW values[r] *= NAME(load)(s.column_scale + j);
             EACH_ROW {
                 values[r] = values[r] * s.row_scale[r] + s.left[r] * row;
                 NAME(store)(s.matrix + r * stride + j, values[r]);
             }
         }
         if (s.sample)
-            EACH_ROW
-                sums[r] += values[r] * NAME(load)(s.sample + j);
+            EACH_ROW sums[r] += values[r] * NAME(load)(s.sample + j);
     }
     EACH_ROW {
         T lanes[LANES], total = 0;

@@ -46,7 +46,7 @@ void threads_release(void) { calls--; }
 
 #ifdef HAVE_POOL
 
-#define SPINS 4000 /* before a thread goes to sleep: more than passes between two calls of a training step */
+#define SPINS 20000 /* before a thread goes to sleep: longer than any pause in a training step */
 #if defined(__x86_64__) || defined(__i386__)
 #define PAUSE() __builtin_ia32_pause()
 #elif defined(__aarch64__)
@@ -55,8 +55,9 @@ void threads_release(void) { calls--; }
 #define PAUSE() (void)0
 #endif
 
-/* The ticket holds the number of the job, and in its last 16 bits how many of its parts nobody has taken. What
- * describes a job is written only when every part of the job before it is done. */
+/* The ticket holds the number of the job, and in its last two bytes the first part that nobody has taken and the one
+ * past the last: the caller takes parts from the front, the others from the back, so that each finds in its cache
+ * what it wrote before. What describes a job is written only when every part of the job before it is done. */
 static struct {
     part_of_kernel *function;
     const void *arguments;
@@ -67,17 +68,19 @@ static struct {
     pthread_cond_t wake;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
-#define LEFT(ticket) ((int)((ticket)&0xffff))
+#define FIRST(ticket) ((int)((ticket) >> 8 & 0xff))
+#define END(ticket) ((int)((ticket) & 0xff))
+#define LEFT(ticket) (END(ticket) - FIRST(ticket))
 
 /* Takes one part of the current job and runs it; 0 where none is left. */
-static int run_part(void)
+static int run_part(int caller)
 {
     uint64_t ticket = __atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE);
     do {
         if (!LEFT(ticket))
             return 0;
-    } while (!__atomic_compare_exchange_n(&pool.ticket, &ticket, ticket - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-    pool.function(LEFT(ticket) - 1, pool.parts, pool.arguments, pool.workspace);
+    } while (!__atomic_compare_exchange_n(&pool.ticket, &ticket, caller ? ticket + 0x100 : ticket - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    pool.function(caller ? FIRST(ticket) : END(ticket) - 1, pool.parts, pool.arguments, pool.workspace);
     __atomic_add_fetch(&pool.done, 1, __ATOMIC_RELEASE);
     return 1;
 }
@@ -86,7 +89,7 @@ static void *work(void *unused)
 {
     for (;;) {
         for (int spin = 0; spin < SPINS; spin++) {
-            if (run_part())
+            if (run_part(0))
                 spin = 0;
             PAUSE();
         }
@@ -145,7 +148,7 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
         pthread_cond_broadcast(&pool.wake);
         pthread_mutex_unlock(&pool.lock);
     }
-    while (run_part())
+    while (run_part(1))
         continue;
     for (int spin = 0; __atomic_load_n(&pool.done, __ATOMIC_ACQUIRE) < parts; spin++)
         spin < SPINS ? (void)PAUSE() : (void)sched_yield();
