@@ -7,7 +7,7 @@
 #define FEW_ROWS 256        /* up to so many rows of out, all of packed left stays in the second-level cache ... */
 #define FEW_DEPTH 384       /* ... in deeper passes, which read longer pieces of right, ... */
 #define FEW_PANELS 2        /* ... with so many panels of right; */
-#define PANEL_VALUES 125000 /* otherwise so many values of packed right do */
+#define PANEL_VALUES 160000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define SHALLOW_ROWS 4
 #define CACHE_LINE 64
@@ -22,7 +22,7 @@
 #if defined(__GNUC__) && !defined(PYCOPI_SCALAR) /* and Clang */
 #define UNROLL _Pragma("GCC unroll 16")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define PREFETCH(address) __builtin_prefetch(address)
+#define PREFETCH(address) __builtin_prefetch(address, 0, 2) /* into the second-level cache: rows may share a set of the first */
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1
@@ -48,7 +48,7 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
     const int few = a->m <= FEW_ROWS && a->k > SHALLOW;
     const ptrdiff_t tile = a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
     const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, most = few ? FEW_DEPTH : DEPTH;
-    const ptrdiff_t depth = a->k < 1 ? 1 : a->k < most ? a->k : most;
+    const ptrdiff_t passes = a->k < 1 ? 1 : (a->k - 1) / most + 1, depth = a->k < 1 ? 1 : (a->k - 1) / passes + 1;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
     const ptrdiff_t needed = (a->n - 1) / tile_columns + 1, columns = tile_columns * (panels < needed ? panels : needed);
     const ptrdiff_t values = rows / tile * PACKED_WIDTH(tile_rows) * depth + columns * (depth + 1);

@@ -29,7 +29,8 @@ _DEEP = 12, 1 << 19  # ranks and multiplications from which it pays to pack righ
 _UNEVEN = 4, 1 << 17  # ... where the columns do not fill the registers
 _COLUMNS = 32  # that do, whatever dtype and processor
 _DEPTH = 256  # ranks of one sweep: packed, those of a block stay in the first-level cache
-_SHARED_WORK = 3e6  # operations from which two threads are faster than one
+_LINE = 32  # numbers, as many as keep what two threads write out of one line of the cache
+_SHARED_WORK = 1e6  # operations from which two threads are faster than one
 
 
 def accepts(matrix: Array) -> bool:
@@ -79,7 +80,7 @@ def _update(
     parts = _claim_threads(out.size * (len(left) + 8))
     try:
         function = _compiled("update", out.dtype, parts > 1)
-        strips = np.empty((parts, 4 * len(left)), out.dtype)
+        strips = np.empty((parts, 4 * len(left) + _LINE), out.dtype)
         function(out, matrix, left, right, strips, scale, rows, columns, parts)
     finally:
         _return_threads(parts)

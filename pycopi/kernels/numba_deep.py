@@ -47,8 +47,8 @@ def memory(shape: tuple[int, int], itemsize: int, parts: int) -> int:
     """Return how many numbers of memory an update needs for ``right`` of a shape (k, n), in so many threads."""
     (k, n), width = shape, 2 * REGISTER_BYTES // itemsize
     line = _LINE_BYTES // itemsize
-    share = -(-k * ROWS // line) * line + ROWS * width
-    return -(-n // width) * width * k + parts * share + line
+    panels, strip = -(-n // width) * width * k, -(-k * ROWS // line) * line
+    return parts * (panels + strip + ROWS * width) + line
 
 
 def update_deep(
@@ -67,8 +67,7 @@ def update_deep(
     ``work`` is as much memory to work in as `memory` says.
     """
     panels, strips, sums = _divide(work, right, parts)
-    _pack(panels, right)
-    _update_deep(out, matrix, left, panels, strips[0], sums[0], scale, rows, columns, 0, out.shape[0])
+    _update_deep(out, matrix, left, right, panels[0], strips[0], sums[0], scale, rows, columns, 0, out.shape[0])
 
 
 def update_deep_shared(
@@ -82,19 +81,22 @@ def update_deep_shared(
     columns: Any,
     parts: Any,
 ) -> None:
-    """Do what `update_deep` does, in several threads."""
+    """Do what `update_deep` does, in several threads.
+
+    Each packs right for itself: to write and read the same memory in turn costs more than that.
+    """
     panels, strips, sums = _divide(work, right, parts)
-    _pack(panels, right)
     share = (out.shape[0] + ROWS * parts - 1) // (ROWS * parts) * ROWS
     for part in numba.prange(parts):
         first = min(part * share, out.shape[0])
         last = min(first + share, out.shape[0])
-        _update_deep(out, matrix, left, panels, strips[part], sums[part], scale, rows, columns, first, last)
+        own = panels[part], strips[part], sums[part]
+        _update_deep(out, matrix, left, right, *own, scale, rows, columns, first, last)
 
 
 @inner
 def _divide(work: Any, right: Any, parts: Any) -> Any:
-    """Return memory for packed right, and for packed left and a block's sums in each thread.
+    """Return each thread's memory for packed right, for packed left and for a block's sums.
 
     Each begins where a line of the cache does, so that no register's worth of numbers crosses one.
     """
@@ -102,9 +104,9 @@ def _divide(work: Any, right: Any, parts: Any) -> Any:
     line = _LINE_BYTES // work.itemsize
     count, strip, block = (n + width - 1) // width * k, (k * ROWS + line - 1) // line * line, ROWS * width
     first = -work.ctypes.data % _LINE_BYTES // work.itemsize
-    second = first + count * width
+    second = first + parts * count * width
     third = second + parts * strip
-    panels = work[first:second].reshape((count, width))
+    panels = work[first:second].reshape((parts, count, width))
     strips = work[second:third].reshape((parts, strip))
     return panels, strips, work[third : third + parts * block].reshape((parts, block))
 
@@ -130,6 +132,7 @@ def _update_deep(
     out: Any,
     matrix: Any,
     left: Any,
+    right: Any,
     panels: Any,
     strip: Any,
     sums: Any,
@@ -144,6 +147,7 @@ def _update_deep(
     count = panels.shape[0] // k
     group = max(1, _GROUP_BYTES // (k * 2 * REGISTER_BYTES))
     one, step = spread(out.dtype.type(1)), spread(scale)
+    _pack(panels, right)
     for start in range(0, count, group):
         for i in range(first, last, ROWS):
             height = min(ROWS, last - i)

@@ -48,7 +48,7 @@ def update(
 ) -> None:
     """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``.
 
-    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k) is memory to work in.
+    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k or more) is memory to work in.
     """
     _update(out, matrix, left, right, strips[0], scale, rows, columns, 0, out.shape[0])
 
