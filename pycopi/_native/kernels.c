@@ -22,7 +22,8 @@
 #if defined(__GNUC__) && !defined(PYCOPI_SCALAR) /* and Clang */
 #define UNROLL _Pragma("GCC unroll 16")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define PREFETCH(address) __builtin_prefetch(address, 0, 2) /* into the second-level cache: rows may share a set of the first */
+/* Into the second-level cache: in the first, rows may share a set. */
+#define PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1
@@ -48,7 +49,7 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
     const int few = a->m <= FEW_ROWS && a->k > SHALLOW;
     const ptrdiff_t tile = a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
     const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, most = few ? FEW_DEPTH : DEPTH;
-    const ptrdiff_t passes = a->k < 1 ? 1 : (a->k - 1) / most + 1, depth = a->k < 1 ? 1 : (a->k - 1) / passes + 1;
+    const ptrdiff_t k = a->k < 1 ? 1 : a->k, passes = (k - 1) / most + 1, depth = (k - 1) / passes + 1;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
     const ptrdiff_t needed = (a->n - 1) / tile_columns + 1, columns = tile_columns * (panels < needed ? panels : needed);
     const ptrdiff_t values = rows / tile * PACKED_WIDTH(tile_rows) * depth + columns * (depth + 1);

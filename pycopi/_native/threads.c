@@ -79,7 +79,8 @@ static int run_part(int caller)
     do {
         if (!LEFT(ticket))
             return 0;
-    } while (!__atomic_compare_exchange_n(&pool.ticket, &ticket, caller ? ticket + 0x100 : ticket - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    } while (!__atomic_compare_exchange_n(&pool.ticket, &ticket, caller ? ticket + 0x100 : ticket - 1, 0,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
     pool.function(caller ? FIRST(ticket) : END(ticket) - 1, pool.parts, pool.arguments, pool.workspace);
     __atomic_add_fetch(&pool.done, 1, __ATOMIC_RELEASE);
     return 1;
