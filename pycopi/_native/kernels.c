@@ -3,10 +3,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define DEPTH 192           /* rows of left and right that one pass takes: a packed tile of each fits the first cache */
+#define DEPTH 256           /* rows of left and right that one pass takes: what a tile packs of left fits the first cache */
 #define FEW_ROWS 256        /* up to so many rows of out, all of packed left stays in the second-level cache ... */
 #define FEW_DEPTH 384       /* ... in deeper passes, which read longer pieces of right, ... */
-#define FEW_PANELS 2        /* ... with so many panels of right; */
+#define FEW_PANELS 4        /* ... with so many panels of right; */
 #define PANEL_VALUES 160000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define SHALLOW_ROWS 4

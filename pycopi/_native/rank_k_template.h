@@ -101,8 +101,9 @@ TARGET ALWAYS_INLINE void NAME(pack)(T *to, const ptrdiff_t width, strided array
 }
 
 /* One tile of out at (i, j), height x COLUMNS: the product in registers, then one pass over matrix and out. Scales
- * that are not there stand for ones, a matrix for zeros. */
-TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth,
+ * that are not there stand for ones, a matrix for zeros. The rows `ahead` are those of another panel of right, of which
+ * a tile of full height calls one piece each into the cache: where rows are far apart, no processor foresees it. */
+TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth, strided ahead,
                                      const T *left, const T *right, const T *column_scale, const int height)
 {
     const ptrdiff_t rows = a->m - i, columns = a->n - j;
@@ -113,15 +114,15 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
     VECTOR sums[ROWS][VECTORS];
     ptrdiff_t matrix_stride = a->matrix.stride, to_stride = a->out.stride;
 
-    if (matrix)
-        matrix += i * matrix_stride + j;
-    if (row_scale)
-        row_scale += i;
+    matrix += matrix ? i * matrix_stride + j : 0;
+    row_scale += row_scale ? i : 0;
     if (matrix && !partial && depth > SHALLOW) /* it arrives while the sums are made */
         EACH_ROW EACH_VECTOR PREFETCH(matrix + r * matrix_stride + v * LANES);
     EACH_ROW EACH_VECTOR sums[r][v] = (VECTOR){0};
     for (ptrdiff_t p = 0; p < depth; p++, left += WIDTH, right += COLUMNS) {
         VECTOR row[VECTORS];
+        if (height == ROWS)
+            PREFETCH((const T *)ahead.data + p * ahead.stride);
         EACH_VECTOR row[v] = NAME(load)(right + v * LANES);
         EACH_ROW EACH_VECTOR sums[r][v] += left[r] * row[v];
     }
@@ -159,9 +160,9 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
 /* Functions of their own, not inlined further: the loops around them would take their registers. */
 #define TILE(name, height)                                                                                       \
     TARGET static void NAME(name)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth,           \
-                                  const T *left, const T *right, const T *column_scale)                           \
+                                  strided ahead, const T *left, const T *right, const T *column_scale)            \
     {                                                                                                             \
-        NAME(tile)(a, i, j, depth, left, right, column_scale, height);                                            \
+        NAME(tile)(a, i, j, depth, ahead, left, right, column_scale, height);                                     \
     }
 TILE(tile_of_many, ROWS)
 TILE(tile_of_few, SHALLOW_ROWS)
@@ -194,10 +195,14 @@ TARGET static void NAME(rank_k_part)(int part, int parts, const void *arguments,
                         NAME(pack)(left + (i - i0) / b.tile * WIDTH * depth, WIDTH, a.left, a.left_transposed, p, i,
                                    depth, a.m - i);
                 for (ptrdiff_t j = j0; j < j1; j += COLUMNS)
-                    for (ptrdiff_t i = i0; i < i1; i += b.tile)
+                    for (ptrdiff_t i = i0; i < i1; i += b.tile) {
+                        const ptrdiff_t tile = (i - i0) / b.tile, piece = tile % VECTORS * LANES + j + b.columns;
+                        const ptrdiff_t stride = a.right_transposed || piece >= a.n ? 0 : a.right.stride;
+                        const strided ahead = {(T *)a.right.data + (stride ? p * stride + piece : 0), stride};
                         (b.tile == ROWS ? NAME(tile_of_many) : NAME(tile_of_few))(
-                            &a, i, j, depth, left + (i - i0) / b.tile * WIDTH * depth, right + (j - j0) * depth,
+                            &a, i, j, depth, ahead, left + tile * WIDTH * depth, right + (j - j0) * depth,
                             a.column_scale.data ? scales + j - j0 : NULL);
+                    }
             }
         }
         /* A deeper product is added piece by piece, to what the first piece has left in out. */

@@ -22,11 +22,9 @@ TARGET static inline void NAME(combine)(T *sums, const T *panel, const T *weight
 TARGET static inline void NAME(correlate)(T *partial, T *panel, const T *factors, const T *kept, ptrdiff_t rows)
 {
     VECTOR factor[WIDE], keep[WIDE], values[WIDE];
-    EACH_WIDE {
-        factor[w] = NAME(load)(factors + w * LANES);
-        if (kept)
-            keep[w] = NAME(load)(kept + w * LANES);
-    }
+    EACH_WIDE factor[w] = NAME(load)(factors + w * LANES);
+    if (kept)
+        EACH_WIDE keep[w] = NAME(load)(kept + w * LANES);
     for (ptrdiff_t r = 0; r < rows; r++, partial += LANES, panel += PANEL) {
         VECTOR even = NAME(load)(partial), odd = {0};
         EACH_WIDE values[w] = NAME(load)(panel + w * LANES);

@@ -102,9 +102,7 @@ TARGET static void NAME(sweep)(const void *arguments, int parts, void *workspace
     const sweep_arguments *a = arguments;
     T *const total = NAME(gathered)(a, 0, workspace);
     parallel_run(NAME(sweep_part), parts, a, workspace);
-    for (int part = 1; total && part < parts; part++) {
-        const T *const other = NAME(gathered)(a, part, workspace);
+    for (int part = 1; total && part < parts; part++)
         for (ptrdiff_t j = 0; j < a->n; j++)
-            total[j] += other[j];
-    }
+            total[j] += NAME(gathered)(a, part, workspace)[j];
 }
