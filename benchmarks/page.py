@@ -2,15 +2,17 @@
 
     pycopi bench --threads 2 --json two.json
     python benchmarks/page.py two.json
+    python benchmarks/page.py two.json --suffix=-epyc    # for the section of another machine
 
 A place for a table is a pair of comments, ``<!-- NAME, 2 threads -->`` and ``<!-- end -->``. What stands
 between them is replaced by the table of that name where one of the files has it, measured with that many
-threads, and stays otherwise. A file in which other programs used more than 3 % of the processors is refused.
+threads, and stays otherwise; a suffix is added to the names of all tables that are given. A file in which
+other programs used more than 3 % of the processors is refused.
 """
 
+import argparse
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,12 @@ def fill(page: str, tables: dict[tuple[str, str], str]) -> str:
 
 def main() -> None:
     """Fill the page from the files that the command line names."""
-    tables = {key: text for name in sys.argv[1:] for key, text in tables_of(Path(name)).items()}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--suffix", default="", help="what follows the name of each table on the page")
+    given = parser.parse_args()
+    found = {key: text for file in given.files for key, text in tables_of(file).items()}
+    tables = {(name + given.suffix, threads): text for (name, threads), text in found.items()}
     PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
