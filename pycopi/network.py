@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, from_numpy, is_numpy, namespace, slices
+from pycopi._array import Array, aligned_copy, from_numpy, is_numpy, namespace, slices
 from pycopi._checks import as_whole, check_finite, check_floats, check_shape, common_namespace
 from pycopi.activations import Activation, resolve
 from pycopi.credit import Trace
@@ -109,7 +109,7 @@ class Network:
         like = np.empty(0, dtype=np.float32) if like is None else like
         check_floats(like=like)
         generator = np.random.default_rng(seed)
-        move = partial(from_numpy, like=like, dtype=like.dtype)
+        move = partial(aligned_copy if is_numpy(like) else partial(from_numpy, like=like), dtype=like.dtype)
         parts = {"feedback": feedback, "moments": moments}
         return tuple(layer.init(generator, **parts).map(move) for layer in self.layers)
 

@@ -37,6 +37,19 @@ def test_the_same_seed_gives_the_same_numbers_everywhere(xp, dtype):
             assert_close(array, numbers.astype(np.float64), xp, like, rtol=0.0)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpy_parameters_begin_at_cache_lines_and_a_fit_keeps_them_there(rng, dtype):
+    network = pycopi.mlp([5, 4, 3], bias=True)
+    fresh = network.init(0, like=np.empty(0, dtype))
+    elsewhere = tuple(
+        own.map(lambda array: np.append(array.ravel()[:1], array)[1:].reshape(array.shape)) for own in fresh
+    )
+    inputs, classes = rng.normal(size=(6, 5)).astype(dtype), np.arange(6) % 3
+    trained = pycopi.fit(network, elsewhere, inputs, classes, epochs=1).parameters
+    for own in (*fresh, *trained):
+        assert all(array.ctypes.data % 64 == 0 for array in own if array is not None and array.ndim == 2)
+
+
 def test_fresh_parameters_are_xavier_normal_and_the_identity():
     network = pycopi.mlp([300, 200, 10])
     first, second = network.init(0)

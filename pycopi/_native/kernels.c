@@ -23,7 +23,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Into the second-level cache: in the first, rows may share a set. */
-#define PREFETCH(address) __builtin_prefetch(address, 0, 2)
+#define PREFETCH(address) __builtin_prefetch((const void *)(address), 0, 2)
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1

@@ -36,7 +36,7 @@ TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t 
         if (s.sample)
             EACH_ROW sums[r] += values[r] * NAME(load)(s.sample + j);
     }
-    EACH_ROW {
+    for (int r = 0; r < height && (s.sample || j < n); r++) {
         T lanes[LANES], total = 0;
         NAME(store)(lanes, sums[r]);
         for (ptrdiff_t l = 0; l < LANES; l++)

@@ -45,6 +45,8 @@ def rank_k_update(
     copy: bool | None,
 ) -> Matrix:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
+    if len(left) == 1:
+        return _sweep(matrix, (left, right, scale, row_scale, column_scale), copy)
     if copy is not True:
         try:
             _core.rank_k_update(matrix, matrix, left, right, scale, row_scale, column_scale)
@@ -95,11 +97,9 @@ def update_then_project(
     matrix: Matrix, update: RankK | None, sample: Matrix, back: bool, copy: bool | None
 ) -> tuple[Matrix, Matrix, Matrix | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``; one sweep of M."""
-    matrix = _own(matrix, update, copy, sample)
     projected = buffers.empty(matrix.shape[:1], matrix.dtype)
     returned = buffers.empty(matrix.shape[1:], matrix.dtype) if back else None
-    factors, scale = _factors(update), 1.0 if update is None else update.scale
-    _core.sweep(matrix, None, projected, returned, None, *factors, _contiguous(sample), scale)
+    matrix = _sweep(matrix, update, copy, projected=projected, returned=returned, sample=sample)
     return matrix, projected, returned
 
 
@@ -107,27 +107,41 @@ def pull_then_update(
     matrix: Matrix, vector: Matrix | None, update: RankK | None, copy: bool | None
 ) -> tuple[Matrix, Matrix | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
-    matrix = _own(matrix, update, copy, vector)
     pulled = None if vector is None else buffers.empty(matrix.shape[1:], matrix.dtype)
-    factors, scale = _factors(update), 1.0 if update is None else update.scale
-    _core.sweep(matrix, pulled, None, None, _optional(vector), *factors, None, scale)
-    return matrix, pulled
+    return _sweep(matrix, update, copy, pulled=pulled, vector=vector), pulled
 
 
-def _own(matrix: Matrix, update: RankK | None, copy: bool | None, other: Matrix | None) -> Matrix:
-    """Return the matrix itself where it may be overwritten or stays as it is, otherwise a copy."""
-    if update is None:
-        return matrix
-    left, right, _, row_scale, column_scale = update
-    overwrite = overwrites(matrix, copy, left, right, row_scale, column_scale, other)
-    return matrix if overwrite else np.array(matrix, order="C")
-
-
-def _factors(update: RankK | None) -> tuple[Matrix | None, Matrix | None, Matrix | None, Matrix | None]:
-    if update is None:
-        return None, None, None, None
-    left, right, _, row_scale, column_scale = update
-    return _contiguous(left[0]), _contiguous(right[0]), _optional(row_scale), _optional(column_scale)
+def _sweep(
+    matrix: Matrix,
+    update: tuple[Matrix, Matrix, float, Matrix | None, Matrix | None] | None,
+    copy: bool | None,
+    *,
+    pulled: Matrix | None = None,
+    projected: Matrix | None = None,
+    returned: Matrix | None = None,
+    vector: Matrix | None = None,
+    sample: Matrix | None = None,
+) -> Matrix:
+    """Return the matrix after an update of rank 1; products before and after it go to what is there."""
+    left = right = row_scale = column_scale = None
+    scale = 1.0
+    if update is not None:
+        lefts, rights, scale, row_scale, column_scale = update
+        left, right = lefts[0], rights[0]  # unpacking would take twice as long
+    out = pulled, projected, returned
+    inputs = vector, left, right, row_scale, column_scale, sample
+    if update is None or copy is not True:
+        try:
+            _core.sweep(matrix, *out, *inputs, scale)
+        except ValueError:  # as in `rank_k_update`
+            pass
+        else:
+            return matrix
+    if update is not None and not overwrites(matrix, copy, *inputs):
+        matrix = np.array(matrix, order="C")
+    vector, left, right, row_scale, column_scale, sample = map(_optional, inputs)
+    _core.sweep(matrix, *out, vector, left, right, row_scale, column_scale, sample, scale)
+    return matrix
 
 
 def _optional(array: Matrix | None) -> Matrix | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pycopi._array import Array
+from pycopi._array import Array, aligned_empty
 from pycopi.kernels import buffers, native
 from pycopi.kernels.native import Matrix
 from pycopi.kernels.portable import Block, RankK
@@ -123,24 +123,15 @@ def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
     width = -(-n // (4 * lanes)) * 4 * lanes
     if width * dtype.itemsize % 4096 == 0:  # rows that far apart would share the same few lines of the cache
         width += 4 * lanes
-    memory = _aligned(4 * k + 1, width, dtype)
+    memory = aligned_empty((4 * k + 1, width), dtype)
     (padded, x, left, right), scales = memory[:-1].reshape(4, k, width), memory[-1]
     padded[:, :n], padded[:, n:] = projected, 0
-    partial, weights = _aligned(k, lanes, dtype), np.empty(k, dtype)
+    partial, weights = aligned_empty((k, lanes), dtype), np.empty(k, dtype)
     base, slope, step = 1.0 + rate * whitening, rate * (1.0 - 2.0 * whitening), -rate * (1.0 - whitening)
     function = _compiled("stream", dtype, False)
     function(x, left, right, scales, padded, base, slope, step, partial, weights)
     x, left, right = (np.ascontiguousarray(rows[:, :n]) for rows in (x, left, right))
     return Block(x, left, right, scales[:n])
-
-
-def _aligned(rows: int, columns: int, dtype: Any) -> Matrix:
-    """Return memory that begins where a line of the cache does, so that no register's worth crosses one."""
-    size = rows * columns * dtype.itemsize
-    memory = np.empty(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    aligned: Matrix = memory[start : start + size].view(dtype).reshape(rows, columns)
-    return aligned
 
 
 def update_then_project(
