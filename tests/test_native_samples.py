@@ -97,6 +97,25 @@ def test_sweeps_in_every_layout(m, n, dtype, seed, scales, layout, back):
         assert base is None or np.count_nonzero(np.isnan(base)) == base.size - own.size
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", SETS)
+def test_results_do_not_depend_on_where_arrays_lie(name, dtype):
+    _core.set_instruction_set(name)
+    for m, n in [(3, 5), (3, 7), (6, 9), (9, 13), (17, 31)]:
+        matrix, update, _, vector = problem(m, n, dtype, 0, "c")
+        memory, found = np.empty(m * n + 4 * n + 160, dtype), set()
+        at = memory.size - m * n >> 1
+        own = memory[at : at + m * n].reshape(m, n)
+        for gap in range(-80 - n, 80):
+            start = at + gap if gap < -n else at + m * n + max(gap, 0)
+            pulled = memory[start : start + n]
+            own[...] = matrix
+            left, right = update.left[0], update.right[0]
+            _core.sweep(own, pulled, None, None, vector, left, right, None, update.column_scale, None, 0.75)
+            found.add(own.tobytes() + pulled.tobytes())
+        assert len(found) == 1
+
+
 @settings(max_examples=100)
 @given(
     k=st.integers(1, 40), n=SIZES, dtype=DTYPES, seed=SEEDS, whitening=st.sampled_from([0.0, 0.3, 1.0]),
@@ -117,16 +136,18 @@ def test_stream_block_in_every_layout(k, n, dtype, seed, whitening, layout):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_matrices_in_threads(dtype):
-    matrix, update, sample, vector = problem(1501, 1203, dtype, 0)
+@pytest.mark.parametrize("name", SETS)
+def test_large_matrices_in_threads(name, dtype):
+    _core.set_instruction_set(name)
+    matrix, update, sample, vector = problem(1707, 1203, dtype, 0)  # past CACHED, in either dtype
     exact = RankK(*wide(*update))
     after = portable.update_then_project(*wide(matrix), exact, *wide(sample), True, True)
     before = portable.pull_then_update(*wide(matrix, vector), exact, True)
     first = native.update_then_project(matrix, update, sample, True, True)
     for actual, wanted in zip(first, after, strict=True):
-        assert_near(actual, wanted, 2704)
+        assert_near(actual, wanted, 2910)
     pulled = native.pull_then_update(matrix, vector, update, True)
-    assert_near(pulled[1], before[1], 1501)
+    assert_near(pulled[1], before[1], 1707)
     assert_same(pulled[0], first[0])
     for _ in range(5):
         for actual, wanted in zip(
@@ -139,7 +160,7 @@ def test_large_matrices_in_threads(dtype):
     ) as pool:  # calls at once share no threads, so sums over rows may round differently
         for result in pool.map(call, range(8)):
             for actual, wanted in zip(result, after, strict=True):
-                assert_near(actual, wanted, 2704)
+                assert_near(actual, wanted, 2910)
 
 
 def ones(*shape: int, dtype: Any = np.float32) -> np.ndarray:

@@ -53,9 +53,8 @@ PyDoc_STRVAR(rank_k_update_doc,
 static PyObject *rank_k_update(PyObject *module, PyObject *const *objects, Py_ssize_t count)
 {
     static const argument_rule rules[] = {
-        {"out", "mn", WRITTEN}, {"matrix", "mn", IN_PLACE},   {"left", "km", 0},
-        {"right", "kn", 0},     {"scale", "", 0},             {"row_scale", "m", OPTIONAL},
-        {"column_scale", "n", OPTIONAL},
+        {"out", "mn", WRITTEN}, {"matrix", "mn", IN_PLACE},   {"left", "km", 0},               {"right", "kn", 0},
+        {"scale", "", 0},       {"row_scale", "m", OPTIONAL}, {"column_scale", "n", OPTIONAL},
     };
     arguments taken;
     if (take_arguments(&taken, "rank_k_update", rules, COUNT(rules), objects, count) < 0)
@@ -89,9 +88,8 @@ PyDoc_STRVAR(stream_block_doc,
 static PyObject *stream_block(PyObject *module, PyObject *const *objects, Py_ssize_t count)
 {
     static const argument_rule rules[] = {
-        {"decorrelated", "kn", WRITTEN}, {"left", "kn", WRITTEN},   {"right", "kn", WRITTEN},
-        {"scales", "n", WRITTEN},        {"projected", "kn", 0},    {"rate", "", 0},
-        {"whitening", "", 0},
+        {"decorrelated", "kn", WRITTEN}, {"left", "kn", WRITTEN}, {"right", "kn", WRITTEN}, {"scales", "n", WRITTEN},
+        {"projected", "kn", 0},          {"rate", "", 0},         {"whitening", "", 0},
     };
     arguments taken;
     if (take_arguments(&taken, "stream_block", rules, COUNT(rules), objects, count) < 0)
@@ -121,12 +119,10 @@ static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t co
 {
     const int updates = count > 6 && objects[6] != Py_None;
     const argument_rule rules[] = {
-        {"matrix", "mn", updates ? WRITTEN : 0},  {"pulled", "n", OPTIONAL | WRITTEN},
-        {"projected", "m", OPTIONAL | WRITTEN},   {"returned", "n", OPTIONAL | WRITTEN},
-        {"vector", "m", OPTIONAL},                {"left", "m", OPTIONAL},
-        {"right", "n", OPTIONAL},                 {"row_scale", "m", OPTIONAL},
-        {"column_scale", "n", OPTIONAL},          {"sample", "n", OPTIONAL},
-        {"scale", "", 0},
+        {"matrix", "mn", updates ? WRITTEN : 0}, {"pulled", "n", OPTIONAL | WRITTEN},
+        {"projected", "m", OPTIONAL | WRITTEN},  {"returned", "n", OPTIONAL | WRITTEN},
+        {"vector", "m", OPTIONAL},    {"left", "m", OPTIONAL},         {"right", "n", OPTIONAL},
+        {"row_scale", "m", OPTIONAL}, {"column_scale", "n", OPTIONAL}, {"sample", "n", OPTIONAL}, {"scale", "", 0},
     };
     arguments taken;
     if (take_arguments(&taken, "sweep", rules, COUNT(rules), objects, count) < 0)

@@ -28,12 +28,11 @@ TARGET static inline void NAME(store)(T *to, VECTOR value) { memcpy(to, &value, 
 /* Copies up to `width` values and fills the rest with zeros; the usual full copy has a size known beforehand. */
 TARGET static inline void NAME(pad)(T *to, const T *from, ptrdiff_t count, ptrdiff_t width)
 {
-    if (count >= width) {
+    if (count >= width)
         memcpy(to, from, (size_t)width * sizeof(T));
-        return;
-    }
-    memcpy(to, from, (size_t)count * sizeof(T));
-    memset(to + count, 0, (size_t)(width - count) * sizeof(T));
+    else
+        for (ptrdiff_t i = 0; i < width; i++)
+            to[i] = i < count ? from[i] : 0;
 }
 
 /* Moves a block at an edge into a full one, filled up with zeros. */

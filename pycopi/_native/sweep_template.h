@@ -1,8 +1,9 @@
 /* One sweep of a matrix for one type and one instruction set; included like rank_k_template.h, and after it.
  *
- * WIDE rows at a time are read, changed and written from left to right, so that the matrix streams through once; the
- * products with `sample` are complete at their right end, and the rows, still in the cache, are read again for
- * `returned`. Each part of the rows gathers its own sum over rows; these are added in the order of the parts.
+ * WIDE rows at a time, or half as many, are read, changed and written from left to right, so that the matrix streams
+ * through once; the products with `sample` are complete at their right end, and the rows, still in the cache, are
+ * read again for `returned`. Each part of the rows gathers its own sum over rows; these are added in the order of the
+ * parts.
  */
 typedef struct {
     T *matrix, *gathered;
@@ -10,7 +11,23 @@ typedef struct {
     T weights[WIDE], left[WIDE], row_scale[WIDE], projected[WIDE];
 } NAME(strip);
 
-/* `height` rows, WIDE or 1, over their full length. */
+/* What of one row does not fill a register; returns its part of the product with `sample`. A function of its own, which
+ * knows that what it writes is apart: else compilers ask at run time, and round otherwise where arrays are near. */
+TARGET static T NAME(rest)(const NAME(strip) *s, int r, T *restrict row, T *restrict gathered, ptrdiff_t j, ptrdiff_t n)
+{
+    T total = 0;
+    for (; j < n; j++) {
+        if (gathered)
+            gathered[j] += s->weights[r] * row[j];
+        if (s->right)
+            row[j] = row[j] * (s->column_scale ? s->column_scale[j] : 1) * s->row_scale[r] + s->left[r] * s->right[j];
+        if (s->sample)
+            total += row[j] * s->sample[j];
+    }
+    return total;
+}
+
+/* `height` rows, at most WIDE, over their full length. */
 TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t stride, const int height)
 {
     const NAME(strip) s = *strip;
@@ -41,16 +58,7 @@ TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t 
         NAME(store)(lanes, sums[r]);
         for (ptrdiff_t l = 0; l < LANES; l++)
             total += lanes[l];
-        for (ptrdiff_t c = j; c < n; c++) { /* what does not fill a register */
-            T *const value = s.matrix + r * stride + c;
-            if (s.gathered)
-                s.gathered[c] += s.weights[r] * *value;
-            if (s.right)
-                *value = *value * (s.column_scale ? s.column_scale[c] : 1) * s.row_scale[r] + s.left[r] * s.right[c];
-            if (s.sample)
-                total += *value * s.sample[c];
-        }
-        strip->projected[r] = total;
+        strip->projected[r] = total + (j < n ? NAME(rest)(&s, r, s.matrix + r * stride, s.gathered, j, n) : 0);
     }
 }
 
@@ -86,11 +94,14 @@ TARGET static void NAME(sweep_part)(int part, int parts, const void *arguments, 
     const sweep_arguments *a = arguments;
     const ptrdiff_t share = ROUND_UP((a->m + parts - 1) / parts, WIDE);
     const ptrdiff_t last = (part + 1) * share < a->m ? (part + 1) * share : a->m;
+    const int narrow = a->right.data && (size_t)(a->m * a->n) * sizeof(T) < CACHED;
     ptrdiff_t i = part * share;
     T *const gathered = NAME(gathered)(a, part, workspace);
 
     if (gathered)
         memset(gathered, 0, (size_t)a->n * sizeof(T));
+    for (; narrow && i + WIDE / 2 <= last; i += WIDE / 2)
+        NAME(sweep_rows)(a, gathered, i, WIDE / 2);
     for (; i + WIDE <= last; i += WIDE)
         NAME(sweep_rows)(a, gathered, i, WIDE);
     for (; i < last; i++)
