@@ -54,7 +54,8 @@ def rank_k_update(
         return out
     compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     none = _nothing(out.dtype, 1)
-    rows, columns = (none if scales is None else _compact(scales) for scales in (row_scale, column_scale))
+    rows = none if row_scale is None else _compact(row_scale)
+    columns = none if column_scale is None else _compact(column_scale)
     write = _update_deep if _is_deep(len(left), *out.shape) else _update
     write(compact, _compact(matrix), _compact(left), _compact(right), scale, rows, columns)
     if compact is not out:
@@ -210,8 +211,8 @@ def _nothing(dtype: Any, dimensions: int) -> Matrix:
 
 
 def _compact(array: Matrix) -> Matrix:
-    fits = array.flags.c_contiguous and array.flags.aligned
-    return array if fits else np.array(array, order="C")
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else np.array(array, order="C")
 
 
 _lock = threading.Lock()
