@@ -54,7 +54,7 @@ static int check_shape(arguments *taken, const Py_buffer *view, const argument_r
 }
 
 /* Bytes from row to row; 0 where there is only one row. */
-static Py_ssize_t byte_stride(const Py_buffer *view) { return view->ndim == 2 && view->shape[0] > 1 ? view->strides[0] : 0; }
+static Py_ssize_t byte_stride(const Py_buffer *v) { return v->ndim == 2 && v->shape[0] > 1 ? v->strides[0] : 0; }
 
 static Py_ssize_t row_bytes(const Py_buffer *view) { return view->shape[view->ndim - 1] * view->itemsize; }
 

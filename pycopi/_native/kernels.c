@@ -10,7 +10,7 @@
 #define PANEL_VALUES 160000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define SHALLOW_ROWS 4
-#define CACHED 8000000      /* bytes of a matrix that may lie in a cache, where a sweep that writes takes fewer rows at once */
+#define CACHED 8000000      /* bytes of a matrix that may lie in a cache: a sweep of more fetches rows ahead */
 #define CACHE_LINE 64
 #define PACKED_WIDTH(rows) ROUND_UP(rows, 8) /* what a tile's rows of left take up: whole vectors */
 
@@ -114,8 +114,8 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
 
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts)
 {
-    const ptrdiff_t tile_columns = (ptrdiff_t)(set->tile_bytes / itemsize);
-    return (size_t)parts * blocking_of(arguments, set->tile_rows, tile_columns, itemsize).bytes;
+    const ptrdiff_t columns = (ptrdiff_t)(set->tile_bytes / itemsize);
+    return (size_t)parts * blocking_of(arguments, set->tile_rows, columns, itemsize).bytes;
 }
 
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)

@@ -27,7 +27,7 @@ BATCH = 50
 """Samples in a step, as in the paper."""
 
 _BATCHES = 8  # different ones, taken in turn
-_GAIN = 1.0  # small, so that numbers stay small however often a step is made
+_GAIN, _RATE = 1.0, 1e-6  # small, so that numbers stay as they are however often a step is made
 
 
 _HOW = (
@@ -93,7 +93,7 @@ def sides_of(sizes: tuple[int, ...], batch: int) -> dict[str, Side]:
 def step_side(sizes: tuple[int, ...], batch: int) -> Side:
     """Return the exact step of pycopi on NumPy, as `pycopi.fit` makes it."""
     network, settings, buffers = mlp(sizes), Settings(gain=_GAIN), Buffers()
-    rates, parameters = Rates(settings.rate, settings.decorrelation.rate), network.init(0)
+    rates, parameters = Rates(_RATE, _RATE), network.init(0)
     batches = cycle(_batches(sizes, batch))
 
     def side() -> None:
