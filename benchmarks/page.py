@@ -2,7 +2,7 @@
 
     pycopi bench --threads 2 --json two.json
     python benchmarks/page.py two.json
-    python benchmarks/page.py two.json --suffix=-epyc    # for the section of another machine
+    python benchmarks/page.py two.json --suffix=-xeon    # for the section of another machine
 
 A place for a table is a pair of comments, ``<!-- NAME, 2 threads -->`` and ``<!-- end -->``. What stands
 between them is replaced by the table of that name where one of the files has it, measured with that many

@@ -1,5 +1,7 @@
 """Fixtures and settings of the whole suite."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from backends import BACKENDS, REQUIRED, Backend
@@ -41,3 +43,13 @@ def eager(request: pytest.FixtureRequest) -> Backend:
 def rng() -> np.random.Generator:
     """A generator with a fixed seed."""
     return np.random.default_rng(20231)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short run of the command on the digits, which is only read."""
+    from command import SMALL, call  # needs the extra "cli"
+
+    folder = tmp_path_factory.mktemp("runs") / "deep" / "digits"
+    call("train", "digits", *SMALL, "--output", folder, "--quiet")
+    return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import assert_error, call, save_set, start
+from command import assert_error, call, save_set, start
 from test_plotting import assert_png
 
 import pycopi

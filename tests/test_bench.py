@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from assertions import exactly, within
-from test_cli import assert_error, call
+from command import assert_error, call
 
 import pycopi
 from pycopi.bench import accuracy, growth, memory, needs, operations, timing

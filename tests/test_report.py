@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_cli import assert_error, call, start
+from command import assert_error, call, start
 from test_plotting import assert_png, read_texts
 
 import pycopi

@@ -220,16 +220,15 @@ _lock = threading.Lock()
 
 @functools.cache
 def _compiled(name: str, dtype: Any, shared: bool) -> Callable[..., None]:
-    """Return a function of ``numba_loops`` for a dtype; its arguments may be read-only where they are read."""
+    """Return a loop, compiled for a dtype; its arguments may be read-only where they are read."""
     import numba
 
-    from pycopi.kernels import numba_deep
-    from pycopi.kernels import numba_loops as loops
+    from pycopi.kernels.numba_loops import OPTIONS
 
-    module = numba_deep if name == "update_deep" else loops
+    module = importlib.import_module(f"pycopi.kernels.numba_{name.removeprefix('update_')}")
     function = getattr(module, f"{name}_shared" if shared else name)
     signature = getattr(module, f"{name}_signature")(numba.from_dtype(dtype))
-    options = {"cache": True, "parallel": shared, **loops.OPTIONS}
+    options = {"cache": True, "parallel": shared, **OPTIONS}
     compiled: Callable[..., None] = numba.njit(signature, **options)(function)
     return compiled
 

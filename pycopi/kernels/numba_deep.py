@@ -1,6 +1,6 @@
 """The Numba engine's update by many ranks: a block of `out` in registers, ``right`` packed for the cache.
 
-The rules of ``numba_loops.py`` hold here too. Every element is summed over the ranks in their order, wherever
+The rules of ``numba_loops.py`` hold. Every element is summed over the ranks in their order, wherever
 it lies, so that a result does not depend on the number of threads.
 """
 

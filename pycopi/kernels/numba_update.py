@@ -1,0 +1,135 @@
+"""The Numba engine's update by few ranks; the rules of ``numba_loops.py`` hold."""
+
+from typing import Any
+
+import numba
+from numba import types
+
+from pycopi.kernels.numba_loops import inner, reading, writing
+from pycopi.kernels.numba_vectors import lanes, load, multiply, spread, store
+from pycopi.kernels.numba_vectors import multiply_add as fma
+
+
+def update_signature(dtype: Any) -> Any:
+    """Return the types of what `update` and `update_shared` take."""
+    matrices, vectors = [reading(dtype, 2)] * 3, [reading(dtype, 1)] * 2
+    return types.void(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
+
+
+def update(
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    strips: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    parts: Any,
+) -> None:
+    """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``.
+
+    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k or more) is memory to work in.
+    """
+    update_rows(out, matrix, left, right, strips[0], scale, rows, columns, 0, out.shape[0])
+
+
+def update_shared(
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    strips: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    parts: Any,
+) -> None:
+    """Do what `update` does, in several threads."""
+    share = (out.shape[0] + 4 * parts - 1) // (4 * parts) * 4
+    for part in numba.prange(parts):
+        first = min(part * share, out.shape[0])
+        last = min(first + share, out.shape[0])
+        update_rows(out, matrix, left, right, strips[part], scale, rows, columns, first, last)
+
+
+@inner
+def update_rows(
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    strip: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    first: Any,
+    last: Any,
+) -> None:
+    """Update rows: four of them and two registers of columns at a time, and what is left over row by row."""
+    k, n, lane = left.shape[0], out.shape[1], lanes(out)
+    bottom, edge = first + (last - first) // 4 * 4, n // (2 * lane) * (2 * lane)
+    zero, one, step = spread(out.dtype.type(0)), spread(out.dtype.type(1)), spread(scale)
+    for i in range(first, bottom, 4):
+        for p in range(k):
+            for r in range(4):
+                strip[4 * p + r] = left[p, i + r]
+        r0 = r1 = r2 = r3 = one
+        if rows.size:
+            r0, r1, r2, r3 = spread(rows[i]), spread(rows[i + 1]), spread(rows[i + 2]), spread(rows[i + 3])
+        for j in range(0, edge, 2 * lane):
+            h = j + lane
+            a0 = a1 = b0 = b1 = c0 = c1 = d0 = d1 = zero
+            for p in range(k):
+                y0, y1 = load(right, (p, j)), load(right, (p, h))
+                x = spread(strip[4 * p])
+                a0, a1 = fma(x, y0, a0), fma(x, y1, a1)
+                x = spread(strip[4 * p + 1])
+                b0, b1 = fma(x, y0, b0), fma(x, y1, b1)
+                x = spread(strip[4 * p + 2])
+                c0, c1 = fma(x, y0, c0), fma(x, y1, c1)
+                x = spread(strip[4 * p + 3])
+                d0, d1 = fma(x, y0, d0), fma(x, y1, d1)
+            s0 = s1 = one
+            if columns.size:
+                s0, s1 = load(columns, j), load(columns, h)
+            store(out, (i, j), fma(step, a0, multiply(multiply(load(matrix, (i, j)), r0), s0)))
+            store(out, (i, h), fma(step, a1, multiply(multiply(load(matrix, (i, h)), r0), s1)))
+            store(out, (i + 1, j), fma(step, b0, multiply(multiply(load(matrix, (i + 1, j)), r1), s0)))
+            store(out, (i + 1, h), fma(step, b1, multiply(multiply(load(matrix, (i + 1, h)), r1), s1)))
+            store(out, (i + 2, j), fma(step, c0, multiply(multiply(load(matrix, (i + 2, j)), r2), s0)))
+            store(out, (i + 2, h), fma(step, c1, multiply(multiply(load(matrix, (i + 2, h)), r2), s1)))
+            store(out, (i + 3, j), fma(step, d0, multiply(multiply(load(matrix, (i + 3, j)), r3), s0)))
+            store(out, (i + 3, h), fma(step, d1, multiply(multiply(load(matrix, (i + 3, h)), r3), s1)))
+    if edge < n:
+        update_plainly(out, matrix, left, right, scale, rows, columns, first, bottom, edge)
+    if bottom < last:
+        update_plainly(out, matrix, left, right, scale, rows, columns, bottom, last, 0)
+
+
+@inner
+def update_plainly(
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    first: Any,
+    last: Any,
+    start: Any,
+) -> None:
+    """Update rows from a column on, one row at a time."""
+    n = out.shape[1]
+    for i in range(first, last):
+        kept = rows[i] if rows.size else out.dtype.type(1)
+        for j in range(start, n):
+            out[i, j] = matrix[i, j] * kept
+        if columns.size:
+            for j in range(start, n):
+                out[i, j] *= columns[j]
+        for p in range(left.shape[0]):
+            step = scale * left[p, i]
+            for j in range(start, n):
+                out[i, j] += step * right[p, j]

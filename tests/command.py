@@ -1,0 +1,66 @@
+"""The command as the tests call it, and what they compare of the files that it leaves."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from typer.testing import CliRunner
+
+import pycopi
+from pycopi.cli.app import app
+
+SMALL = ("--hidden", "16", "--epochs", "3")
+FILES = {"model.safetensors", "history.json", "learning-curve.png"}
+COMMAND = (sys.executable, "-W", "error", "-c", "from pycopi.cli import main; main()")
+
+
+def call(*arguments: object, status: int = 0, env: Mapping[str, str] | None = None) -> str:
+    """Return what the command prints; raise unless it ends with the status."""
+    result = CliRunner().invoke(app, list(map(str, arguments)), env=env, prog_name="pycopi")
+    assert result.exit_code == status, (result.output, result.exception)
+    return result.output
+
+
+def assert_error(expected: str, *arguments: object) -> None:
+    """Raise unless the command fails with one line that matches the whole expression."""
+    output = call(*arguments, status=2)
+    assert re.fullmatch(f"error: {expected}\n", output), output
+
+
+def start(*arguments: object, cwd: Path, **keywords: Any) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, in which warnings are errors."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **keywords}
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=cwd, text=True, **pipes)
+
+
+def assert_same_parameters(one: Path, other: Path) -> None:
+    """Raise unless two model files hold bit-identical parameters."""
+    pairs = [pycopi.load(path).parameters for path in (one, other)]
+    for index, (left, right) in enumerate(zip(*pairs, strict=True), 1):
+        for name, a, b in zip(left._fields, left, right, strict=True):
+            same = (a is None and b is None) or np.array_equal(a, b)
+            assert same, f"{name} of layer {index} differs"
+
+
+def read_history(folder: Path) -> dict[str, Any]:
+    """Return the history file, without the times and the number of epochs."""
+    content = json.loads((folder / "history.json").read_text())
+    for record in content["history"]:
+        assert record.pop("seconds") > 0
+    del content["settings"]["epochs"]
+    return content
+
+
+def save_set(path: Path, *, test: bool = True, **arrays: np.ndarray) -> Path:
+    """Write a small data set of the user's own."""
+    x = np.random.default_rng(1).normal(size=(60, 4))
+    given = {"x": x, "y": x @ np.ones((4, 2)), **arrays}
+    if test:
+        given |= {f"{name}_test": values[:20] for name, values in given.items()}
+    np.savez(path, **given)
+    return path
