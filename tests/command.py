@@ -1,6 +1,8 @@
 """The command as the tests call it, and what they compare of the files that it leaves."""
 
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -36,6 +38,29 @@ def start(*arguments: object, cwd: Path, **keywords: Any) -> subprocess.Popen[st
     """Start the command in a process of its own, in which warnings are errors."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **keywords}
     return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=cwd, text=True, **pipes)
+
+
+def show(*arguments: object, cwd: Path, columns: int) -> str:
+    """Return what the command shows in a terminal, escape codes included; raise unless it succeeds."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
+    process = start(*arguments, cwd=cwd, stdout=theirs, env=env)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    _, error = process.communicate(timeout=120)
+    assert (process.returncode, error) == (0, "")
+    return shown.decode()
+
+
+def without_codes(shown: str) -> str:
+    """Return the text without the codes that move the cursor and colour it."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
 
 def assert_same_parameters(one: Path, other: Path) -> None:

@@ -1,7 +1,6 @@
 """Runs of the command that stop and go on: folders, resuming, divergence, Ctrl-C, bars and pipes."""
 
 import os
-import pty
 import re
 import shlex
 import signal
@@ -13,7 +12,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from command import FILES, SMALL, assert_error, assert_same_parameters, call, read_history, save_set, start
+from command import (
+    FILES,
+    SMALL,
+    assert_error,
+    assert_same_parameters,
+    call,
+    read_history,
+    save_set,
+    show,
+    start,
+    without_codes,
+)
 
 import pycopi
 
@@ -163,27 +173,15 @@ def test_ctrl_c_while_an_epoch_is_being_saved(tmp_path: Path, monkeypatch: pytes
 
 
 def test_live_bar_in_a_terminal(tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
     flags = ("--hidden", "128x2", "--epochs", "6", "--output", "run")
-    process = start("train", "digits", *flags, cwd=tmp_path, stdout=theirs, env=env)
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # the other end is closed
-        pass
-    os.close(ours)
-    _, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (0, "")
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    shown = show("train", "digits", *flags, cwd=tmp_path, columns=80)
+    text = without_codes(shown)
     bar = r"epoch \d/6 ━+[╸╺]?━* loss \d\.\d{4}  accuracy [01]\.\d{4} "
     assert re.search(bar, text), text
     for epoch in range(1, 7):
         assert len(re.findall(rf"epoch {epoch}/6  loss [^\r\n]* s", text)) == 1
     assert "training time" in text
-    assert "\x1b[?25h" in shown.decode()  # the cursor is back
+    assert "\x1b[?25h" in shown  # the cursor is back
 
 
 def test_bar_of_a_regression_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

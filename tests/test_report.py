@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-import pty
 import re
 import shutil
 import signal
@@ -13,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from command import assert_error, call, start
+from command import assert_error, call, show, start, without_codes
 from test_plotting import assert_png, read_texts
 
 import pycopi
@@ -322,23 +320,11 @@ def test_importing_the_command_does_not_import_matplotlib():
 
 
 def test_live_bar_over_the_plan_in_a_terminal(tmp_path):
-    ours, theirs = pty.openpty()
-    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
     flags = ("--seeds", 1, "--epochs", 3, "--methods", "copi-bp,bp-adam", "--output", "out")
-    process = start("reproduce", "digits", *flags, cwd=tmp_path, stdout=theirs, env=env)
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # the other end is closed
-        pass
-    os.close(ours)
-    _, error = process.communicate(timeout=120)
-    assert (process.returncode, error) == (0, "")
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    shown = show("reproduce", "digits", *flags, cwd=tmp_path, columns=100)
+    text = without_codes(shown)
     assert re.search(r"digits bp-adam-seed-0 epoch \d/3 ━+[╸╺]?━* \d+ s", text), text
     for name in ("copi-bp", "bp-adam"):
         for epoch in range(1, 4):
             assert len(re.findall(rf"{name}-seed-0  epoch {epoch}/3  training [^\r\n]*left", text)) == 1
-    assert "\x1b[?25h" in shown.decode()  # the cursor is back
+    assert "\x1b[?25h" in shown  # the cursor is back
