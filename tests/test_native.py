@@ -603,23 +603,25 @@ def test_engine_agrees_with_its_portable_twin(shape, scales, copy):
     assert_near(result, expected, shape[2])
 
 
-def test_engine_copies_what_has_no_contiguous_rows():
-    matrix, left, right, scale, rows, columns = problem(20, 30, 5, np.float32)
+@pytest.mark.parametrize("k", [1, 5])
+def test_engine_copies_what_has_no_contiguous_rows(k):
+    matrix, left, right, scale, rows, columns = problem(20, 30, k, np.float32)
     expected = native.rank_k_update(matrix, left, right, scale, rows, columns, True)
-    spread = [np.asfortranarray(left), np.asfortranarray(right), scale]
+    spread = [np.repeat(left, 2, axis=1)[:, ::2], np.asfortranarray(right), scale]
     spread += [np.repeat(rows, 2)[::2], np.repeat(columns, 3)[::3]]
     assert_same(native.rank_k_update(matrix, *spread, True), expected)
     assert native.rank_k_update(matrix, *spread, False) is matrix
     assert_same(matrix, expected)
 
 
-def test_engine_and_read_only_matrices():
+@pytest.mark.parametrize("k", [1, 2])
+def test_engine_and_read_only_matrices(k):
     matrix = read_only()
-    result = native.rank_k_update(matrix, ones(1, 3), ones(1, 4), 1.0, None, None, None)
-    assert_same(result, np.full((3, 4), 2, np.float32))
+    result = native.rank_k_update(matrix, ones(k, 3), ones(k, 4), 1.0, None, None, None)
+    assert_same(result, np.full((3, 4), 1 + k, np.float32))
     assert_same(matrix, ones(3, 4))
     with pytest.raises(ValueError, match=r"^matrix cannot be changed in place"):
-        native.rank_k_update(matrix, ones(1, 3), ones(1, 4), 1.0, None, None, False)
+        native.rank_k_update(matrix, ones(k, 3), ones(k, 4), 1.0, None, None, False)
 
 
 @pytest.mark.parametrize("size", [4, 512])
@@ -635,3 +637,6 @@ def test_engine_makes_a_copy_where_inputs_share_memory(size):
     assert_same(matrix, before)
     wide = before.astype(np.float64)
     assert_near(result, wide + wide.T @ wide, size)
+    result = native.rank_k_update(matrix, matrix[:1], matrix[1:2], 1.0, None, None, None)
+    assert_same(matrix, before)
+    assert_near(result, wide + wide[:1].T @ wide[1:2], size)

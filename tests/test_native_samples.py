@@ -137,9 +137,10 @@ def test_stream_block_in_every_layout(k, n, dtype, seed, whitening, layout):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", SETS)
-def test_large_matrices_in_threads(name, dtype):
+@pytest.mark.parametrize("m", [801, 1707])  # below CACHED and beyond it, in either dtype
+def test_large_matrices_in_threads(m, name, dtype):
     _core.set_instruction_set(name)
-    matrix, update, sample, vector = problem(1707, 1203, dtype, 0)  # past CACHED, in either dtype
+    matrix, update, sample, vector = problem(m, 1203, dtype, 0)
     exact = RankK(*wide(*update))
     after = portable.update_then_project(*wide(matrix), exact, *wide(sample), True, True)
     before = portable.pull_then_update(*wide(matrix, vector), exact, True)

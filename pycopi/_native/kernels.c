@@ -10,7 +10,7 @@
 #define PANEL_VALUES 160000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define SHALLOW_ROWS 4
-#define CACHED 8000000      /* bytes of a matrix that may lie in a cache: a sweep of more fetches rows ahead */
+#define CACHED 8000000      /* bytes from which a matrix lies in no cache: a sweep of so many fetches rows ahead */
 #define CACHE_LINE 64
 #define PACKED_WIDTH(rows) ROUND_UP(rows, 8) /* what a tile's rows of left take up: whole vectors */
 

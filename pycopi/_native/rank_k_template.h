@@ -73,7 +73,7 @@ TARGET static void NAME(transpose)(T *to, ptrdiff_t to_stride, const T *from, pt
         from = NAME(enlarge)(edges, LANES, LANES, from, stride, rows, columns);
         stride = LANES;
     }
-    EACH_LANE PREFETCH((uintptr_t)from + (uintptr_t)((i + COLUMNS) * stride) * sizeof(T)); /* the next panel's */
+    EACH_LANE PREFETCH((uintptr_t)from + (uintptr_t)((i + COLUMNS) * stride) * sizeof(T)); /* those of the next panel */
     EACH_LANE now[i] = NAME(load)(from + i * stride);
     UNROLL for (int step = 1; step < LANES; step *= 2) {
         EACH_LANE next[i] = NAME(deal)(now[i / 2], now[i / 2 + LANES / 2], i % 2 * (int)LANES / 2);

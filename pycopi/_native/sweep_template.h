@@ -1,9 +1,9 @@
 /* One sweep of a matrix for one type and one instruction set; included like rank_k_template.h, and after it.
  *
- * WIDE rows at a time, or half as many of a matrix in the cache that is written, are read, changed and written from
- * left to right, so that the matrix streams through once; the products with `sample` are complete at their right end,
- * and the rows, still in the cache, are read again for `returned`. Each part of the rows gathers its own sum over
- * rows; these are added in the order of the parts.
+ * WIDE rows at a time are read, changed and written from left to right, so that the matrix streams through once; half
+ * as many, where the matrix is small and changed. The products with `sample` are complete at their right end, and the
+ * rows, still in the cache, are read again for `returned`. Each part of the rows gathers its own sum over rows; these
+ * are added in the order of the parts.
  */
 typedef struct {
     T *matrix, *gathered;

@@ -85,7 +85,7 @@ def sides_of(sizes: tuple[int, ...], batch: int) -> dict[str, Side]:
     sides = {"COPI": step_side(sizes, batch)}
     if installed("torch"):
         weights = [own.weight for own in mlp(sizes).init(0)]
-        sides["plain"] = _torch_side(PlainEquations(weights, gain=_GAIN), sizes, batch)
+        sides["plain"] = _torch_side(PlainEquations(weights, rate=_RATE, gain=_GAIN), sizes, batch)
         sides["Adam"] = _torch_side(AdamTraining(weights), sizes, batch)
     return sides
 

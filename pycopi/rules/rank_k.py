@@ -45,7 +45,7 @@ def rank_k_update(
 
     Notes
     -----
-    Costs 2kmn operations, and reads and writes ``matrix`` once in the compiled engines.
+    Costs 2kmn operations. In place, the compiled engines read and write ``matrix`` once.
 
     Examples
     --------
