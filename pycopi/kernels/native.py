@@ -45,15 +45,22 @@ def rank_k_update(
     copy: bool | None,
 ) -> Matrix:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
-    if len(left) == 1:
-        return _sweep(matrix, (left, right, scale, row_scale, column_scale), copy)
     if copy is not True:
         try:
-            _core.rank_k_update(matrix, matrix, left, right, scale, row_scale, column_scale)
+            if (
+                len(left) == 1
+            ):  # one pass, without packing; called here, since calls count where a matrix is small
+                _core.sweep(
+                    matrix, None, None, None, None, left[0], right[0], row_scale, column_scale, None, scale
+                )
+            else:
+                _core.rank_k_update(matrix, matrix, left, right, scale, row_scale, column_scale)
         except ValueError:  # what the core refuses, it leaves as it was: find out below what can be done
             pass
         else:
             return matrix
+    if len(left) == 1:
+        return _sweep(matrix, (left, right, scale, row_scale, column_scale), copy)
     overwrite = overwrites(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     left, right = _contiguous(left), _contiguous(right)
