@@ -47,9 +47,7 @@ def rank_k_update(
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
     if copy is not True:
         try:
-            if (
-                len(left) == 1
-            ):  # one pass, without packing; called here, since calls count where a matrix is small
+            if len(left) == 1:  # not by `_sweep`: where a matrix is small, calls count
                 _core.sweep(
                     matrix, None, None, None, None, left[0], right[0], row_scale, column_scale, None, scale
                 )
