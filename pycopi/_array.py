@@ -127,7 +127,7 @@ def aligned_copy(values: HostArray, dtype: Any) -> HostArray:
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> HostArray:
-    """Return memory that begins at a cache line, so that no register's worth crosses one; NumPy's does not."""
+    """Return memory that begins at a cache line, so that no register's worth crosses one; NumPy's need not."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + _CACHE_LINE, np.uint8)

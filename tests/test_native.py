@@ -614,6 +614,20 @@ def test_engine_copies_what_has_no_contiguous_rows(k):
     assert_same(matrix, expected)
 
 
+@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("scales", ["", "r", "c", "rc"])
+def test_engine_in_place_and_into_a_copy(k, scales):
+    matrix, left, right, scale, rows, columns = problem(20, 30, k, np.float32)
+    rows, columns = rows if "r" in scales else None, columns if "c" in scales else None
+    left64, right64 = left.astype(np.float64), right.astype(np.float64)
+    wanted = matrix * (1.0 if rows is None else rows[:, None].astype(np.float64))
+    wanted = wanted * (1.0 if columns is None else columns) + scale * left64.T @ right64
+    copied = native.rank_k_update(matrix, left, right, scale, rows, columns, True)
+    assert_near(copied, wanted, k)
+    assert native.rank_k_update(matrix, left, right, scale, rows, columns, None) is matrix
+    assert_same(matrix, copied)
+
+
 @pytest.mark.parametrize("k", [1, 2])
 def test_engine_and_read_only_matrices(k):
     matrix = read_only()
