@@ -1,10 +1,13 @@
 """The Numba engine does what the portable one does, in every layout, with any number of threads."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,6 +204,53 @@ def test_both_engines_refuse_the_same():
         changed = module.rank_k_update(shared, shared[:1], shared[:1], 1.0, None, None, None)
         assert changed is not shared
         assert_same(changed, np.full((3, 3), 2.0))
+
+
+@pytest.mark.parametrize("k", [1, 3, 20])
+@pytest.mark.parametrize("which", ["left", "right", "row_scale", "column_scale"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_a_matrix_is_kept_where_inputs_share_memory(k, which, strided):
+    n = 192  # at which 20 rows are packed
+    draw = drawer(4, np.float32)
+    matrix = draw(n, n)
+    before = matrix.copy()
+    inputs = {
+        "left": draw(k, n),
+        "right": draw(k, n),
+        "scale": 0.5,
+        "row_scale": draw(n),
+        "column_scale": draw(n),
+    }
+    rows = matrix[: 2 * k : 2] if strided else matrix[-k:]
+    inputs[which] = rows if which in ("left", "right") else matrix[:, 3] if strided else matrix[3]
+    wanted = portable.rank_k_update(wide(matrix), *map(wide, inputs.values()), True)
+    with pytest.raises(ValueError, match="it shares memory with another argument; pass copy=None or copy=True"):
+        engine.rank_k_update(matrix, *inputs.values(), False)
+    assert_same(matrix, before)
+    assert_agree([engine.rank_k_update(matrix, *inputs.values(), None)], [wanted], np.float32, k + 4)
+    assert_same(matrix, before)
+
+
+def test_code_on_disk_is_as_new_as_all_it_was_made_of(tmp_path):
+    """Numba looks at the file of a function, and not at those with the functions that it calls."""
+    shutil.copytree(
+        Path(pycopi.__file__).parent, tmp_path / "pycopi", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    code = """
+import numpy as np
+from pycopi.kernels import numba as engine
+print(engine.rank_k_update(np.ones((8, 16)), np.ones((1, 8)), np.ones((1, 16)), 1.0, None, None, False)[0, 0])
+"""
+    found = []
+    loops = tmp_path / "pycopi" / "kernels" / "numba_vectors.py"
+    for name in ("fmul", "fadd", "fmul"):  # of what `multiply` generates, with which a matrix is scaled by ones
+        source = loops.read_text()
+        loops.write_text(re.sub(r"builder\.f(mul|add)\(\*arguments\)", f"builder.{name}(*arguments)", source))
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        found.append(float(done.stdout))
+    assert found == [2.0, 4.0, 2.0]
 
 
 def test_a_forced_engine_does_the_work_of_a_run():

@@ -9,9 +9,11 @@ them, and a forked child has none: with OpenMP they do not live on there, and Nu
 """
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 import os
+import pathlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +30,6 @@ available = importlib.util.find_spec("numba") is not None
 _DEEP = 12, 1 << 19  # ranks and multiplications from which it pays to pack right and left, and so ...
 _UNEVEN = 4, 1 << 17  # ... where the columns do not fill the registers
 _COLUMNS = 32  # that do, whatever dtype and processor
-_DEPTH = 256  # ranks of one sweep: packed, those of a block stay in the first-level cache
 _LINE = 32  # numbers, as many as keep what two threads write out of one line of the cache
 _SHARED_WORK = 1e6  # operations from which two threads are faster than one
 
@@ -48,58 +49,47 @@ def rank_k_update(
     copy: bool | None,
 ) -> Matrix:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
-    overwrite = native.overwrites(matrix, copy, left, right, row_scale, column_scale)
-    out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
-    if not out.size:
-        return out
-    compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    none = _nothing(out.dtype, 1)
+    none = _nothing(matrix.dtype, 1)
     rows = none if row_scale is None else _compact(row_scale)
     columns = none if column_scale is None else _compact(column_scale)
-    write = _update_deep if _is_deep(len(left), *out.shape) else _update
-    write(compact, _compact(matrix), _compact(left), _compact(right), scale, rows, columns)
-    if compact is not out:
+    x, y, flags = _compact(left), _compact(right), matrix.flags
+    as_given = x is left and y is right and (rows is row_scale or rows is none)
+    as_given = as_given and (columns is column_scale or columns is none)
+    if as_given and copy is not True and flags.c_contiguous and flags.writeable:
+        if _update(matrix, matrix, x, y, scale, rows, columns):
+            return matrix
+    overwrite = native.overwrites(matrix, copy, left, right, row_scale, column_scale)
+    out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
+    compact = np.empty(out.shape, out.dtype)
+    _update(compact, _compact(matrix), x, y, scale, rows, columns)
+    if overwrite:
         out[...] = compact
-    return out
+    return out if overwrite else compact
+
+
+def _update(
+    out: Matrix, matrix: Matrix, left: Matrix, right: Matrix, scale: float, rows: Matrix, columns: Matrix
+) -> bool:
+    """Write an update to ``out``; return False where it shares memory with what is not ``matrix``."""
+    k, (m, n) = len(left), out.shape
+    parts = _claim_threads(m * n * (k + 8))
+    try:
+        if _is_deep(k, m, n):
+            work = np.empty(_deep_memory()(right.shape, out.itemsize, parts), out.dtype)
+            function = _compiled("update_deep", out.dtype, parts > 1)
+        else:
+            work = np.empty((parts, 4 * k + _LINE), out.dtype) if k != 1 else _nothing(out.dtype, 2)
+            function = _compiled("update", out.dtype, parts > 1)
+        done: bool = function(out, matrix, left, right, work, scale, rows, columns, parts)
+        return done
+    finally:
+        _return_threads(parts)
 
 
 def _is_deep(k: int, m: int, n: int) -> bool:
     """Return whether an update by so many ranks is worth packing them."""
     ranks, work = _UNEVEN if n % _COLUMNS else _DEEP
     return k >= ranks and k * m * n >= work
-
-
-def _update(
-    out: Matrix,
-    matrix: Matrix,
-    left: Matrix,
-    right: Matrix,
-    scale: float,
-    rows: Matrix,
-    columns: Matrix,
-) -> None:
-    parts = _claim_threads(out.size * (len(left) + 8))
-    try:
-        function = _compiled("update", out.dtype, parts > 1)
-        strips = np.empty((parts, 4 * len(left) + _LINE), out.dtype)
-        function(out, matrix, left, right, strips, scale, rows, columns, parts)
-    finally:
-        _return_threads(parts)
-
-
-def _update_deep(
-    out: Matrix, matrix: Matrix, left: Matrix, right: Matrix, scale: float, rows: Matrix, columns: Matrix
-) -> None:
-    parts = _claim_threads(out.size * (len(left) + 8))
-    try:
-        function, memory = _compiled("update_deep", out.dtype, parts > 1), _deep_memory()
-        for first in range(0, len(left), _DEPTH):
-            ranks = slice(first, first + _DEPTH)
-            work = np.empty(memory(right[ranks].shape, out.itemsize, parts), out.dtype)
-            function(out, matrix, left[ranks], right[ranks], work, scale, rows, columns, parts)
-            matrix, rows, columns = out, rows[:0], columns[:0]
-    finally:
-        _return_threads(parts)
 
 
 @functools.cache
@@ -186,7 +176,6 @@ def _sweep(
         gathered = np.empty((parts if sums else 0, n), matrix.dtype)
         _compiled("sweep", matrix.dtype, parts > 1)(
             compact,
-            np.empty((parts, 4), matrix.dtype),
             gathered,
             projected,
             vectors[0],
@@ -219,7 +208,7 @@ _lock = threading.Lock()
 
 
 @functools.cache
-def _compiled(name: str, dtype: Any, shared: bool) -> Callable[..., None]:
+def _compiled(name: str, dtype: Any, shared: bool) -> Callable[..., Any]:
     """Return a loop, compiled for a dtype; its arguments may be read-only where they are read."""
     import numba
 
@@ -227,10 +216,18 @@ def _compiled(name: str, dtype: Any, shared: bool) -> Callable[..., None]:
 
     module = importlib.import_module(f"pycopi.kernels.numba_{name.removeprefix('update_')}")
     function = getattr(module, f"{name}_shared" if shared else name)
+    function.__qualname__ = f"{function.__name__}_{_digest()}"  # by which the file with the code is named
     signature = getattr(module, f"{name}_signature")(numba.from_dtype(dtype))
     options = {"cache": True, "parallel": shared, **OPTIONS}
-    compiled: Callable[..., None] = numba.njit(signature, **options)(function)
+    compiled: Callable[..., Any] = numba.njit(signature, **options)(function)
     return compiled
+
+
+@functools.cache
+def _digest() -> str:
+    """Return a digest of all loops: of changes in what one imports Numba knows nothing, and runs old code."""
+    sources = sorted(pathlib.Path(__file__).parent.glob("numba_*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 @functools.cache

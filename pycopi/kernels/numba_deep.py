@@ -1,7 +1,8 @@
 """The Numba engine's update by many ranks: a block of `out` in registers, ``right`` packed for the cache.
 
-The rules of ``numba_loops.py`` hold. Every element is summed over the ranks in their order, wherever
-it lies, so that a result does not depend on the number of threads.
+The rules of ``numba_loops.py`` hold, and what ``numba_update.py`` says of shared memory. Every element is
+summed over the ranks in their order, wherever it lies, so that a result does not depend on the number of
+threads.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ import numba
 from llvmlite import ir
 from numba.core import cgutils
 
-from pycopi.kernels.numba_loops import inner, reading, writing
+from pycopi.kernels.numba_loops import apart, inner, reading, writing
 from pycopi.kernels.numba_vectors import (
     REGISTER_BYTES,
     Vector,
@@ -31,6 +32,7 @@ from pycopi.kernels.numba_vectors import multiply_add as fma
 ROWS = {64: 12, 32: 6, 16: 4}[REGISTER_BYTES]
 """Rows of a block; with two registers of each, and two of ``right``, it fills the registers."""
 
+_DEPTH = 256  # ranks of one sweep: packed, those of a block stay in the first-level cache
 _LINE_BYTES = 64
 _GROUP_BYTES = 1 << 20  # of packed right that every row of blocks goes through before the next ones come
 
@@ -38,14 +40,14 @@ _GROUP_BYTES = 1 << 20  # of packed right that every row of blocks goes through 
 def update_deep_signature(dtype: Any) -> Any:
     """Return the types of what `update_deep` and `update_deep_shared` take."""
     vectors = [reading(dtype, 1)] * 2
-    return types.void(
+    return types.boolean(
         writing(dtype, 2), *[reading(dtype, 2)] * 3, writing(dtype, 1), dtype, *vectors, types.intp
     )
 
 
 def memory(shape: tuple[int, int], itemsize: int, parts: int) -> int:
     """Return how many numbers of memory an update needs for ``right`` of a shape (k, n), in so many threads."""
-    (k, n), width = shape, 2 * REGISTER_BYTES // itemsize
+    k, n, width = min(shape[0], _DEPTH), shape[1], 2 * REGISTER_BYTES // itemsize
     line = _LINE_BYTES // itemsize
     panels, strip = -(-n // width) * width * k, -(-k * ROWS // line) * line
     return parts * (panels + strip + ROWS * width) + line
@@ -61,13 +63,16 @@ def update_deep(
     rows: Any,
     columns: Any,
     parts: Any,
-) -> None:
+) -> bool:
     """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``, which may be ``matrix``.
 
     ``work`` is as much memory to work in as `memory` says.
     """
+    if not apart(out, left, right, rows, columns):
+        return False
     panels, strips, sums = _divide(work, right, parts)
     _update_deep(out, matrix, left, right, panels[0], strips[0], sums[0], scale, rows, columns, 0, out.shape[0])
+    return True
 
 
 def update_deep_shared(
@@ -80,11 +85,13 @@ def update_deep_shared(
     rows: Any,
     columns: Any,
     parts: Any,
-) -> None:
+) -> bool:
     """Do what `update_deep` does, in several threads.
 
     Each packs right for itself: to write and read the same memory in turn costs more than that.
     """
+    if not apart(out, left, right, rows, columns):
+        return False
     panels, strips, sums = _divide(work, right, parts)
     share = (out.shape[0] + ROWS * parts - 1) // (ROWS * parts) * ROWS
     for part in numba.prange(parts):
@@ -92,6 +99,7 @@ def update_deep_shared(
         last = min(first + share, out.shape[0])
         own = panels[part], strips[part], sums[part]
         _update_deep(out, matrix, left, right, *own, scale, rows, columns, first, last)
+    return True
 
 
 @inner
@@ -100,7 +108,7 @@ def _divide(work: Any, right: Any, parts: Any) -> Any:
 
     Each begins where a line of the cache does, so that no register's worth of numbers crosses one.
     """
-    k, n, width = right.shape[0], right.shape[1], 2 * lanes(right)
+    k, n, width = min(right.shape[0], _DEPTH), right.shape[1], 2 * lanes(right)
     line = _LINE_BYTES // work.itemsize
     count, strip, block = (n + width - 1) // width * k, (k * ROWS + line - 1) // line * line, ROWS * width
     first = -work.ctypes.data % _LINE_BYTES // work.itemsize
@@ -142,9 +150,31 @@ def _update_deep(
     first: Any,
     last: Any,
 ) -> None:
+    """Update rows with `_DEPTH` ranks after the other; the later ones are added to what the first have left."""
+    for start in range(0, left.shape[0], _DEPTH):
+        x, y = left[start : start + _DEPTH], right[start : start + _DEPTH]
+        _update_piece(out, matrix, x, y, panels, strip, sums, scale, rows, columns, first, last)
+        matrix, rows, columns = out, rows[:0], columns[:0]
+
+
+@inner
+def _update_piece(
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    panels: Any,
+    strip: Any,
+    sums: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    first: Any,
+    last: Any,
+) -> None:
     """Update rows, block by block, with one group of panels after the other."""
     k, n, lane, width = left.shape[0], out.shape[1], lanes(out), panels.shape[1]
-    count = panels.shape[0] // k
+    count = (n + width - 1) // width
     group = max(1, _GROUP_BYTES // (k * 2 * REGISTER_BYTES))
     one, step = spread(out.dtype.type(1)), spread(scale)
     _pack(panels, right)

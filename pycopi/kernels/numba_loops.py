@@ -1,9 +1,8 @@
-"""What the loops of the Numba engine have in common; they check nothing, allocate nothing and keep nothing.
+"""What the loops of the Numba engine have in common; they allocate nothing and keep nothing.
 
 Rules of the files that import this one: matrices are C-contiguous; an argument of size 0 stands for one that is
 not there; sums over a row are kept in registers and added in a fixed order, so that a result depends on the
 values alone. Functions named ``_shared`` share the rows among ``parts`` threads; the others ignore ``parts``.
-Numba keeps compiled code on disk by the date of its file: a change of what that imports must touch it.
 """
 
 from collections.abc import Callable
@@ -16,6 +15,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 inner: Callable[[F], F] = numba.njit(**OPTIONS)
+
+
+@inner
+def apart(out: Any, left: Any, right: Any, rows: Any, columns: Any) -> Any:
+    """Return whether what is written shares no memory with what an update reads."""
+    return not (_meet(out, left) or _meet(out, right) or _meet(out, rows) or _meet(out, columns))
+
+
+@inner
+def _meet(out: Any, other: Any) -> Any:
+    first, second = out.ctypes.data, other.ctypes.data
+    return first < second + other.nbytes and second < first + out.nbytes
 
 
 def writing(dtype: Any, dimensions: int) -> Any:

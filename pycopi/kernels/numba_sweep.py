@@ -6,14 +6,14 @@ import numba
 from numba import types
 
 from pycopi.kernels.numba_loops import inner, reading, writing
-from pycopi.kernels.numba_update import update_plainly, update_rows
+from pycopi.kernels.numba_update import update_by_one, update_plainly
 from pycopi.kernels.numba_vectors import lanes, load, multiply, spread, store, total
 from pycopi.kernels.numba_vectors import multiply_add as fma
 
 
 def sweep_signature(dtype: Any) -> Any:
     """Return the types of what `sweep` and `sweep_shared` take."""
-    written = [writing(dtype, 2), writing(dtype, 2), writing(dtype, 2), writing(dtype, 1)]
+    written = [writing(dtype, 2), writing(dtype, 2), writing(dtype, 1)]
     return types.void(
         *written, reading(dtype, 1), *[reading(dtype, 2)] * 2, *[reading(dtype, 1)] * 3, dtype, types.intp
     )
@@ -21,7 +21,6 @@ def sweep_signature(dtype: Any) -> Any:
 
 def sweep(
     matrix: Any,
-    strips: Any,
     sums: Any,
     projected: Any,
     vector: Any,
@@ -37,11 +36,10 @@ def sweep(
 
     ``sums`` (parts, n) gets ``matrix.T vector`` of before the update, or without a vector
     ``matrix.T projected`` of after it; ``projected`` (m,) gets ``matrix sample`` of after it. ``left`` is
-    (1, m), ``right`` (1, n), and ``strips`` (parts, 4) is memory to work in.
+    (1, m), and ``right`` (1, n).
     """
     _sweep(
         matrix,
-        strips,
         sums,
         projected,
         vector,
@@ -59,7 +57,6 @@ def sweep(
 
 def sweep_shared(
     matrix: Any,
-    strips: Any,
     sums: Any,
     projected: Any,
     vector: Any,
@@ -79,7 +76,6 @@ def sweep_shared(
         last = min(first + share, m)
         _sweep(
             matrix,
-            strips,
             sums,
             projected,
             vector,
@@ -101,7 +97,6 @@ _STRIP = 8  # rows that a sweep works on while they are in the cache
 @inner
 def _sweep(
     matrix: Any,
-    strips: Any,
     sums: Any,
     projected: Any,
     vector: Any,
@@ -122,11 +117,11 @@ def _sweep(
     for i in range(first, last, _STRIP):
         stop = min(i + _STRIP, last)
         if vector.size and right.size:
-            _gather_and_update(sums, part, matrix, vector, left, right, strips, scale, rows, columns, i, stop)
+            _gather_and_update(sums, part, matrix, vector, left, right, scale, rows, columns, i, stop)
         elif vector.size:
             _gather(sums, part, matrix, vector, i, stop)
         elif right.size:
-            update_rows(matrix, matrix, left, right, strips[part], scale, rows, columns, i, stop)
+            update_by_one(matrix, matrix, left, right, scale, rows, columns, i, stop)
         if sample.size:
             _project(projected, matrix, sample, i, stop)
             if sums.size and not vector.size:
@@ -163,14 +158,13 @@ def _gather_and_update(
     weights: Any,
     left: Any,
     right: Any,
-    strips: Any,
     scale: Any,
     rows: Any,
     columns: Any,
     first: Any,
     last: Any,
 ) -> None:
-    """Do what `_gather` and then `update_rows` do, in one pass over four rows at a time."""
+    """Do what `_gather` and then `update_by_one` do, in one pass over four rows at a time."""
     n, lane, one = matrix.shape[1], lanes(matrix), matrix.dtype.type(1)
     bottom, edge = first + (last - first) // 4 * 4, n // lane * lane
     for i in range(first, bottom, 4):
@@ -197,7 +191,7 @@ def _gather_and_update(
         update_plainly(matrix, matrix, left, right, scale, rows, columns, first, bottom, edge)
     if bottom < last:
         _gather(sums, part, matrix, weights, bottom, last)
-        update_rows(matrix, matrix, left, right, strips[part], scale, rows, columns, bottom, last)
+        update_by_one(matrix, matrix, left, right, scale, rows, columns, bottom, last)
 
 
 @inner

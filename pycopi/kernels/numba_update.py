@@ -1,11 +1,15 @@
-"""The Numba engine's update by few ranks; the rules of ``numba_loops.py`` hold."""
+"""The Numba engine's update by few ranks; the rules of ``numba_loops.py`` hold.
+
+What updates a whole matrix returns False, and has changed nothing, where ``out`` shares memory with what is not
+``matrix``.
+"""
 
 from typing import Any
 
 import numba
 from numba import types
 
-from pycopi.kernels.numba_loops import inner, reading, writing
+from pycopi.kernels.numba_loops import apart, inner, reading, writing
 from pycopi.kernels.numba_vectors import lanes, load, multiply, spread, store
 from pycopi.kernels.numba_vectors import multiply_add as fma
 
@@ -13,7 +17,7 @@ from pycopi.kernels.numba_vectors import multiply_add as fma
 def update_signature(dtype: Any) -> Any:
     """Return the types of what `update` and `update_shared` take."""
     matrices, vectors = [reading(dtype, 2)] * 3, [reading(dtype, 1)] * 2
-    return types.void(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
+    return types.boolean(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
 
 
 def update(
@@ -26,12 +30,16 @@ def update(
     rows: Any,
     columns: Any,
     parts: Any,
-) -> None:
+) -> bool:
     """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``.
 
-    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k or more) is memory to work in.
+    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k or more) is memory to work in;
+    rank 1 needs none.
     """
-    update_rows(out, matrix, left, right, strips[0], scale, rows, columns, 0, out.shape[0])
+    if not apart(out, left, right, rows, columns):
+        return False
+    _update_rows(out, matrix, left, right, strips, 0, scale, rows, columns, 0, out.shape[0])
+    return True
 
 
 def update_shared(
@@ -44,22 +52,26 @@ def update_shared(
     rows: Any,
     columns: Any,
     parts: Any,
-) -> None:
+) -> bool:
     """Do what `update` does, in several threads."""
+    if not apart(out, left, right, rows, columns):
+        return False
     share = (out.shape[0] + 4 * parts - 1) // (4 * parts) * 4
     for part in numba.prange(parts):
         first = min(part * share, out.shape[0])
         last = min(first + share, out.shape[0])
-        update_rows(out, matrix, left, right, strips[part], scale, rows, columns, first, last)
+        _update_rows(out, matrix, left, right, strips, part, scale, rows, columns, first, last)
+    return True
 
 
 @inner
-def update_rows(
+def _update_rows(
     out: Any,
     matrix: Any,
     left: Any,
     right: Any,
-    strip: Any,
+    strips: Any,
+    part: Any,
     scale: Any,
     rows: Any,
     columns: Any,
@@ -67,7 +79,10 @@ def update_rows(
     last: Any,
 ) -> None:
     """Update rows: four of them and two registers of columns at a time, and what is left over row by row."""
-    k, n, lane = left.shape[0], out.shape[1], lanes(out)
+    if left.shape[0] == 1:
+        update_by_one(out, matrix, left, right, scale, rows, columns, first, last)
+        return
+    k, n, lane, strip = left.shape[0], out.shape[1], lanes(out), strips[part]
     bottom, edge = first + (last - first) // 4 * 4, n // (2 * lane) * (2 * lane)
     zero, one, step = spread(out.dtype.type(0)), spread(out.dtype.type(1)), spread(scale)
     for i in range(first, bottom, 4):
@@ -101,6 +116,41 @@ def update_rows(
             store(out, (i + 2, h), fma(step, c1, multiply(multiply(load(matrix, (i + 2, h)), r2), s1)))
             store(out, (i + 3, j), fma(step, d0, multiply(multiply(load(matrix, (i + 3, j)), r3), s0)))
             store(out, (i + 3, h), fma(step, d1, multiply(multiply(load(matrix, (i + 3, h)), r3), s1)))
+    if edge < n:
+        update_plainly(out, matrix, left, right, scale, rows, columns, first, bottom, edge)
+    if bottom < last:
+        update_plainly(out, matrix, left, right, scale, rows, columns, bottom, last, 0)
+
+
+@inner
+def update_by_one(
+    out: Any,
+    matrix: Any,
+    left: Any,
+    right: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    first: Any,
+    last: Any,
+) -> None:
+    """Do what `_update_rows` does for rank 1, where memory is the limit: reading comes before writing."""
+    n, lane, one = out.shape[1], lanes(out), out.dtype.type(1)
+    bottom, edge = first + (last - first) // 4 * 4, n // lane * lane
+    for i in range(first, bottom, 4):
+        x0, x1 = spread(scale * left[0, i]), spread(scale * left[0, i + 1])
+        x2, x3 = spread(scale * left[0, i + 2]), spread(scale * left[0, i + 3])
+        r0 = r1 = r2 = r3 = spread(one)
+        if rows.size:
+            r0, r1, r2, r3 = spread(rows[i]), spread(rows[i + 1]), spread(rows[i + 2]), spread(rows[i + 3])
+        for j in range(0, edge, lane):
+            m0, m1 = load(matrix, (i, j)), load(matrix, (i + 1, j))
+            m2, m3 = load(matrix, (i + 2, j)), load(matrix, (i + 3, j))
+            y, s = load(right, (0, j)), load(columns, j) if columns.size else spread(one)
+            store(out, (i, j), fma(x0, y, multiply(multiply(m0, r0), s)))
+            store(out, (i + 1, j), fma(x1, y, multiply(multiply(m1, r1), s)))
+            store(out, (i + 2, j), fma(x2, y, multiply(multiply(m2, r2), s)))
+            store(out, (i + 3, j), fma(x3, y, multiply(multiply(m3, r3), s)))
     if edge < n:
         update_plainly(out, matrix, left, right, scale, rows, columns, first, bottom, edge)
     if bottom < last:
