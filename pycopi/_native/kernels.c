@@ -102,7 +102,6 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
     found[count++] = &set_baseline;
 #ifdef HAVE_X86_SETS
     /* These ask the operating system, too, whether it saves the wider registers. */
-    __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         found[count++] = &set_avx2;
         if (__builtin_cpu_supports("avx512f"))
@@ -114,8 +113,7 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
 
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts)
 {
-    const ptrdiff_t columns = (ptrdiff_t)(set->tile_bytes / itemsize);
-    return (size_t)parts * blocking_of(arguments, set->tile_rows, columns, itemsize).bytes;
+    return (size_t)parts * blocking_of(arguments, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize), itemsize).bytes;
 }
 
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)

@@ -32,10 +32,8 @@ static PyObject *run(PyObject *module, int operation, const void *call, argument
     }
     threads_release();
     release_arguments(taken);
-    if (!workspace)
-        return PyErr_NoMemory();
     PyMem_Free(workspace);
-    Py_RETURN_NONE;
+    return workspace ? Py_NewRef(Py_None) : PyErr_NoMemory();
 }
 
 static PyObject *run_rank_k(PyObject *module, const rank_k_arguments *call, arguments *taken)
@@ -106,15 +104,6 @@ PyDoc_STRVAR(sweep_doc,
              "\n--\n\nUpdate a matrix for one sample, with products before and after; what is None is left out. See "
              "kernels.h.");
 
-/* Whether a sweep has all that goes together. */
-static int is_whole(const sweep_arguments *s)
-{
-    const int scales = s->row_scale.data || s->column_scale.data;
-    return !s->pulled.data == !s->vector.data && !s->projected.data == !s->sample.data &&
-           !s->left.data == !s->right.data && (s->right.data || !scales) &&
-           (!s->returned.data || (s->projected.data && !s->pulled.data));
-}
-
 static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t count)
 {
     const int updates = count > 6 && objects[6] != Py_None;
@@ -130,7 +119,9 @@ static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t co
     const strided *in = taken.arrays;
     const sweep_arguments call = {taken.m, taken.n, taken.numbers[10], in[0], in[1], in[2], in[3],
                                   in[4], in[5], in[6], in[7], in[8], in[9]};
-    if (!is_whole(&call)) {
+    if (!call.pulled.data != !call.vector.data || !call.projected.data != !call.sample.data ||
+        !call.left.data != !call.right.data || (!call.right.data && (call.row_scale.data || call.column_scale.data)) ||
+        (call.returned.data && (!call.projected.data || call.pulled.data))) {
         release_arguments(&taken);
         PyErr_SetString(PyExc_ValueError, "expected pulled with vector, projected with sample, left with right, "
                                           "scales with both, and returned with projected and without pulled");

@@ -5,81 +5,83 @@
  * rows, still in the cache, are read again for `returned`. Each part of the rows gathers its own sum over rows; these
  * are added in the order of the parts.
  */
-typedef struct {
-    T *matrix, *gathered;
-    const T *right, *column_scale, *sample;
-    T weights[WIDE], left[WIDE], row_scale[WIDE], projected[WIDE];
-} NAME(strip);
 
-/* What of one row does not fill a register; returns its part of the product with `sample`. A function of its own, which
- * knows that what it writes is apart: else compilers ask at run time, and round otherwise where arrays are near. */
-TARGET static T NAME(rest)(const NAME(strip) *s, int r, T *restrict row, T *restrict gathered, ptrdiff_t j, ptrdiff_t n)
+/* What of row i does not fill a register, from column j on; returns its part of the product with `sample`. A function
+ * of its own, which knows that what it writes is apart: else compilers ask at run time, and round otherwise where
+ * arrays are near. */
+TARGET static T NAME(rest)(const sweep_arguments *a, ptrdiff_t i, T *restrict row, T *restrict pulled, ptrdiff_t j)
 {
+    const T *right = a->right.data, *column_scale = a->column_scale.data, *sample = a->sample.data;
+    const T weight = pulled ? ((const T *)a->vector.data)[i] : 0;
+    const T left = right ? (T)a->scale * ((const T *)a->left.data)[i] : 0;
+    const T row_scale = a->row_scale.data ? ((const T *)a->row_scale.data)[i] : 1;
     T total = 0;
-    for (; j < n; j++) {
-        if (gathered)
-            gathered[j] += s->weights[r] * row[j];
-        if (s->right)
-            row[j] = row[j] * (s->column_scale ? s->column_scale[j] : 1) * s->row_scale[r] + s->left[r] * s->right[j];
-        if (s->sample)
-            total += row[j] * s->sample[j];
+    for (; j < a->n; j++) {
+        if (pulled)
+            pulled[j] += weight * row[j];
+        if (right)
+            row[j] = row[j] * (column_scale ? column_scale[j] : 1) * row_scale + left * right[j];
+        if (sample)
+            total += row[j] * sample[j];
     }
     return total;
 }
 
-/* `height` rows, at most WIDE, over their full length; where rows are `far`, the next ones are fetched meanwhile. */
-TARGET ALWAYS_INLINE void NAME(pass)(NAME(strip) *strip, ptrdiff_t n, ptrdiff_t stride, const int height, int far)
+/* `height` rows from row i on, at most WIDE, over their full length: what the arguments ask for, then their part of
+ * `returned`. Where rows are `far`, the next ones are fetched meanwhile. */
+TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered, ptrdiff_t i, const int height, int far)
 {
-    const NAME(strip) s = *strip;
-    VECTOR sums[WIDE], values[WIDE];
+    const ptrdiff_t n = a->n, stride = a->matrix.stride;
+    const T *right = a->right.data, *column_scale = a->column_scale.data, *sample = a->sample.data;
+    const T *row_scale = a->row_scale.data;
+    T *const matrix = (T *)a->matrix.data + i * stride, *const pulled = a->pulled.data ? gathered : NULL;
+    VECTOR sums[WIDE], values[WIDE], weights[WIDE], left[WIDE], kept[WIDE];
+    T projected[WIDE] = {0};
     ptrdiff_t j = 0;
+
     EACH_ROW sums[r] = (VECTOR){0};
+    EACH_ROW weights[r] = sums[r] + (pulled ? ((const T *)a->vector.data)[i + r] : 0);
+    EACH_ROW left[r] = sums[r] + (right ? (T)a->scale * ((const T *)a->left.data)[i + r] : 0);
+    EACH_ROW kept[r] = sums[r] + (row_scale ? row_scale[i + r] : 1);
+#define FETCH_AHEAD \
+    if (far) EACH_ROW PREFETCH((uintptr_t)matrix + (uintptr_t)((height + r) * stride + j) * sizeof(T))
     for (; j + LANES <= n; j += LANES) {
-        if (far)
-            EACH_ROW PREFETCH((uintptr_t)s.matrix + (uintptr_t)((height + r) * stride + j) * sizeof(T));
-        EACH_ROW values[r] = NAME(load)(s.matrix + r * stride + j);
-        if (s.gathered) {
-            VECTOR total = NAME(load)(s.gathered + j);
-            EACH_ROW total += s.weights[r] * values[r];
-            NAME(store)(s.gathered + j, total);
+        FETCH_AHEAD;
+        EACH_ROW values[r] = NAME(load)(matrix + r * stride + j);
+        if (pulled) {
+            VECTOR total = NAME(load)(pulled + j);
+            EACH_ROW total += weights[r] * values[r];
+            NAME(store)(pulled + j, total);
         }
-        if (s.right) {
-            const VECTOR row = NAME(load)(s.right + j);
-            if (s.column_scale)
-                EACH_ROW values[r] *= NAME(load)(s.column_scale + j);
-            EACH_ROW values[r] = values[r] * s.row_scale[r] + s.left[r] * row;
-            EACH_ROW NAME(store)(s.matrix + r * stride + j, values[r]);
+        if (right) {
+            const VECTOR row = NAME(load)(right + j);
+            if (column_scale)
+                EACH_ROW values[r] *= NAME(load)(column_scale + j);
+            EACH_ROW values[r] = values[r] * kept[r] + left[r] * row;
+            EACH_ROW NAME(store)(matrix + r * stride + j, values[r]);
         }
-        if (s.sample)
-            EACH_ROW sums[r] += values[r] * NAME(load)(s.sample + j);
+        if (sample)
+            EACH_ROW sums[r] += values[r] * NAME(load)(sample + j);
     }
-    for (int r = 0; r < height && (s.sample || j < n); r++) {
+    for (int r = 0; r < height && (sample || j < n); r++) {
         T lanes[LANES], total = 0;
         NAME(store)(lanes, sums[r]);
         for (ptrdiff_t l = 0; l < LANES; l++)
             total += lanes[l];
-        strip->projected[r] = total + (j < n ? NAME(rest)(&s, r, s.matrix + r * stride, s.gathered, j, n) : 0);
+        projected[r] = total + (j < n ? NAME(rest)(a, i + r, matrix + r * stride, pulled, j) : 0);
     }
-}
-
-/* `height` rows from row i on: what the arguments ask for, then their part of `returned`. */
-TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered, ptrdiff_t i, int height, int far)
-{
-    NAME(strip) s = {(T *)a->matrix.data + i * a->matrix.stride, a->pulled.data ? gathered : NULL, a->right.data,
-                     a->column_scale.data, a->sample.data, {0}, {0}, {0}, {0}};
-    for (int r = 0; r < height; r++) {
-        s.weights[r] = a->pulled.data ? ((const T *)a->vector.data)[i + r] : 0;
-        s.left[r] = a->right.data ? (T)a->scale * ((const T *)a->left.data)[i + r] : 0;
-        s.row_scale[r] = a->row_scale.data ? ((const T *)a->row_scale.data)[i + r] : 1;
+    if (sample)
+        memcpy((T *)a->projected.data + i, projected, (size_t)height * sizeof(T));
+    if (!a->returned.data)
+        return;
+    for (j = 0; j + LANES <= n; j += LANES) {
+        FETCH_AHEAD;
+        VECTOR total = NAME(load)(gathered + j);
+        EACH_ROW total += projected[r] * NAME(load)(matrix + r * stride + j);
+        NAME(store)(gathered + j, total);
     }
-    NAME(pass)(&s, a->n, a->matrix.stride, height, far);
-    if (a->projected.data)
-        memcpy((T *)a->projected.data + i, s.projected, (size_t)height * sizeof(T));
-    if (a->returned.data) {
-        NAME(strip) again = {s.matrix, gathered, NULL, NULL, NULL, {0}, {0}, {0}, {0}};
-        memcpy(again.weights, s.projected, sizeof again.weights);
-        NAME(pass)(&again, a->n, a->matrix.stride, height, far);
-    }
+    for (; j < n; j++)
+        EACH_ROW gathered[j] += projected[r] * matrix[r * stride + j];
 }
 
 /* Where a part gathers its sums over rows: the first in the result itself. */

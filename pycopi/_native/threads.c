@@ -11,13 +11,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 #endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-#define WORK_PER_THREAD 1e6 /* some 10 microseconds, several times what sharing a job costs */
+#define WORK_PER_THREAD 5e5 /* some 10 microseconds, several times what sharing a job costs */
 #define MOST_THREADS 64
 
 int threads_available(void)
@@ -32,13 +33,15 @@ int threads_available(void)
     return count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
 }
 
-static int calls; /* running now */
+static int calls;      /* running now */
+static double claimed; /* work of the last one that has threads */
 
 int threads_claim(double work)
 {
     if (calls++ || work < 2 * WORK_PER_THREAD)
         return 1;
     const int available = threads_available();
+    claimed = work;
     return work < available * WORK_PER_THREAD ? (int)(work / WORK_PER_THREAD) : available;
 }
 
@@ -46,11 +49,11 @@ void threads_release(void) { calls--; }
 
 #ifdef HAVE_POOL
 
-#define SPINS 20000 /* before a thread goes to sleep: longer than any pause in a training step */
-#if defined(__x86_64__) || defined(__i386__)
+#define SPINS 20000      /* before a thread goes to sleep: longer than any pause in a training step */
+#define WORK_TO_WAKE 3e7 /* a millisecond of it, after which a thread that slept has come to its processor, ... */
+#define LULL 2e-3        /* ... in jobs no further apart than so many seconds */
+#ifdef __x86_64__
 #define PAUSE() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define PAUSE() __asm__ volatile("yield")
 #else
 #define PAUSE() (void)0
 #endif
@@ -64,6 +67,7 @@ static struct {
     void *workspace;
     uint64_t ticket;
     int parts, done, workers, sleeping, prepared;
+    double began, work; /* when the last job did, and the work of it and of those shortly before it */
     pthread_mutex_t lock;
     pthread_cond_t wake;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -123,13 +127,26 @@ static void hire(int workers)
         pthread_atfork(NULL, NULL, forget);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &usual);
-    for (pthread_t thread; pool.workers < workers; pool.workers++) {
-        if (pthread_create(&thread, NULL, work, NULL))
-            break;
+    for (pthread_t thread; pool.workers < workers && !pthread_create(&thread, NULL, work, NULL); pool.workers++)
         pthread_detach(thread);
-    }
     pthread_sigmask(SIG_SETMASK, &usual, NULL);
 }
+
+/* Threads that sleep are woken where that pays: for a job that is large by itself, or one of many in a row. */
+static void wake(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    const double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+    pool.work = now - pool.began < LULL ? pool.work + claimed : claimed;
+    pool.began = now;
+    if (pool.work >= WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.lock);
+    }
+}
+#endif
 
 void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
@@ -137,30 +154,18 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
         function(0, 1, arguments, workspace);
         return;
     }
+#ifdef HAVE_POOL
     hire(parts - 1);
     pool.function = function;
     pool.parts = parts;
     pool.arguments = arguments;
     pool.workspace = workspace;
     __atomic_store_n(&pool.done, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool.ticket, ((__atomic_load_n(&pool.ticket, __ATOMIC_RELAXED) >> 16) + 1) << 16 | (uint64_t)parts, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST)) {
-        pthread_mutex_lock(&pool.lock);
-        pthread_cond_broadcast(&pool.wake);
-        pthread_mutex_unlock(&pool.lock);
-    }
+    __atomic_store_n(&pool.ticket, ((pool.ticket >> 16) + 1) << 16 | (uint64_t)parts, __ATOMIC_SEQ_CST);
+    wake();
     while (run_part(1))
         continue;
     for (int spin = 0; __atomic_load_n(&pool.done, __ATOMIC_ACQUIRE) < parts; spin++)
         spin < SPINS ? (void)PAUSE() : (void)sched_yield();
-}
-
-#else
-
-void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
-{
-    for (int part = 0; part < parts; part++)
-        function(part, parts, arguments, workspace);
-}
-
 #endif
+}
