@@ -31,7 +31,7 @@ check: $(VENV)/check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd tests && $(BIN)/python check_docstrings.py
+	$(BIN)/python docs/check_docstrings.py
 	$(BIN)/codespell
 
 docs: $(VENV)/docs
