@@ -18,7 +18,7 @@ from pycopi.cli.app import app
 
 SMALL = ("--hidden", "16", "--epochs", "3")
 FILES = {"model.safetensors", "history.json", "learning-curve.png"}
-COMMAND = (sys.executable, "-W", "error", "-c", "from pycopi.cli import main; main()")
+COMMAND = (sys.executable, "-W", "error", "-m", "pycopi")
 
 
 def call(*arguments: object, status: int = 0, env: Mapping[str, str] | None = None) -> str:

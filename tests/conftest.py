@@ -1,11 +1,14 @@
 """Fixtures and settings of the whole suite."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from backends import BACKENDS, REQUIRED, Backend
 from hypothesis import HealthCheck, settings
+
+from pycopi.kernels import native
 
 settings.register_profile(
     "pycopi",
@@ -16,6 +19,19 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("pycopi")
+
+
+@pytest.fixture(autouse=True)
+def _keep_instruction_set() -> Iterator[None]:
+    """Leave the C core, where there is one, in the instruction set that it had."""
+    if not native.available:
+        yield
+        return
+    from pycopi import _core
+
+    kept = _core.instruction_set()
+    yield
+    _core.set_instruction_set(kept)
 
 
 def _provide(backend: Backend) -> Backend:

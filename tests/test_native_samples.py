@@ -1,6 +1,5 @@
 """The C kernels for single samples and blocks of them: values in every layout, refused arguments, threads."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,13 +19,6 @@ from pycopi import _core
 
 SETS = _core.instruction_sets()
 SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 17, 31, 33, 64, 97, 127, 128, 129, 260]))
-
-
-@pytest.fixture(autouse=True)
-def _keep_instruction_set() -> Iterator[None]:
-    kept = _core.instruction_set()
-    yield
-    _core.set_instruction_set(kept)
 
 
 def assert_near(actual: np.ndarray, expected: np.ndarray, terms: int) -> None:

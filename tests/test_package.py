@@ -43,6 +43,7 @@ FLOORS = (
     ("plotting", "bench"),
     ("experiments",),
     ("cli",),
+    ("__main__",),
 )
 """The rooms from the ground up: each may import what is on the floors below it, and itself."""
 

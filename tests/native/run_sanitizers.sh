@@ -39,5 +39,5 @@ if [ -n "${PYTHON:-}" ]; then
   # The interpreter itself leaves memory to the system at its end, so leaks are not looked for here.
   cd "$here/.."
   LD_PRELOAD=$(${CC:-cc} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$work \
-    "$PYTHON" -m pytest -q test_native.py test_native_samples.py
+    "$PYTHON" -m pytest -q test_native*.py
 fi
