@@ -161,7 +161,8 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
     pool.arguments = arguments;
     pool.workspace = workspace;
     __atomic_store_n(&pool.done, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool.ticket, ((pool.ticket >> 16) + 1) << 16 | (uint64_t)parts, __ATOMIC_SEQ_CST);
+    const uint64_t number = (__atomic_load_n(&pool.ticket, __ATOMIC_RELAXED) >> 16) + 1;
+    __atomic_store_n(&pool.ticket, number << 16 | (uint64_t)parts, __ATOMIC_SEQ_CST);
     wake();
     while (run_part(1))
         continue;
