@@ -16,7 +16,6 @@ from pycopi.bench.timing import Side, take_turns
 
 _SIZES, _RANKS = (256, 1024, 3072, 4096), (1, 8, 50, 128, 1000)
 _SCALE = 1e-9  # values stay small over many calls
-_HEAVY = 1 << 33  # operations from which a side is timed thrice only
 
 
 _HOW = (
@@ -71,8 +70,7 @@ def _measure(n: int, k: int, scope: Scope) -> dict[str, float]:
         sides["gemm"] = _gemm(matrix, left, right)
     with sweeper(matrix) as sweep:
         sides["sweep"] = sweep
-        turns = min(scope.turns, 3) if n * n * k >= _HEAVY else scope.turns
-        return take_turns(sides, turns=turns, least_seconds=scope.least_seconds)
+        return take_turns(sides, turns=scope.turns, least_seconds=scope.least_seconds)
 
 
 def _engine_sides(

@@ -10,8 +10,10 @@ import numba
 from numba import types
 
 from pycopi.kernels.numba_loops import apart, inner, reading, writing
-from pycopi.kernels.numba_vectors import lanes, load, multiply, spread, store
+from pycopi.kernels.numba_vectors import lanes, load, multiply, prefetch, spread, store
 from pycopi.kernels.numba_vectors import multiply_add as fma
+
+_CACHED = 8_000_000  # bytes from which a matrix lies in no cache
 
 
 def update_signature(dtype: Any) -> Any:
@@ -134,8 +136,11 @@ def update_by_one(
     first: Any,
     last: Any,
 ) -> None:
-    """Do what `_update_rows` does for rank 1, where memory is the limit: reading comes before writing."""
-    n, lane, one = out.shape[1], lanes(out), out.dtype.type(1)
+    """Do what `_update_rows` does for rank 1, where memory is the limit: reading comes before writing.
+
+    In a matrix that lies in no cache the next rows are fetched meanwhile.
+    """
+    n, lane, one, far = out.shape[1], lanes(out), out.dtype.type(1), matrix.nbytes >= _CACHED
     bottom, edge = first + (last - first) // 4 * 4, n // lane * lane
     for i in range(first, bottom, 4):
         x0, x1 = spread(scale * left[0, i]), spread(scale * left[0, i + 1])
@@ -144,6 +149,9 @@ def update_by_one(
         if rows.size:
             r0, r1, r2, r3 = spread(rows[i]), spread(rows[i + 1]), spread(rows[i + 2]), spread(rows[i + 3])
         for j in range(0, edge, lane):
+            if far:
+                for r in range(4, 8):
+                    prefetch(matrix, (i + r, j))
             m0, m1 = load(matrix, (i, j)), load(matrix, (i + 1, j))
             m2, m3 = load(matrix, (i + 2, j)), load(matrix, (i + 3, j))
             y, s = load(right, (0, j)), load(columns, j) if columns.size else spread(one)
