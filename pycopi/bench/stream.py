@@ -62,8 +62,7 @@ def _row(n: int, scope: Scope) -> tuple[Any, ...]:
         sides["PCA"] = _pca(n)
     with sweeper(start.copy()) as sweep:
         sides["limit"] = sweep
-        turns = min(scope.turns, 3)
-        seconds = take_turns(sides, turns=turns, least_seconds=scope.least_seconds)
+        seconds = take_turns(sides, turns=scope.turns, least_seconds=scope.least_seconds)
     counts = {"stream": _SAMPLES, "loop": _LOOPED, "PCA": n, "limit": 1}
     each = {name: 1e6 * value / counts[name] for name, value in seconds.items()}
     stream, pca = each["stream"], each.get("PCA")
