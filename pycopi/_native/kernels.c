@@ -48,7 +48,8 @@ typedef struct {
 static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns, size_t itemsize)
 {
     const int few = a->m <= FEW_ROWS && a->k > SHALLOW;
-    const ptrdiff_t tile = a->k > SHALLOW ? tile_rows : SHALLOW_ROWS;
+    const int low = a->k <= SHALLOW || ROUND_UP(a->m, SHALLOW_ROWS) < tile_rows;
+    const ptrdiff_t tile = low ? SHALLOW_ROWS : tile_rows;
     const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, most = few ? FEW_DEPTH : DEPTH;
     const ptrdiff_t k = a->k < 1 ? 1 : a->k, passes = (k - 1) / most + 1, depth = (k - 1) / passes + 1;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
