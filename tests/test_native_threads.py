@@ -40,14 +40,14 @@ from pycopi import _core
 
 rng = np.random.default_rng(0)
 draw = lambda *shape: rng.uniform(-1, 1, shape).astype(np.float32)
-matrix, out = draw(700, 600), np.empty((700, 600), np.float32)
+matrix, out = draw(900, 700), np.empty((900, 700), np.float32)
 
 
 def results():
     global rng
     rng = np.random.default_rng(1)
-    left, right, rows, wide, columns = draw(50, 700), draw(50, 600), draw(50, 700), draw(50, 600), draw(600)
-    batch, back = np.empty((50, 600), np.float32), np.empty((50, 700), np.float32)
+    left, right, rows, wide, columns = draw(50, 900), draw(50, 700), draw(50, 900), draw(50, 700), draw(700)
+    batch, back = np.empty((50, 700), np.float32), np.empty((50, 900), np.float32)
     _core.rank_k_update(out, matrix, left, right, 0.5, None, columns)
     _core.product(batch, rows, matrix, False)
     _core.product(back, wide, matrix, True)
@@ -68,8 +68,12 @@ def in_a_new_process(code: str, threads: int) -> str:
 
 def test_the_number_of_threads_changes_no_bit():
     code = """
-import hashlib
-print(_core.threads(), *{hashlib.sha256(results()).hexdigest() for _ in range(20)})  # asleep, then awake
+import hashlib, time
+digests = set()
+for pause in (0, 0, 0.05, 0):  # in the third call the threads are asleep
+    time.sleep(pause)
+    digests.add(hashlib.sha256(results()).hexdigest())
+print(_core.threads(), *digests)
 """
     counts, digests = zip(*(in_a_new_process(code, threads).split() for threads in (1, 2, 3)), strict=True)
     assert len(set(digests)) == 1
@@ -97,7 +101,7 @@ def test_threads_of_python_share_one_pool():
     code = """
 from concurrent.futures import ThreadPoolExecutor
 
-left, right = draw(50, 700), draw(50, 600)
+left, right = draw(50, 900), draw(50, 700)
 
 
 def update(_):

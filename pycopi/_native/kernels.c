@@ -9,7 +9,7 @@
 #define FEW_PANELS 4        /* ... with so many panels of right; */
 #define PANEL_VALUES 160000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
-#define SHALLOW_ROWS 4
+#define SHALLOW_ROWS 4      /* of such a tile; out of few rows takes it, too */
 #define CACHED 8000000      /* bytes from which a matrix lies in no cache: a sweep of so many fetches rows ahead */
 #define CACHE_LINE 64
 #define PACKED_WIDTH(rows) ROUND_UP(rows, 8) /* what a tile's rows of left take up: whole vectors */
@@ -48,8 +48,7 @@ typedef struct {
 static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns, size_t itemsize)
 {
     const int few = a->m <= FEW_ROWS && a->k > SHALLOW;
-    const int low = a->k <= SHALLOW || ROUND_UP(a->m, SHALLOW_ROWS) < tile_rows;
-    const ptrdiff_t tile = low ? SHALLOW_ROWS : tile_rows;
+    const ptrdiff_t tile = a->k <= SHALLOW || ROUND_UP(a->m, SHALLOW_ROWS) < tile_rows ? SHALLOW_ROWS : tile_rows;
     const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, most = few ? FEW_DEPTH : DEPTH;
     const ptrdiff_t k = a->k < 1 ? 1 : a->k, passes = (k - 1) / most + 1, depth = (k - 1) / passes + 1;
     const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;

@@ -82,9 +82,10 @@ size_t sweep_workspace(ptrdiff_t n, int parts);
 int threads_available(void);
 
 /* In how many parts a call shall be done. `work` is its multiplications, or bytes of matrices moved where those are
- * more. One part where threads do not pay, or where a call from another Python thread is running. Both are called
- * with the GIL held, and threads_release() after every threads_claim(). */
-int threads_claim(double work);
+ * more. One part where threads do not pay, or where a call from another Python thread is running, or, unless `always`,
+ * where the threads are asleep and not worth waking: what depends on the number of parts asks for as many always. Both
+ * are called with the GIL held, and threads_release() after every threads_claim(). */
+int threads_claim(double work, int always);
 void threads_release(void);
 
 /* Calls function(part, parts, arguments, workspace) for every part below `parts`; returns when all are done. */

@@ -32,14 +32,15 @@ static PyObject *run(PyObject *module, int operation, const void *call, argument
     }
     threads_release();
     release_arguments(taken);
+    PyObject *const done = workspace ? Py_NewRef(Py_None) : PyErr_NoMemory();
     PyMem_Free(workspace);
-    return workspace ? Py_NewRef(Py_None) : PyErr_NoMemory();
+    return done;
 }
 
 static PyObject *run_rank_k(PyObject *module, const rank_k_arguments *call, arguments *taken)
 {
     const double m = (double)call->m, n = (double)call->n, k = (double)call->k;
-    const int parts = threads_claim(m * n * (k + 8) + 8 * k * (m < n ? n : m));
+    const int parts = threads_claim(m * n * (k + 8) + 8 * k * (m < n ? n : m), 0);
     const size_t bytes = rank_k_workspace(state_of(module)->active, call, taken->itemsize, parts);
     return run(module, RANK_K, call, taken, parts, bytes);
 }
@@ -96,7 +97,7 @@ static PyObject *stream_block(PyObject *module, PyObject *const *objects, Py_ssi
     const stream_arguments call = {taken.k, taken.n, taken.numbers[5], taken.numbers[6],
                                    in[0], in[1], in[2], in[3], in[4]};
     const size_t bytes = stream_workspace(call.k, call.n, taken.itemsize);
-    return run(module, STREAM, &call, &taken, threads_claim(0), bytes);
+    return run(module, STREAM, &call, &taken, threads_claim(0, 0), bytes);
 }
 
 PyDoc_STRVAR(sweep_doc,
@@ -127,7 +128,7 @@ static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t co
                                           "scales with both, and returned with projected and without pulled");
         return NULL;
     }
-    const int parts = threads_claim((double)call.m * (double)call.n * (double)taken.itemsize);
+    const int parts = threads_claim((double)call.m * (double)call.n * (double)taken.itemsize, 1);
     return run(module, SWEEP, &call, &taken, parts, sweep_workspace(call.n, parts));
 }
 

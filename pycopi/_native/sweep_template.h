@@ -33,7 +33,6 @@ TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered
 {
     const ptrdiff_t n = a->n, stride = a->matrix.stride;
     const T *right = a->right.data, *column_scale = a->column_scale.data, *sample = a->sample.data;
-    const T *row_scale = a->row_scale.data;
     T *const matrix = (T *)a->matrix.data + i * stride, *const pulled = a->pulled.data ? gathered : NULL;
     VECTOR sums[WIDE], values[WIDE], weights[WIDE], left[WIDE], kept[WIDE];
     T projected[WIDE] = {0};
@@ -42,7 +41,7 @@ TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered
     EACH_ROW sums[r] = (VECTOR){0};
     EACH_ROW weights[r] = sums[r] + (pulled ? ((const T *)a->vector.data)[i + r] : 0);
     EACH_ROW left[r] = sums[r] + (right ? (T)a->scale * ((const T *)a->left.data)[i + r] : 0);
-    EACH_ROW kept[r] = sums[r] + (row_scale ? row_scale[i + r] : 1);
+    EACH_ROW kept[r] = sums[r] + (a->row_scale.data ? ((const T *)a->row_scale.data)[i + r] : 1);
 #define FETCH_AHEAD \
     if (far) EACH_ROW PREFETCH((uintptr_t)matrix + (uintptr_t)((height + r) * stride + j) * sizeof(T))
     for (; j + LANES <= n; j += LANES) {
@@ -72,15 +71,13 @@ TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered
     }
     if (sample)
         memcpy((T *)a->projected.data + i, projected, (size_t)height * sizeof(T));
-    if (!a->returned.data)
-        return;
-    for (j = 0; j + LANES <= n; j += LANES) {
+    for (j = a->returned.data ? 0 : n; j + LANES <= n; j += LANES) {
         FETCH_AHEAD;
         VECTOR total = NAME(load)(gathered + j);
         EACH_ROW total += projected[r] * NAME(load)(matrix + r * stride + j);
         NAME(store)(gathered + j, total);
     }
-    for (; j < n; j++)
+    for (; j < n; j++) /* one product for each sum, which rounds in one way only */
         EACH_ROW gathered[j] += projected[r] * matrix[r * stride + j];
 }
 

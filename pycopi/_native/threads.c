@@ -18,45 +18,21 @@
 #include <omp.h>
 #endif
 
-#define WORK_PER_THREAD 5e5 /* some 10 microseconds, several times what sharing a job costs */
-#define MOST_THREADS 64
-
-int threads_available(void)
-{
-#if !defined(HAVE_POOL)
-    const long count = 1;
-#elif defined(_OPENMP)
-    const long count = omp_get_max_threads();
-#else
-    const long count = sysconf(_SC_NPROCESSORS_ONLN);
-#endif
-    return count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
-}
-
-static int calls;      /* running now */
-static double claimed; /* work of the last one that has threads */
-
-int threads_claim(double work)
-{
-    if (calls++ || work < 2 * WORK_PER_THREAD)
-        return 1;
-    const int available = threads_available();
-    claimed = work;
-    return work < available * WORK_PER_THREAD ? (int)(work / WORK_PER_THREAD) : available;
-}
-
-void threads_release(void) { calls--; }
-
 #ifdef HAVE_POOL
 
-#define SPINS 20000      /* before a thread goes to sleep: longer than any pause in a training step */
-#define WORK_TO_WAKE 3e7 /* a millisecond of it, after which a thread that slept has come to its processor, ... */
-#define LULL 2e-3        /* ... in jobs no further apart than so many seconds */
+#define MOST_THREADS 64
+#define WORK_PER_THREAD 5e5 /* some 10 microseconds, several times what sharing a job costs */
+#define WORK_TO_WAKE 3e7    /* a millisecond of it, after which a thread that slept has come to its processor, ... */
+#define LULL 2e-3           /* ... in jobs with no more than so many seconds between them, where a job ... */
+#define SLOWEST 1e-10       /* ... takes at most so many for each unit of its work */
+#define SPINS 20000         /* before a thread goes to sleep: longer than any pause in a training step */
 #ifdef __x86_64__
 #define PAUSE() __builtin_ia32_pause()
 #else
 #define PAUSE() (void)0
 #endif
+
+static int calls; /* running now */
 
 /* The ticket holds the number of the job, and in its last two bytes the first part that nobody has taken and the one
  * past the last: the caller takes parts from the front, the others from the back, so that each finds in its cache
@@ -67,7 +43,7 @@ static struct {
     void *workspace;
     uint64_t ticket;
     int parts, done, workers, sleeping, prepared;
-    double began, work; /* when the last job did, and the work of it and of those shortly before it */
+    double row, until; /* work of the last job and those shortly before it, and when the next is too late to count */
     pthread_mutex_t lock;
     pthread_cond_t wake;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -132,21 +108,33 @@ static void hire(int workers)
     pthread_sigmask(SIG_SETMASK, &usual, NULL);
 }
 
+void threads_release(void) { calls--; }
+
+int threads_available(void)
+{
+#ifdef _OPENMP
+    const long count = omp_get_max_threads();
+#else
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+    return count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
+}
+
 /* Threads that sleep are woken where that pays: for a job that is large by itself, or one of many in a row. */
-static void wake(void)
+int threads_claim(double work, int always)
 {
     struct timespec time;
+    if (calls++ || work < 2 * WORK_PER_THREAD)
+        return 1;
     clock_gettime(CLOCK_MONOTONIC, &time);
     const double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-    pool.work = now - pool.began < LULL ? pool.work + claimed : claimed;
-    pool.began = now;
-    if (pool.work >= WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST)) {
-        pthread_mutex_lock(&pool.lock);
-        pthread_cond_broadcast(&pool.wake);
-        pthread_mutex_unlock(&pool.lock);
-    }
+    const int available = threads_available();
+    pool.row = now < pool.until ? pool.row + work : work;
+    pool.until = now + LULL + SLOWEST * work;
+    if (!always && pool.row < WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST))
+        return 1;
+    return work < available * WORK_PER_THREAD ? (int)(work / WORK_PER_THREAD) : available;
 }
-#endif
 
 void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
@@ -154,7 +142,6 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
         function(0, 1, arguments, workspace);
         return;
     }
-#ifdef HAVE_POOL
     hire(parts - 1);
     pool.function = function;
     pool.parts = parts;
@@ -163,10 +150,27 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
     __atomic_store_n(&pool.done, 0, __ATOMIC_RELAXED);
     const uint64_t number = (__atomic_load_n(&pool.ticket, __ATOMIC_RELAXED) >> 16) + 1;
     __atomic_store_n(&pool.ticket, number << 16 | (uint64_t)parts, __ATOMIC_SEQ_CST);
-    wake();
+    if (pool.row >= WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.lock);
+    }
     while (run_part(1))
         continue;
     for (int spin = 0; __atomic_load_n(&pool.done, __ATOMIC_ACQUIRE) < parts; spin++)
         spin < SPINS ? (void)PAUSE() : (void)sched_yield();
-#endif
 }
+
+#else
+
+int threads_available(void) { return 1; }
+int threads_claim(double work, int always) { return (void)work, (void)always, 1; }
+void threads_release(void) {}
+
+void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
+{
+    for (int part = 0; part < parts; part++)
+        function(part, parts, arguments, workspace);
+}
+
+#endif

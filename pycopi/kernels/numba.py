@@ -60,11 +60,11 @@ def rank_k_update(
             return matrix
     overwrite = native.overwrites(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
-    compact = np.empty(out.shape, out.dtype)
+    compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     _update(compact, _compact(matrix), x, y, scale, rows, columns)
-    if overwrite:
+    if compact is not out:
         out[...] = compact
-    return out if overwrite else compact
+    return out
 
 
 def _update(
@@ -72,6 +72,8 @@ def _update(
 ) -> bool:
     """Write an update to ``out``; return False where it shares memory with what is not ``matrix``."""
     k, (m, n) = len(left), out.shape
+    if not (m and n):
+        return True
     parts = _claim_threads(m * n * (k + 8))
     try:
         if _is_deep(k, m, n):

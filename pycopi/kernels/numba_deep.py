@@ -150,7 +150,7 @@ def _update_deep(
     first: Any,
     last: Any,
 ) -> None:
-    """Update rows with `_DEPTH` ranks after the other; the later ones are added to what the first have left."""
+    """Update rows by `_DEPTH` ranks at a time; the later ones are added to what the first have left."""
     for start in range(0, left.shape[0], _DEPTH):
         x, y = left[start : start + _DEPTH], right[start : start + _DEPTH]
         _update_piece(out, matrix, x, y, panels, strip, sums, scale, rows, columns, first, last)

@@ -26,7 +26,7 @@ def apart(out: Any, left: Any, right: Any, rows: Any, columns: Any) -> Any:
 @inner
 def _meet(out: Any, other: Any) -> Any:
     first, second = out.ctypes.data, other.ctypes.data
-    return first < second + other.nbytes and second < first + out.nbytes
+    return other.size > 0 and first < second + other.nbytes and second < first + out.nbytes
 
 
 def writing(dtype: Any, dimensions: int) -> Any:
