@@ -2,8 +2,8 @@
 
 Rules of this room:
 
-- nothing but ``python -m pycopi`` imports it; typer and rich are imported when the command runs, array libraries, matplotlib
-  and data when they are needed;
+- nothing but ``python -m pycopi`` imports it; typer and rich are imported when the command runs, array
+  libraries, matplotlib and data when they are needed;
 - an error is one line on standard error and exit status 2; Ctrl-C is exit status 130;
 - a file in an output folder is there whole or not at all.
 """
