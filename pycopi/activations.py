@@ -1,9 +1,13 @@
 """Activation functions and their derivatives: small frozen objects that act on arrays of any library."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from pycopi._array import Array, namespace
+import numpy as np
+
+from pycopi._array import Array, from_numpy, namespace, to_numpy
+from pycopi._checks import as_float
 
 
 class Activation(Protocol):
@@ -27,6 +31,59 @@ class Identity:
     def derivative(self, preactivations: Array) -> Array:
         """Return ones."""
         return namespace(preactivations).ones_like(preactivations)
+
+    def invert(self, outputs: Array) -> Array:
+        """Return the outputs themselves."""
+        return outputs
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A change of units, f(a) = offset + scale a: outputs in those of regression targets, a of about 1.
+
+    Parameters
+    ----------
+    scale, offset : tuple of float
+        In the units of the targets: one number for each output, or one for all; scales are above 0.
+    """
+
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[float, ...] = (0.0,)
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        for name, least in (("scale", 5e-324), ("offset", -math.inf)):
+            values = getattr(self, name)
+            values = tuple(values) if isinstance(values, (tuple, list)) else (values,)
+            object.__setattr__(self, name, tuple(as_float(name, value, least=least) for value in values))
+
+    @classmethod
+    def of(cls, targets: Array) -> "Affine":
+        """Return the units in which targets (N,) or (N, m) have mean 0 and standard deviation 1."""
+        columns = to_numpy(targets).astype(np.float64)
+        columns = columns[:, None] if columns.ndim == 1 else columns
+        unit = np.max(np.abs(columns), axis=0, initial=np.finfo(np.float64).tiny)
+        mean, spread = (columns / unit).mean(axis=0) * unit, (columns / unit).std(axis=0) * unit
+        spread[spread == 0.0] = 1.0
+        return cls(tuple(map(float, spread)), tuple(map(float, mean)))
+
+    def __call__(self, preactivations: Array) -> Array:
+        """Return offset + scale a."""
+        scale, offset = self._rows(preactivations)
+        return preactivations * scale + offset
+
+    def derivative(self, preactivations: Array) -> Array:
+        """Return the scale, in the shape of a."""
+        return namespace(preactivations).ones_like(preactivations) * self._rows(preactivations)[0]
+
+    def invert(self, outputs: Array) -> Array:
+        """Return the preactivations (B, m) whose outputs these are."""
+        scale, offset = self._rows(outputs)
+        return (outputs - offset) / scale
+
+    def _rows(self, like: Array) -> list[Array]:
+        """Return scale and offset as rows (1, m) of the library, device and dtype of ``like``."""
+        return [from_numpy(np.array([row]), like, dtype=like.dtype) for row in (self.scale, self.offset)]
 
 
 @dataclass(frozen=True)
@@ -100,6 +157,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "relu": ReLU,
     "tanh": Tanh,
     "sigmoid": Sigmoid,
+    "affine": Affine,
 }
 """The activations by the names that `pycopi.mlp` and model files use."""
 

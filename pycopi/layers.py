@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,16 +16,18 @@ from pycopi.rules.adam import adam_step, gather
 from pycopi.rules.decorrelation import decorrelate
 from pycopi.rules.power import mean_square
 from pycopi.rules.stability import bounded_rate
-from pycopi.rules.weights import descent, infer_bias, inference
+from pycopi.rules.standardisation import standardise
+from pycopi.rules.weights import descent, infer_bias, inference, scaling_divisor
 from pycopi.settings import Rates, Settings
 
 
 class DenseParameters(NamedTuple):
     """Parameters of a `Dense` layer with n inputs and m outputs; what a layer does not have is None.
 
-    ``weight`` is W, shape (m, n); ``decorrelator`` is R, shape (n, n); ``bias`` has shape (m,);
-    ``feedback`` is the fixed random matrix of feedback alignment, shape (m, n). Adam's state is ``moments``,
-    shape (2, m, n), ``bias_moments``, shape (2, m), and ``gathered``, shape (2,); see `pycopi.Adam`.
+    ``weight`` is W, shape (m, n); ``decorrelator`` is R, shape (n, n); ``bias`` has shape (m,); ``feedback`` is
+    the fixed random matrix of feedback alignment, shape (m, n). Adam's state is ``moments``, shape (2, m, n),
+    ``bias_moments``, shape (2, m), and ``gathered``, shape (2,); see `pycopi.Adam`. ``mean`` and ``spread`` of
+    a layer that standardises its inputs have shape (n,).
     """
 
     weight: Array
@@ -35,6 +37,8 @@ class DenseParameters(NamedTuple):
     moments: Array | None = None
     bias_moments: Array | None = None
     gathered: Array | None = None
+    mean: Array | None = None
+    spread: Array | None = None
 
     def map(self, function: Callable[[Array], Array]) -> DenseParameters:
         """Return the same parameters with a function applied to every array that is there."""
@@ -43,6 +47,12 @@ class DenseParameters(NamedTuple):
     def named(self, suffix: str = "") -> dict[str, Array]:
         """Return the arrays that are there by their names, each followed by ``suffix``."""
         return {f"{name}{suffix}": array for name, array in self._asdict().items() if array is not None}
+
+
+_OF_LEARNING = ("feedback", "moments", "bias_moments", "gathered")  # what a folded layer does without
+
+LEARNED = ("weight", "decorrelator", "bias")
+"""The parameters that learning moves."""
 
 
 class Signals(NamedTuple):
@@ -73,6 +83,9 @@ class Dense:
         Whether the layer has a bias b; the paper has none.
     decorrelated : bool
         Whether the layer has a decorrelating matrix R; without it, x = y.
+    standardized : bool
+        Whether the layer first makes its inputs ``clip((y - mean) / spread, -3, 3)``, for the first of a
+        network.
     """
 
     inputs: int
@@ -80,6 +93,7 @@ class Dense:
     activation: Activation = LeakyReLU()  # noqa: RUF009  (frozen)
     bias: bool = False
     decorrelated: bool = True
+    standardized: bool = False
 
     def __post_init__(self) -> None:
         """Check the sizes, and find the activation of a name."""
@@ -98,6 +112,8 @@ class Dense:
             "moments": (moments, (2, *weight)),
             "bias_moments": (moments and self.bias, (2, self.outputs)),
             "gathered": (moments, (2,)),
+            "mean": (self.standardized, (self.inputs,)),
+            "spread": (self.standardized, (self.inputs,)),
         }
         return {name: shape for name, (present, shape) in parts.items() if present}
 
@@ -132,6 +148,8 @@ class Dense:
             values["decorrelator"] = np.eye(self.inputs)
         if feedback:
             values["feedback"] = self._draw(generator.spawn(1)[0])
+        if self.standardized:
+            values["spread"] = np.ones(self.inputs)
         return DenseParameters(**values)
 
     def _draw(self, generator: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -140,13 +158,24 @@ class Dense:
 
     def forward(self, parameters: DenseParameters, inputs: Array) -> tuple[Array, Array]:
         """Return decorrelated inputs x (B, n) and preactivations a (B, m) of inputs y (B, n)."""
-        decorrelated = inputs
-        if parameters.decorrelator is not None:
-            decorrelated = kernels.product(inputs, parameters.decorrelator, transposed=True)
+        decorrelated = self.decorrelate(parameters, inputs)
         preactivations = kernels.product(decorrelated, parameters.weight, transposed=True)
         if parameters.bias is not None:
             preactivations = preactivations + parameters.bias
         return decorrelated, preactivations
+
+    def standardise(self, parameters: DenseParameters, inputs: Array) -> Array:
+        """Return the inputs (B, n) as the layer scales them; as they are where it does not."""
+        if parameters.mean is None:
+            return inputs
+        return standardise(inputs, parameters.mean, parameters.spread)
+
+    def decorrelate(self, parameters: DenseParameters, inputs: Array) -> Array:
+        """Return decorrelated inputs x (B, n) of inputs y (B, n)."""
+        inputs = self.standardise(parameters, inputs)
+        if parameters.decorrelator is None:
+            return inputs
+        return kernels.product(inputs, parameters.decorrelator, transposed=True)
 
     def pull_back(
         self, parameters: DenseParameters, perturbations: Array, along: Array | None = None
@@ -189,6 +218,7 @@ class Dense:
                 rates.decorrelation,
                 settings.decorrelation,
                 copy,
+                rates.share,
             )
             learned = learned._replace(decorrelator=decorrelator)
         if signals.perturbations is None:
@@ -207,7 +237,7 @@ class Dense:
         copy: bool | None,
     ) -> DenseParameters:
         """Return the parameters after one step of COPI or along the gradient."""
-        rate = step_size(signals.decorrelated, power, settings, rates)
+        rate = step_size(parameters, signals.decorrelated, power, settings, rates)
         weight = kernels.apply(
             parameters.weight, weight_change(parameters, signals, power, settings, rate), copy
         )
@@ -227,7 +257,7 @@ class Dense:
     ) -> DenseParameters:
         """Return the parameters and moments after one step of Adam."""
         xp = namespace(decorrelated)
-        how = rates.weights, settings.adam, copy
+        how = rates.weights * rates.share, settings.adam, copy
         gathered = gather(parameters.gathered, settings.adam)
         ascent = xp.matmul(xp.matrix_transpose(perturbations), decorrelated) / decorrelated.shape[0]
         weight, moments = adam_step(parameters.weight, parameters.moments, gathered, ascent, *how)
@@ -244,15 +274,29 @@ class Dense:
         weight = parameters.weight
         if parameters.decorrelator is not None:
             weight = namespace(weight).matmul(weight, parameters.decorrelator)
-        plain = Dense(self.inputs, self.outputs, self.activation, self.bias, decorrelated=False)
-        return plain, DenseParameters(weight, bias=parameters.bias)
+        folded = parameters._replace(weight=weight, decorrelator=None, **dict.fromkeys(_OF_LEARNING))
+        return replace(self, decorrelated=False), folded
 
 
-def step_size(decorrelated: Array, power: Array, settings: Settings, rates: Rates) -> Any:
-    """Return the step size of a layer's weights, within the bound of the settings."""
+def step_size(
+    parameters: DenseParameters, decorrelated: Array, power: Array, settings: Settings, rates: Rates
+) -> Any:
+    """Return the step size of a layer's weights, within the bound of the settings.
+
+    A bias is a weight on one more input, of power 1. COPI moves the weights by ``rate`` even where the gain is
+    less than 1, and variance-scaled by inputs that are divided by the root of their power.
+    """
     if settings.step_bound is None:
-        return rates.weights
-    return bounded_rate(rates.weights, settings.gain, decorrelated, power, settings.step_bound)
+        return rates.weights * rates.share
+    gain = settings.gain
+    if settings.rule == "copi":
+        gain = max(gain, 1.0)
+        if settings.variance_scaled:
+            divisor = scaling_divisor(power, settings.epsilon)
+            power = power / divisor
+            decorrelated = decorrelated / namespace(divisor).sqrt(divisor)[None, :]
+    constant = 0.0 if parameters.bias is None else 1.0
+    return rates.share * bounded_rate(rates.weights, gain, decorrelated, power, settings.step_bound, constant)
 
 
 def weight_change(

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pycopi._array import Array, is_readable, namespace, one_hot, wide_integers
 from pycopi._checks import check_finite, check_floats, check_shape, common_namespace
-from pycopi.activations import Activation, Identity
+from pycopi.activations import Activation, Affine, Identity
 
 
 class Loss(Protocol):
@@ -31,9 +31,9 @@ class SquaredError:
         return 0.5 * xp.sum(xp.square(targets - outputs), axis=1)
 
     def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
-        """Return (t - f(a)) f'(a)."""
-        if isinstance(activation, Identity):
-            return targets - preactivations
+        """Return (t - f(a)) f'(a); for `Affine` outputs the error is in the units of a."""
+        if isinstance(activation, (Identity, Affine)):
+            return activation.invert(targets) - preactivations
         return (targets - activation(preactivations)) * activation.derivative(preactivations)
 
     def check(self, activation: Activation) -> None:

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, aligned_copy, from_numpy, is_numpy, namespace, slices
-from pycopi._checks import as_whole, check_finite, check_floats, check_shape, common_namespace
+from pycopi._array import Array, HostArray, aligned_copy, from_numpy, is_numpy, namespace, slices, to_numpy
+from pycopi._checks import as_whole, check_finite, check_floats, check_samples, check_shape, common_namespace
 from pycopi.activations import Activation, resolve
 from pycopi.credit import Trace
 from pycopi.layers import Dense, DenseParameters
+from pycopi.rules.standardisation import mean_and_spread
 
 Parameters = tuple[DenseParameters, ...]
 """Parameters of a network: one NamedTuple a layer, the lowest first."""
@@ -53,6 +54,9 @@ class Network:
         if not isinstance(self.layers, tuple) or not self.layers:
             msg = f"layers is {self.layers!r}; expected a tuple of at least one Dense layer"
             raise ValueError(msg)
+        if any(layer.standardized for layer in self.layers[1:]):
+            msg = "a layer above the first is standardized; expected the first alone, which takes the inputs"
+            raise ValueError(msg)
         for index, (below, above) in enumerate(zip(self.layers, self.layers[1:], strict=False), 1):
             if below.outputs != above.inputs:
                 msg = (
@@ -72,7 +76,13 @@ class Network:
         return self.layers[-1].outputs
 
     def init(
-        self, seed: int = 0, *, like: Array | None = None, feedback: bool = False, moments: bool = False
+        self,
+        seed: int = 0,
+        *,
+        like: Array | None = None,
+        data: Array | None = None,
+        feedback: bool = False,
+        moments: bool = False,
     ) -> Parameters:
         """Return fresh parameters: the same numbers for the same seed on every library.
 
@@ -82,6 +92,9 @@ class Network:
             Seed of the one NumPy generator that all numbers are drawn from.
         like : array, real floating, or None
             An array whose library, device and dtype the parameters get; None is float32 NumPy.
+        data : array, shape (N, n), or None
+            Samples whose means and spreads a standardized network takes, of any library. Only such a network
+            takes them, and it needs them.
         feedback : bool
             Also draw the fixed random matrices that ``credit="feedback_alignment"`` needs. They change
             none of the other numbers.
@@ -98,6 +111,9 @@ class Network:
         ------
         TypeError
             If ``like`` is not an array of a real floating dtype.
+        ValueError
+            If the network is standardized and ``data`` are missing, not finite or of another shape, or it is
+            not and there are some.
 
         Examples
         --------
@@ -108,10 +124,32 @@ class Network:
         """
         like = np.empty(0, dtype=np.float32) if like is None else like
         check_floats(like=like)
+        scaling = self._scaling(data)
         generator = np.random.default_rng(seed)
         move = partial(aligned_copy if is_numpy(like) else partial(from_numpy, like=like), dtype=like.dtype)
         parts = {"feedback": feedback, "moments": moments}
-        return tuple(layer.init(generator, **parts).map(move) for layer in self.layers)
+        first, *others = (layer.init(generator, **parts) for layer in self.layers)
+        return tuple(own.map(move) for own in (first._replace(**scaling), *others))
+
+    def _scaling(self, data: Array | None) -> dict[str, HostArray]:
+        """Return what a standardized first layer takes from data, by name; nothing for any other."""
+        if self.layers[0].standardized != (data is not None):
+            needs = (
+                "is standardized, so init needs the"
+                if data is None
+                else "is not standardized, so init takes no"
+            )
+            hint = "network.init(seed, data=x_train)" if data is None else "mlp(..., standardized=True)"
+            msg = f"the network {needs} data whose mean and spread it should take; use {hint}"
+            raise ValueError(msg)
+        if data is None:
+            return {}
+        common_namespace(data=data)
+        check_shape("data", data, (None, self.inputs), f"the network takes {self.inputs} features")
+        check_samples("data", data.shape[0])
+        check_finite(data=data)
+        mean, spread = mean_and_spread(to_numpy(data))
+        return {"mean": mean, "spread": spread}
 
     def forward(self, parameters: Parameters, inputs: Array) -> Trace:
         """Return the trace of a forward pass.
@@ -240,6 +278,7 @@ def mlp(
     output_activation: str | Activation = "identity",
     bias: bool = False,
     decorrelated: bool = True,
+    standardized: bool = False,
 ) -> Network:
     """Return a multilayer perceptron.
 
@@ -256,6 +295,9 @@ def mlp(
         Whether each layer has a bias; the paper's have none.
     decorrelated : bool
         Whether each layer decorrelates its inputs; False gives a plain network.
+    standardized : bool
+        Whether the network centres its inputs, divides each feature by its spread and clips it to 3 of these,
+        so that it takes data of any scale; `Network.init` then takes ``data``.
 
     Returns
     -------
@@ -286,6 +328,7 @@ def mlp(
                 last if index == len(sizes) - 2 else hidden,
                 bias,
                 decorrelated,
+                standardized and index == 0,
             )
             for index in range(len(sizes) - 1)
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from pycopi._array import is_traced
 from pycopi._checks import as_float
 from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
@@ -90,13 +91,15 @@ class Settings:
 class Rates(NamedTuple):
     """The two step sizes of one training step, dimensionless; None leaves that part as it is.
 
-    ``decorrelation`` may be a tuple: one step size for each layer, the last for all layers beyond. Both stand
-    apart from `Settings` because a schedule changes them, and a new number must not make JAX compile the step
-    again.
+    ``decorrelation`` may be a tuple: one step size for each layer, the last for all layers beyond. ``share``,
+    above 0 and at most 1, is the part of a full batch that the batch is: every step is multiplied by it, after
+    its bound. They are apart from `Settings` because they change from step to step, and a new number must not
+    make JAX compile the step again.
     """
 
     weights: Any = None
     decorrelation: Any = None
+    share: Any = 1.0
 
     def for_layer(self, layer: int) -> "Rates":
         """Return the step sizes of one layer, counted from 0."""
@@ -110,10 +113,17 @@ def checked_rates(rates: Rates | None, settings: Settings) -> Rates:
     if not isinstance(rates, Rates):
         msg = f"rates is a {type(rates).__name__}; expected a pycopi.Rates, or None for those of the settings"
         raise TypeError(msg)
-    return Rates(*(_checked(f"rates.{name}", value) for name, value in rates._asdict().items()))
+    weights, decorrelation = _checked("rates.weights", rates.weights), rates.decorrelation
+    if isinstance(decorrelation, tuple) and decorrelation:
+        decorrelation = tuple(_checked("rates.decorrelation", one) for one in decorrelation)
+    else:
+        decorrelation = _checked("rates.decorrelation", decorrelation)
+    share = as_float("rates.share", rates.share, most=1.0)
+    if not is_traced(share) and share == 0.0:
+        msg = "rates.share is 0.0, which allows no step; expected a number above 0 and at most 1"
+        raise ValueError(msg)
+    return Rates(weights, decorrelation, share)
 
 
 def _checked(name: str, value: Any) -> Any:
-    if isinstance(value, tuple) and value and name == "rates.decorrelation":
-        return tuple(_checked(name, one) for one in value)
     return None if value is None else as_float(name, value)

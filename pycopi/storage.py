@@ -193,6 +193,7 @@ def _describe(layer: Dense) -> dict[str, Any]:
         "activation": activation,
         "bias": layer.bias,
         "decorrelated": layer.decorrelated,
+        "standardized": layer.standardized,
     }
 
 

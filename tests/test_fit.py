@@ -177,7 +177,7 @@ def test_regression_has_no_accuracy(columns):
     targets = wanted[:, 0] if columns is None else wanted
     network = pycopi.mlp([6, columns or 1], bias=True)
     state = run(
-        X, targets, network.init(0), network, validation=(X, targets), epochs=60,
+        X, targets, network.init(0), network, validation=(X, targets), epochs=90,
         settings=pycopi.Settings(rate=0.1, gain=1.0, decorrelation=pycopi.Decorrelation(rate=0.05)),
     )  # fmt: skip
     last = state.history[-1]
@@ -456,7 +456,8 @@ def test_inputs_that_overflow_on_other_samples_are_a_divergence():
 
 def watch_of(**limits):
     view = View(open_batches(NETWORK, START, X, CLASSES, batch_size=16, seed=0))
-    return Watch(pycopi.Guard(**limits), view, "squared_error", pycopi.TrainingState(START))
+    rates = pycopi.Rates(1e-2, 1e-2)
+    return Watch(pycopi.Guard(**limits), view, SETTINGS, rates, pycopi.TrainingState(START))
 
 
 def test_the_guard_looks_at_parameters_even_where_the_loss_is_small():

@@ -47,7 +47,9 @@ def test_activations_by_name():
     for name, kind in ACTIVATIONS.items():
         assert resolve(name) == kind()
     assert resolve(LeakyReLU(0.2)) == LeakyReLU(0.2)
-    message = "there is no activation 'swish'; expected one of identity, leaky_relu, relu, tanh, sigmoid"
+    message = (
+        "there is no activation 'swish'; expected one of identity, leaky_relu, relu, tanh, sigmoid, affine"
+    )
     with pytest.raises(ValueError, match=exactly(message)):
         resolve("swish")
     with pytest.raises(ValueError, match=r"slope is 2\.0; expected a number from 0 to 1"):

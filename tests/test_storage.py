@@ -36,7 +36,7 @@ def test_round_trip_on_every_pair_of_backends(eager, other, tmp_path, dtype):
     assert saved.network == NETWORK
     assert saved.details == details
     for own, wanted in zip(saved.parameters, parameters, strict=True):
-        for array, values in zip(own, wanted, strict=True):
+        for array, values in zip(own.named().values(), wanted.named().values(), strict=True):
             assert_close(array, values.astype(np.float64), other, like, rtol=0.0)
     assert os.listdir(tmp_path) == ["m.safetensors"]
 

@@ -6,7 +6,7 @@ over them a batch at a time and keeps only sums.
 
 from pycopi.analysis.alignment import FeedbackAngles, feedback_alignment_angle, update_alignment
 from pycopi.analysis.compression import CompressedNetwork, compress, compression_curve
-from pycopi.analysis.correlation import correlation_matrix, off_diagonal_correlation
+from pycopi.analysis.correlation import correlation_floor, correlation_matrix, off_diagonal_correlation
 from pycopi.analysis.layer_correlation import LayerCorrelation, layer_correlations, mean_off_diagonal
 from pycopi.analysis.receptive_fields import receptive_fields
 from pycopi.analysis.whitening import Whitening, zca
@@ -18,6 +18,7 @@ __all__ = [
     "Whitening",
     "compress",
     "compression_curve",
+    "correlation_floor",
     "correlation_matrix",
     "feedback_alignment_angle",
     "layer_correlations",

@@ -1,10 +1,11 @@
 """How correlated the features of a batch still are."""
 
+import math
 from collections.abc import Iterator
 from functools import reduce
 
 from pycopi._array import Array, Namespace, namespace, number, slices, wide_floats
-from pycopi._checks import check_finite, check_floats, check_samples, check_shape
+from pycopi._checks import as_whole, check_finite, check_floats, check_samples, check_shape
 from pycopi.analysis.passes import total
 
 _FEATURES = 512  # rows of the (n, n) matrix at a time, where it need not stand in memory whole
@@ -82,6 +83,39 @@ def correlation_matrix(features: Array) -> Array:
     _check(features)
     blocks = list(_blocks(features))
     return blocks[0] if len(blocks) == 1 else namespace(features).concat(blocks, axis=0)
+
+
+def correlation_floor(samples: int) -> float:
+    """Return what `off_diagonal_correlation` is of independent features, from so many samples.
+
+    Parameters
+    ----------
+    samples : int
+        Number of samples N, at least 1.
+
+    Returns
+    -------
+    float
+        ``sqrt(2 / (pi N))``, about ``0.8 / sqrt(N)``, at most 1.
+
+    Raises
+    ------
+    ValueError
+        If ``samples`` is not a whole number of at least 1.
+
+    Notes
+    -----
+    The correlation of two independent features, measured on N samples, is close to normal with mean 0 and
+    variance 1/N, and the mean absolute value of that is ``sqrt(2 / pi)`` of its standard deviation. Nothing can
+    be measured to be less correlated, so that a figure means something only beside its floor.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> round(pycopi.analysis.correlation_floor(512), 3)
+    0.035
+    """
+    return min(1.0, math.sqrt(2.0 / (math.pi * as_whole("samples", samples))))
 
 
 def mean_of_pairs(summed: float, live: float) -> float:

@@ -94,7 +94,7 @@ class COPI:
 
     def save(self, path: Path) -> None:
         """Write parameters and history."""
-        parameters, history = self._state
+        parameters, history = self._state.parameters, self._state.history
         save(path, self._network, parameters, details={"history": [record._asdict() for record in history]})
 
     def load(self, path: Path) -> None:

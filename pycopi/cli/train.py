@@ -98,7 +98,7 @@ def _run(job: Job, source: Source, *, quiet: bool) -> None:
         raise KeyboardInterrupt(_how_to_go_on(job, state, source)) from None
     if not quiet:
         selected = job.plan.patience is not None and len(state.history) < job.plan.epochs
-        rows = summary_rows(*state, job.folder.path, files, selected=selected)
+        rows = summary_rows(state.parameters, state.history, job.folder.path, files, selected=selected)
         print_table(console, rows)
 
 

@@ -141,23 +141,25 @@ def decorrelate(
     rate: Any,
     settings: Decorrelation,
     copy: bool | None,
+    share: Any = 1.0,
 ) -> Array:
     """Return the decorrelation step; ``rate`` stands for the settings' own, which a schedule may scale.
 
-    ``pulled`` is x R, where that has been made already.
+    ``pulled`` is x R, where that has been made already; ``share`` multiplies the step after its bound.
     """
     moved = pulled if settings.rule == "covariance" else None
     if moved is None:
         moved = kernels.product(decorrelated, decorrelator, transposed=settings.rule == "local")
-    return kernels.apply(decorrelator, decorrelation(decorrelated, moved, power, rate, settings), copy)
+    return kernels.apply(decorrelator, decorrelation(decorrelated, moved, power, rate, settings, share), copy)
 
 
 def decorrelation(
-    decorrelated: Array, moved: Array, power: Array, rate: Any, settings: Decorrelation
+    decorrelated: Array, moved: Array, power: Array, rate: Any, settings: Decorrelation, share: Any
 ) -> kernels.RankK:
     """Return the decorrelation step of R, where ``moved`` is x R, or for the rule ``local`` x R.T."""
     if settings.step_bound is not None:
         rate = bounded_rate(rate, 1.0, decorrelated, power, settings.step_bound)
+    rate = rate * share
     scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
     kept = kept_share(power, rate, settings.whitening)
     if settings.rule == "covariance":

@@ -11,17 +11,22 @@ _SQUARINGS = (
 )
 
 
-def bounded_rate(rate: Any, gain: float, decorrelated: Array, power: Array, bound: float) -> Array:
-    """Return a step size no larger than ``bound / (gain * largest_power(x, power))``, a 0-d array.
+def bounded_rate(
+    rate: Any, gain: float, decorrelated: Array, power: Array, bound: float, constant: float = 0.0
+) -> Array:
+    """Return a step size no larger than ``bound / (gain * (largest_power(x, power) + constant))``, a 0-d array.
 
     A step of the weights changes the preactivations of its own batch by ``rate gain (x x.T / B) e`` for the
-    error e that the layer is asked to correct. Each component of e along an eigenvector of the Gram matrix
-    ``x x.T / B`` is thus multiplied by ``1 - rate gain lambda``: where the product is beyond 2 it grows. For a
-    batch of one sample this is the bound of normalised LMS, with lambda ``|x|^2``. A step of the
-    decorrelating matrix multiplies it by ``1 - rate C``, whose eigenvalues are bounded likewise.
+    error e that the layer is asked to correct. Each component of e along an eigenvector of the Gram matrix ``x
+    x.T / B`` is thus multiplied by ``1 - rate gain lambda``: where the product is beyond 2 it grows. For a
+    batch of one sample this is the bound of normalised LMS, with lambda ``|x|^2``. A step of the decorrelating
+    matrix multiplies it by ``1 - rate C``, whose eigenvalues are bounded likewise. ``constant`` is the power of
+    an input beside x that does not change: 1 for a bias, by which lambda can grow at most.
     """
     xp = namespace(decorrelated)
-    excess = largest_power(decorrelated, power) * (rate * gain / bound)
+    largest = largest_power(decorrelated, power)
+    largest = largest + constant if constant else largest
+    excess = largest * (rate * gain / bound)
     return rate / xp.maximum(excess, xp.ones_like(excess))
 
 

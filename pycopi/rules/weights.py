@@ -126,10 +126,15 @@ def inference(
     scale = rate / decorrelated.shape[0]
     if epsilon is None:
         return kernels.RankK(targets, decorrelated, scale, None, 1.0 - rate * power)
-    least = namespace(power).finfo(power.dtype).smallest_normal  # an input that is always 0 stays out
-    divisor = power + max(epsilon, float(least))
+    divisor = scaling_divisor(power, epsilon)
     kept = 1.0 - rate * (power / divisor)
     return kernels.RankK(targets, decorrelated / divisor[None, :], scale, None, kept)
+
+
+def scaling_divisor(power: Array, epsilon: float) -> Array:
+    """Return what each input's step is divided by, ``power + epsilon``; an input that is always 0 stays out."""
+    least = namespace(power).finfo(power.dtype).smallest_normal
+    return power + max(epsilon, float(least))
 
 
 def descent(perturbations: Array, decorrelated: Array, rate: Any) -> kernels.RankK:

@@ -14,6 +14,13 @@ from pycopi.training.step import check_batch
 Batch = tuple[Array, Array]
 
 
+class Probe(NamedTuple):
+    """Inputs to look at, shape (P, n), and the number of samples in a full batch."""
+
+    inputs: Array
+    batch_size: int
+
+
 class Batches(NamedTuple):
     """A source of batches, all on the library and device of the parameters.
 
@@ -36,15 +43,24 @@ class Batches(NamedTuple):
             return self._iterate()
         return self._slice(number)
 
-    def probe(self, samples: int) -> Array:
-        """Return the first inputs of an epoch that is not shuffled: as many batches as ``samples`` need."""
+    def probe(self, samples: int) -> Probe:
+        """Return some inputs, and the size of a full batch as far as they show it.
+
+        Of arrays they are spread evenly over the data; of an iterable they are the first.
+        """
+        if self.steps is not None:
+            inputs = self.source[0]
+            count = inputs.shape[0]
+            rows = np.linspace(0, count - 1, min(samples, count)).astype(np.int64)
+            return Probe(self._take(inputs, rows), min(self.batch_size, count))
         parts, count = [], 0
-        for inputs, _ in self._replace(seed=None, batch_size=samples).epoch(0):
+        for inputs, _ in self._iterate():
             parts.append(inputs)
             count += inputs.shape[0]
             if count >= samples:
                 break
-        return namespace(parts[0]).concat(parts, axis=0)[: min(count, samples), ...]
+        probed = namespace(parts[0]).concat(parts, axis=0)[: min(count, samples), ...]
+        return Probe(probed, max(part.shape[0] for part in parts))
 
     def _slice(self, number: int) -> Iterator[Batch]:
         inputs, targets = self.source

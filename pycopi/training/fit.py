@@ -1,14 +1,14 @@
 """The epoch loop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, is_cupy, is_dask, jit, namespace, number
+from pycopi._array import Array, device, is_cupy, is_dask, jit, namespace, number
 from pycopi._checks import as_float, as_whole, check_finite
-from pycopi.analysis import off_diagonal_correlation
+from pycopi.analysis import correlation_floor, off_diagonal_correlation
 from pycopi.kernels.buffers import Buffers, reuse
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
@@ -19,9 +19,12 @@ from pycopi.training.graph import GraphSteps
 from pycopi.training.guard import DivergenceError, Guard, Watch
 from pycopi.training.history import (
     Callback,
+    EarlyStopping,
     EpochRecord,
     TrainingInterrupted,
     TrainingState,
+    as_record,
+    attach,
     copy_parameters,
 )
 from pycopi.training.progress import Clock, Report, Reporter, choose_reporter
@@ -29,7 +32,7 @@ from pycopi.training.schedules import Factor, Schedule
 from pycopi.training.step import check_method, step
 from pycopi.training.steps import block_size, in_blocks, step_through
 
-_PROBED = 512  # the first samples of the data, on which the correlation left is measured after each epoch
+_PROBED = 4096  # samples, spread over the data, on which the correlation left is measured after each epoch
 
 
 def fit(
@@ -43,12 +46,12 @@ def fit(
     batch_size: int = 50,
     seed: int | None = 0,
     validation: Any = None,
-    weight_schedule: Callable[[int], Factor] = Schedule(start=1),  # noqa: B008  (frozen)
+    weight_schedule: Callable[[int], Factor] | None = None,
     decorrelation_schedule: Callable[[int], Factor] = Schedule(),  # noqa: B008  (frozen)
     keep_decorrelated: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: bool | Reporter | None = None,
-    history: Sequence[EpochRecord] = (),
+    history: Sequence[EpochRecord | Mapping[str, Any]] = (),
     guard: Guard = Guard(),  # noqa: B008  (frozen)
 ) -> TrainingState:
     """Return the state of a network after training it on data.
@@ -70,26 +73,29 @@ def fit(
     settings : Settings
         How to learn.
     batch_size : int
-        Samples in a step, where the data are arrays; the last batch of an epoch may be smaller.
+        Samples in a step, where the data are arrays; at most all of them. A smaller batch, such as the last of
+        an epoch, moves the parameters by its share: its steps are times b / batch_size. Where the data are an
+        iterable, a full batch is the largest so far.
     seed : int or None
         Seed of the shuffling: the order of an epoch depends on ``seed`` and the epoch alone. None keeps
         the samples in their order.
     validation : pair (inputs, targets), iterable of batches, or None
         Data to evaluate on after each epoch.
     weight_schedule, decorrelation_schedule : callable
-        Factor of the step size in an epoch, counted from 0; by default the first epoch decorrelates
-        without changing the weights, as in the paper. A factor of 0 leaves that part as it is. That of
-        decorrelation may be a tuple: one factor for each layer, the last for all layers beyond.
+        Factor of the step size in an epoch, counted from 0. A factor of 0 leaves that part as it is. That of
+        decorrelation may be a tuple: one factor for each layer, the last for all layers beyond. By default the
+        first epoch decorrelates without changing the weights, as in the paper, where the decorrelating matrices
+        are still the identity; a call that is given matrices which have learned trains the weights at once.
     keep_decorrelated : bool
         While the first layer's matrix is frozen, decorrelate the data once instead of in each step, which
         takes as much memory as ``inputs`` once more; for arrays in memory.
     callbacks : sequence of callable
         Each is called with the `TrainingState` after every epoch, whose parameters it may keep; if one
-        returns True, the run ends.
+        returns True, the run ends. `pycopi.early_stopping` makes one that keeps the best parameters.
     progress : bool, callable or None
         None shows a line on the standard error stream if that is a terminal; True always; False never. A
         callable gets a `Report` about ten times a second.
-    history : sequence of EpochRecord
+    history : sequence of EpochRecord, or of what JSON made of them
         Records of the epochs that made ``parameters``: the run goes on after them exactly as if it had not
         been interrupted.
     guard : Guard
@@ -109,6 +115,9 @@ def fit(
         If parameters or loss are no longer finite; the last good parameters are attached.
     TrainingInterrupted
         On Ctrl-C; a KeyboardInterrupt that carries the state after the last complete epoch.
+    Exception
+        Whatever the source of data or a callback raises, with the attribute ``state``: the `TrainingState`
+        after the last complete epoch.
 
     Examples
     --------
@@ -134,9 +143,13 @@ def fit(
     if validation is not None:
         pair = validation if isinstance(validation, tuple) and len(validation) == 2 else (validation, None)
         checked = open_batches(network, parameters, *pair, batch_size=1024, seed=None)
+    records = tuple(map(as_record, history))
+    if weight_schedule is None:
+        weight_schedule = Schedule(start=int(_begins_correlated(parameters, settings)))
+    probe = opened.probe(_PROBED)
     run = _Run(
         opened,
-        opened.probe(_PROBED),
+        probe.inputs,
         checked,
         settings,
         epochs,
@@ -145,20 +158,39 @@ def fit(
         bool(keep_decorrelated),
         GraphSteps(),
     )
-    state = TrainingState(parameters, tuple(history))
+    state = TrainingState(parameters, records)
+    full = max([probe.batch_size, *(record.batch_size for record in records[-1:])])
     live, view = copy_parameters(parameters), View(opened)  # the parameters are overwritten from here on
     try:
-        for epoch in range(len(state.history), epochs):
+        for epoch in range(len(records), epochs):
             rates = Rates(
                 _rate("weight_schedule", weight_schedule(epoch), settings.rate),
                 _rate("decorrelation_schedule", decorrelation_schedule(epoch), settings.decorrelation.rate),
             )
-            view, live, state = run.epoch(epoch, view, live, state, rates)
+            view, live, state = run.epoch(epoch, view, live, state, rates, full)
+            full = state.history[-1].batch_size
             if any([callback(state) is True for callback in callbacks]):
                 break
     except KeyboardInterrupt:
         raise TrainingInterrupted(state) from None
+    except Exception as error:
+        attach(error, state)
+        raise
+    for callback in callbacks:
+        state = callback.end(state) if isinstance(callback, EarlyStopping) else state
     return state
+
+
+def _begins_correlated(parameters: Parameters, settings: Settings) -> bool:
+    """Return whether R has learned nothing yet, in any layer that has one, and is going to."""
+    if settings.decorrelation.rate == 0.0:
+        return False
+    matrices = [own.decorrelator for own in parameters if own.decorrelator is not None]
+    identities = (
+        namespace(matrix).eye(matrix.shape[0], dtype=matrix.dtype, device=device(matrix)) for matrix in matrices
+    )
+    pairs = zip(matrices, identities, strict=True)
+    return bool(matrices) and all(bool(namespace(m).all(m == identity)) for m, identity in pairs)
 
 
 def _rate(schedule: str, factor: Any, rate: float) -> Any:
@@ -185,18 +217,21 @@ class _Run(NamedTuple):
         """Return how an epoch of these rates sees the data; ``last`` is how the epoch before did."""
         if not self.keep_decorrelated or rates.for_layer(0).decorrelation is not None:
             return View(self.batches)
-        return last if last.decorrelator is not None else decorrelate_data(self.batches, live)
+        return last if last.front is not None else decorrelate_data(self.batches, live)
 
     def epoch(
-        self, epoch: int, view: View, live: Parameters, state: TrainingState, rates: Rates
+        self, epoch: int, view: View, live: Parameters, state: TrainingState, rates: Rates, full: int
     ) -> tuple[View, Parameters, TrainingState]:
-        """Return the view of the data, the parameters that may be overwritten, and the state after an epoch."""
+        """Return the view of the data, the parameters that may be overwritten, and the state after an epoch.
+
+        ``full`` is the number of samples in a full batch.
+        """
         began = time.perf_counter()
         view = self._view(view, live, rates)
-        watch = Watch(self.guard, view, self.settings.loss, state)
-        own = live[0].decorrelator
-        live, means = self._train(epoch, view, view.inner(live), watch, rates)
-        live = (live[0]._replace(decorrelator=own), *live[1:]) if view.decorrelator is not None else live
+        watch = Watch(self.guard, view, self.settings, rates, state)
+        front = live[0]
+        live, means, full = self._train(epoch, view, view.inner(live), watch, full)
+        live = view.outer(live, front)
         seconds = time.perf_counter() - began
         kept = watch.parameters
         evaluation = None
@@ -213,22 +248,27 @@ class _Run(NamedTuple):
             decorrelation_rate=_largest(rates.decorrelation),
             steps=means.step,
             seconds=seconds,
+            batch_size=full,
+            correlation_floor=correlation_floor(self.probe.shape[0]),
         )
         return view, live, TrainingState(kept, (*state.history, record))
 
     @np.errstate(over="ignore", invalid="ignore")  # the guard looks for what does not stay finite
     def _train(
-        self, epoch: int, view: View, live: Parameters, watch: Watch, rates: Rates
-    ) -> tuple[Parameters, Report]:
-        """Return the live parameters after an epoch, whose copy the watch keeps, and the means over it."""
-        network, clock = view.batches.network, Clock()
+        self, epoch: int, view: View, live: Parameters, watch: Watch, full: int
+    ) -> tuple[Parameters, Report, int]:
+        """Return the live parameters after an epoch, the means over it, and the size of a full batch.
+
+        R learns in the first step of a run and in every so-many-th after it, whichever epoch that is in.
+        """
+        network, clock, rates = view.batches.network, Clock(), watch.rates
         like, static = live[0].weight, ("network", "settings")
         take_step: Callable[..., Any] = jit(step, like, static=static, donate="parameters")
         if is_cupy(like):
             take_step = self.graph_steps
         take_steps = jit(step_through, like, static=static, donate="parameters")
         every = self.settings.decorrelation.every
-        skipped = rates._replace(decorrelation=None)
+        before = sum(record.steps for record in watch.state.history)
         buffers = Buffers()
         loss: Array = 0.0
         right: Array = 0.0
@@ -236,15 +276,18 @@ class _Run(NamedTuple):
         batch: Any = None
         size = block_size(like, self.guard.every, every)
         for block in in_blocks(view.batches.epoch(epoch), size):
-            index += len(block)
             batch = block[-1]
+            count = batch[0].shape[0]
+            full = max(full, count)
+            due = rates._replace(share=count / full)
+            if (before + index) % every:
+                due = due._replace(decorrelation=None)
+            index += len(block)
             if len(block) > 1:
-                live, metrics = take_steps(network, live, block, self.settings, rates)
+                live, metrics = take_steps(network, live, block, self.settings, due)
             else:
-                due = rates if index % every == 0 else skipped
                 with reuse(buffers):
                     live, metrics = take_step(network, live, *batch, self.settings, due)
-            count = batch[0].shape[0]
             block_loss, block_right = (_total(values) for values in metrics)
             loss, right = loss + count * block_loss, right + count * block_right
             samples += count * len(block)
@@ -260,7 +303,7 @@ class _Run(NamedTuple):
         means = self._report(epoch, index, index, loss, right, samples)
         if self.reporter is not None:
             self.reporter(means)
-        return live, means
+        return live, means, full
 
     def _report(
         self, epoch: int, step: int, steps: int | None, loss: Array, right: Array, samples: int

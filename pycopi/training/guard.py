@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from pycopi._array import Array, namespace, number
 from pycopi._checks import as_float, as_whole
-from pycopi.layers import DenseParameters
+from pycopi.layers import LEARNED, DenseParameters
 from pycopi.losses import LOSSES, encode_targets
 from pycopi.network import Parameters
+from pycopi.settings import Rates, Settings
+from pycopi.training.diagnosis import Cause, causes
 from pycopi.training.frozen import View
 from pycopi.training.history import TrainingState, copy_parameters
 from pycopi.training.step import mean_loss
@@ -26,17 +29,37 @@ class DivergenceError(ArithmeticError):
         The last parameters that were found to be good, at most ``Guard.every`` steps older.
     state : TrainingState
         The state after the last complete epoch.
+    causes : tuple of Cause
+        What can be seen in data and settings, and what to do about it.
     """
 
     def __init__(
-        self, what: str, layer: int, epoch: int, step: int, parameters: Parameters, state: TrainingState
+        self,
+        what: str,
+        layer: int,
+        epoch: int,
+        step: int,
+        parameters: Parameters,
+        state: TrainingState,
+        causes: tuple[Cause, ...] = (),
     ) -> None:
-        super().__init__(
-            f"training diverged in layer {layer}, epoch {epoch}, step {step}: {what}; "
-            f"lower the gain or the rates, or let more epochs only decorrelate before the weights learn"
+        self.what, self.layer, self.epoch, self.step = what, layer, epoch, step
+        self.parameters, self.state, self.causes = parameters, state, causes
+        super().__init__(self.describe())
+
+    def describe(self, *, flags: bool = False) -> str:
+        """Return what happened, why and what to do; ``flags`` names those of the command, not of Python."""
+        seen = [cause.seen for cause in self.causes]
+        todo = [cause.flag if flags else cause.python for cause in self.causes]
+        where = f"training diverged in layer {self.layer}, epoch {self.epoch}, step {self.step}"
+        return ": ".join([where, "; ".join([self.what, *seen])]) + (
+            f"; try {' and '.join(todo)}" if todo else ""
         )
-        self.layer, self.epoch, self.step = layer, epoch, step
-        self.parameters, self.state = parameters, state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the same error in another process."""
+        place = self.what, self.layer, self.epoch, self.step
+        return type(self), (*place, self.parameters, self.state, self.causes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +71,9 @@ class Guard:
     every : int
         Steps between two looks, each of which reads all parameters once; an epoch ends with a look.
     limit : float
-        Absolute value beyond which a parameter counts as diverged, and the loss as well, which is counted
-        in units of the loss that the run began with if that was more than 1.
+        Absolute value beyond which a weight, a bias or an entry of R counts as diverged, and the loss as well,
+        which is counted in units of the loss that the run began with if that was more than 1. Moments of an
+        optimizer need only be finite, and fixed matrices of feedback are not judged.
     """
 
     every: int = 100
@@ -67,39 +91,48 @@ class Watch:
     ``first_loss`` is the loss that the run began with, by which a later one is judged.
     """
 
-    def __init__(self, guard: Guard, view: View, loss: str, state: TrainingState) -> None:
-        self.guard, self.view, self.loss, self.state = guard, view, loss, state
+    def __init__(
+        self, guard: Guard, view: View, settings: Settings, rates: Rates, state: TrainingState
+    ) -> None:
+        self.guard, self.view, self.settings, self.rates = guard, view, settings, rates
+        self.state = state
         self.parameters = state.parameters
         self.first_loss = state.history[0].loss if state.history else None
 
     def look(self, parameters: Parameters, batch: tuple[Array, Array], epoch: int, step: int) -> Parameters:
         """Keep a copy of parameters that answer a batch well enough and return it, or raise."""
-        extremes = [(_extreme(own), index) for index, own in enumerate(parameters, 1)]
+        extremes = [(self._extreme(own), index) for index, own in enumerate(parameters, 1)]
         (worst, name), layer = max(extremes, key=lambda found: found[0][0])
         if not worst <= self.guard.limit:
             what = f"{name} reached {worst:.3g}" if math.isfinite(worst) else f"{name} is no longer finite"
-            raise self.divergence(what, layer, epoch, step)
+            raise self.divergence(what, batch, layer, epoch, step)
         loss = self._loss_of(parameters, batch)
         if not loss <= self.guard.limit * max(1.0, self.first_loss or 0.0):
             what = f"the loss reached {loss:.3g}"
-            raise self.divergence(what, layer, epoch, step)
+            raise self.divergence(what, batch, layer, epoch, step)
         self.parameters = self.view.outer(copy_parameters(parameters))
         return self.parameters
 
-    def divergence(self, what: str, layer: int, epoch: int, step: int) -> DivergenceError:
-        """Return the error that says what diverged, with the last good parameters."""
-        return DivergenceError(what, layer, epoch, step, self.parameters, self.state)
+    def divergence(
+        self, what: str, batch: tuple[Array, Array], layer: int, epoch: int, step: int
+    ) -> DivergenceError:
+        """Return the error that says what diverged and why, with the last good parameters."""
+        batches = self.view.batches
+        found = causes(batches.network, self.view.inner(self.parameters), batch, self.settings, self.rates)
+        return DivergenceError(what, layer, epoch, step, self.parameters, self.state, found)
 
     def _loss_of(self, parameters: Parameters, batch: tuple[Array, Array]) -> float:
         outputs = self.view.batches.network.trace(parameters, batch[0]).outputs
-        return number(mean_loss(LOSSES[self.loss], outputs, encode_targets(batch[1], outputs)))
+        return number(mean_loss(LOSSES[self.settings.loss], outputs, encode_targets(batch[1], outputs)))
 
-
-def _extreme(own: DenseParameters) -> tuple[float, str]:
-    """Return the largest absolute value of a layer's parameters, infinite for NaN, and whose it is."""
-    found = [(0.0, "")]
-    for name, array in own.named().items():
-        xp = namespace(array)
-        size = max(number(xp.max(array)), -number(xp.min(array)))
-        found.append((size if size == size else math.inf, name))
-    return max(found)
+    def _extreme(self, own: DenseParameters) -> tuple[float, str]:
+        """Return the largest absolute value that a layer has learned, and its name; infinite for NaN."""
+        found = [(0.0, "")]
+        for name, array in own.named().items():
+            xp = namespace(array)
+            size = max(number(xp.max(array)), -number(xp.min(array)))
+            if not math.isfinite(size):
+                found.append((math.inf, name))
+            elif name in LEARNED:
+                found.append((size, name))
+        return max(found)

@@ -1,6 +1,8 @@
 """What a run leaves behind: a record an epoch, and the state from which it can go on."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pycopi._array import copy_array
@@ -16,7 +18,8 @@ class EpochRecord(NamedTuple):
     shares in [0, 1], None for real-valued targets; validation fields are None without validation data.
     ``correlation`` is the mean absolute off-diagonal correlation of each layer's decorrelated inputs.
     ``weight_rate`` and ``decorrelation_rate`` are the step sizes used, ``steps`` the number of batches,
-    ``seconds`` the time of the training alone.
+    ``seconds`` the time of the training alone. ``batch_size`` is that of a full batch, the largest so far, and
+    ``correlation_floor`` what ``correlation`` would be of independent inputs, from so few samples.
     """
 
     epoch: int
@@ -29,13 +32,20 @@ class EpochRecord(NamedTuple):
     decorrelation_rate: float
     steps: int
     seconds: float
+    batch_size: int = 0
+    correlation_floor: float = 0.0
 
 
 class TrainingState(NamedTuple):
-    """All that a run needs to go on: the parameters, and a record of each epoch behind them."""
+    """All that a run needs to go on: the parameters, and a record of each epoch behind them.
+
+    ``selected`` is None for the parameters after the last epoch. Where early stopping has kept better ones, it
+    is the epoch, counted from 1, that they are from.
+    """
 
     parameters: Parameters
     history: tuple[EpochRecord, ...] = ()
+    selected: int | None = None
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -45,13 +55,55 @@ class TrainingInterrupted(KeyboardInterrupt):
         super().__init__(f"training interrupted after {len(state.history)} complete epochs")
         self.state = state
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the same exception in another process."""
+        return type(self), (self.state,)
+
 
 Callback = Callable[[TrainingState], Any]
 """Called with the state after each epoch; returning True ends the run."""
 
 
-def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callback:
-    """Return a callback for `fit` that ends a run which no longer improves.
+class EarlyStopping:
+    """Ends a run that no longer improves, and keeps its best parameters; `early_stopping` makes one.
+
+    Attributes
+    ----------
+    best : TrainingState or None
+        The state after the best epoch that this object has seen.
+    """
+
+    def __init__(self, patience: int, monitor: str, best: TrainingState | None = None) -> None:
+        self.patience, self.monitor, self.best = patience, monitor, best
+
+    def __call__(self, state: TrainingState) -> bool:
+        """Return whether the run should end after this state; keep the state if it is the best so far."""
+        values = self._values(state)
+        if not values or state.history[-1].weight_rate <= 0:
+            return False
+        if self.best is None or values[-1] < min(self._values(self.best), default=math.inf):
+            self.best = state
+        return len(values) - 1 - values.index(min(values)) >= self.patience
+
+    def end(self, state: TrainingState) -> TrainingState:
+        """Return the last state of a run with the best parameters that were seen."""
+        if self.best is None or len(self.best.history) == len(state.history):
+            return state
+        return state._replace(parameters=self.best.parameters, selected=len(self.best.history))
+
+    def _values(self, state: TrainingState) -> list[float]:
+        """Return the monitored values of the epochs that trained the weights; smaller is better, NaN worst."""
+        values = [getattr(record, self.monitor) for record in state.history if record.weight_rate > 0]
+        if None in values:
+            msg = f"early_stopping monitors {self.monitor!r} but the history has none"
+            msg += "; give fit validation data, or monitor another field"
+            raise ValueError(msg)
+        sign = -1.0 if self.monitor.endswith("accuracy") else 1.0
+        return [math.inf if math.isnan(value) else sign * value for value in values]
+
+
+def early_stopping(*, patience: int, monitor: str = "validation_loss") -> EarlyStopping:
+    """Return a callback for `fit` that ends a run which no longer improves, and keeps its best parameters.
 
     Parameters
     ----------
@@ -62,10 +114,11 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
 
     Returns
     -------
-    callable
-        A function of the `TrainingState`. It reads only the history, so that a run which goes on stops where
-        an uninterrupted one does; ask it before you take up a run that it may have ended. Epochs that do not
-        train the weights do not count.
+    EarlyStopping
+        A callable of the `TrainingState`. `fit` returns the parameters of the best epoch that it saw, with
+        ``selected`` set to that epoch, whether the run ended early or not. When to end is read from the history
+        alone, so that a run which goes on stops where an uninterrupted one does. Epochs that do not train the
+        weights do not count. It can be pickled.
 
     Raises
     ------
@@ -81,19 +134,29 @@ def early_stopping(*, patience: int, monitor: str = "validation_loss") -> Callba
     if monitor not in monitored:
         msg = f"monitor is {monitor!r}; expected one of {', '.join(monitored)}"
         raise ValueError(msg)
-    patience = as_whole("patience", patience)
-    sign = -1.0 if monitor.endswith("accuracy") else 1.0
+    return EarlyStopping(as_whole("patience", patience), monitor)
 
-    def stop(state: TrainingState) -> bool:
-        values = [getattr(record, monitor) for record in state.history if record.weight_rate > 0]
-        if None in values:
-            msg = f"early_stopping monitors {monitor!r} but the history has none"
-            msg += "; give fit validation data, or monitor another field"
-            raise ValueError(msg)
-        signed = [sign * value if value == value else float("inf") for value in values]  # NaN is no best
-        return bool(signed) and len(signed) - 1 - signed.index(min(signed)) >= patience
 
-    return stop
+def attach(error: BaseException, state: TrainingState) -> None:
+    """Give an exception that ends a run the state after the last complete epoch, unless it has one."""
+    if not hasattr(error, "state"):
+        with suppress(AttributeError, TypeError):  # a class with slots takes no attribute
+            error.state = state  # type: ignore[attr-defined]
+    error.add_note(
+        f"pycopi.fit: {len(state.history)} epochs are complete; the attribute `state` has what they made"
+    )
+
+
+def as_record(record: EpochRecord | Mapping[str, Any]) -> EpochRecord:
+    """Return the record of an epoch, which may be what JSON made of it."""
+    if isinstance(record, EpochRecord):
+        return record
+    try:
+        return EpochRecord(**{**record, "correlation": tuple(record["correlation"])})
+    except (TypeError, KeyError, ValueError) as error:
+        msg = f"history holds a {type(record).__name__} that is no record of an epoch ({error})"
+        msg += "; expected EpochRecord, or the dictionaries that its _asdict() makes"
+        raise TypeError(msg) from error
 
 
 def copy_parameters(parameters: Parameters) -> Parameters:

@@ -28,7 +28,9 @@ def trace(
     outputs = inputs
     for index, (layer, own) in enumerate(zip(network.layers, parameters, strict=True)):
         learns = rates.for_layer(index).decorrelation is not None
-        x, along = _decorrelate(own, outputs[0, :], settings.decorrelation.rule if learns else None)
+        x, along = _decorrelate(
+            own, layer.standardise(own, outputs)[0, :], settings.decorrelation.rule if learns else None
+        )
         a = kernels.update_then_project(own.weight, None, x, back=False)[1][None, :]
         a = a if own.bias is None else a + own.bias
         outputs = layer.activation(a)
@@ -87,7 +89,7 @@ def _learn_layer(
         asked = kernels.pull_then_update(feedback, vector, None)[1]
         vector = None
     if delta is not None:
-        rate = step_size(x, power, settings, rates)
+        rate = step_size(own, x, power, settings, rates)
         step = weight_change(own, signals, power, settings, rate)
         weight, vector = kernels.pull_then_update(own.weight, vector, step, copy=copy)
         bias = own.bias if own.bias is None else infer_bias(own.bias, delta, rate, copy)
@@ -95,7 +97,9 @@ def _learn_layer(
     if own.decorrelator is not None:
         change = None
         if signals.pulled is not None:
-            change = decorrelation(x, signals.pulled, power, rates.decorrelation, settings.decorrelation)
+            change = decorrelation(
+                x, signals.pulled, power, rates.decorrelation, settings.decorrelation, rates.share
+            )
         if change is not None or vector is not None:
             matrix, vector = kernels.pull_then_update(own.decorrelator, vector, change, copy=copy)
             own = own._replace(decorrelator=matrix)

@@ -1,0 +1,56 @@
+"""How inputs of any scale become inputs of about 1: centred, divided by their spread, and clipped."""
+
+import numpy as np
+
+from pycopi._array import Array, HostArray, namespace
+
+LIMIT = 3.0
+"""Where standardised inputs are clipped, in units of their spread: no wild value outweighs all others."""
+
+_ROWS = 10_000  # samples that are looked at, spread evenly over the data
+_RARE = 0.01  # share of a feature's values that may be outliers
+_PASSES = 100
+
+
+def standardise(inputs: Array, mean: Array, spread: Array) -> Array:
+    """Return inputs (B, n) as ``clip((y - mean) / spread, -3, 3)``."""
+    xp = namespace(inputs)
+    return xp.clip((inputs - mean[None, :]) / spread[None, :], -LIMIT, LIMIT)
+
+
+def mean_and_spread(inputs: HostArray) -> tuple[HostArray, HostArray]:
+    """Return mean and standard deviation of each feature, shape (n,), float64, with rare outliers drawn in.
+
+    Values further than 3 standard deviations from the mean are moved there, again and again until none is, in
+    features of which at most 1 % (or one value) are so far out. A feature that would be constant without these,
+    such as a rare flag, keeps its plain standard deviation, and one that is constant has 1.
+    """
+    count = len(inputs)
+    rows = np.linspace(0, count - 1, min(_ROWS, count)).astype(np.int64)
+    values = np.asarray(inputs[rows]).astype(np.float64)
+    unit = np.max(np.abs(values), axis=0)
+    unit[unit == 0.0] = 1.0
+    values /= unit  # so that no square overflows
+    plain = values.mean(axis=0), values.std(axis=0)
+    drawn = values
+    for _ in range(_PASSES):
+        low, high = _limits(drawn)
+        far = (drawn < low) | (drawn > high)
+        far &= far.sum(axis=0) <= max(1.0, _RARE * len(drawn))
+        if not far.any():
+            break
+        drawn = np.where(far, np.clip(drawn, low, high), drawn)
+    low, high = _limits(drawn)
+    usual = np.where((values >= low) & (values <= high), values, np.nan)
+    varied = np.nanmax(usual, axis=0, initial=-1.0) > np.nanmin(usual, axis=0, initial=1.0)
+    mean = np.where(varied, drawn.mean(axis=0), plain[0]) * unit
+    spread = np.where(varied, drawn.std(axis=0), plain[1]) * unit
+    resolution = 8.0 * np.finfo(np.float32).eps * np.abs(mean)
+    spread[spread <= resolution] = 1.0
+    return mean, spread
+
+
+def _limits(values: HostArray) -> tuple[HostArray, HostArray]:
+    mean, reach = values.mean(axis=0), LIMIT * values.std(axis=0)
+    slack = 1e-9 * reach  # a value that has just been moved to the limit stays there
+    return mean - reach - slack, mean + reach + slack

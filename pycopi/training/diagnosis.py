@@ -1,0 +1,102 @@
+"""What can be seen in the data and the settings of a run that diverged, and what makes it finish."""
+
+import math
+from typing import NamedTuple
+
+from pycopi._array import Array, namespace, number, widest_floats
+from pycopi.activations import Identity
+from pycopi.network import Network, Parameters
+from pycopi.rules.power import mean_square
+from pycopi.rules.stability import largest_power
+from pycopi.settings import Rates, Settings
+
+BOUND = 0.5
+"""The bound to try: a quarter of the largest step that does not overshoot."""
+
+_LARGE = 3.0  # root mean square of inputs or targets beyond which they are not of the order of 1
+
+
+class Cause(NamedTuple):
+    """One thing that was seen, and what to do about it: in Python, and as flags of the command."""
+
+    seen: str
+    python: str
+    flag: str
+
+
+def causes(
+    network: Network, parameters: Parameters, batch: tuple[Array, Array], settings: Settings, rates: Rates
+) -> tuple[Cause, ...]:
+    """Return the causes that a batch, the last good parameters and the settings show, the likeliest first.
+
+    Together their advice is what the run needs: inputs and targets of the order of 1, and steps within their
+    bounds.
+    """
+    inputs, targets = batch
+    found = [
+        *_large_inputs(network, inputs),
+        *_large_targets(network, targets),
+        *_unbounded_steps(network, parameters, inputs, settings, rates),
+    ]
+    return tuple(found or [_last_resort(settings)])
+
+
+def _large_inputs(network: Network, inputs: Array) -> list[Cause]:
+    size = _root_mean_square(inputs)
+    if network.layers[0].standardized or size <= _LARGE:
+        return []
+    seen = f"the inputs have a root mean square of {size:.3g}, and rates are meant for inputs of about 1"
+    python = (
+        "inputs that the network standardises (pycopi.mlp(..., standardized=True), network.init(seed, data=x))"
+    )
+    return [Cause(seen, python, "--standardize")]
+
+
+def _large_targets(network: Network, targets: Array) -> list[Cause]:
+    xp = namespace(targets)
+    activation = network.layers[-1].activation
+    if not (xp.isdtype(targets.dtype, "real floating") and isinstance(activation, Identity)):
+        return []
+    size = _root_mean_square(targets)
+    if size <= _LARGE:
+        return []
+    seen = f"the targets have a root mean square of {size:.3g}"
+    python = "outputs in their units (pycopi.mlp(..., output_activation=pycopi.activations.Affine.of(targets)))"
+    return [Cause(seen, python, "--scale-targets")]
+
+
+def _unbounded_steps(
+    network: Network, parameters: Parameters, inputs: Array, settings: Settings, rates: Rates
+) -> list[Cause]:
+    """Return the steps that overshoot, judged by the first layer: its inputs are known to be good."""
+    x, _ = network.layers[0].forward(parameters[0], inputs)
+    largest = number(largest_power(x, mean_square(x)))
+    found = []
+    size = (rates.for_layer(0).decorrelation or 0.0) * largest
+    if not size <= BOUND and settings.decorrelation.step_bound is None:
+        found.append(_overshoot("R", size, f"Decorrelation(step_bound={BOUND})", "--decorrelation-bound"))
+    size = settings.gain * (rates.weights or 0.0) * largest
+    if not size <= BOUND and settings.step_bound is None and settings.rule != "adam":
+        found.append(_overshoot("the weights", size, f"Settings(step_bound={BOUND})", "--step-bound"))
+    return found
+
+
+def _overshoot(what: str, size: float, python: str, flag: str) -> Cause:
+    shown = f"is {size:.3g} times the size that corrects its own error" if math.isfinite(size) else "overflows"
+    return Cause(f"an unbounded step of {what} {shown}", python, f"{flag} {BOUND}")
+
+
+def _last_resort(settings: Settings) -> Cause:
+    gain = settings.gain / 10.0
+    what = f"a lower rate than {settings.rate / 10.0:g}" if settings.rule == "adam" else f"a gain of {gain:g}"
+    flag = f"--rate {settings.rate / 10.0:g}" if settings.rule == "adam" else f"--gain {gain:g}"
+    return Cause("data and bounds look right, so the steps are too large for this network", what, flag)
+
+
+def _root_mean_square(values: Array) -> float:
+    wide = widest_floats(values)
+    xp = namespace(wide)
+    largest = number(xp.max(xp.abs(wide)))
+    if largest == 0.0 or not math.isfinite(largest):
+        return largest
+    return largest * math.sqrt(number(xp.mean(xp.square(wide / largest))))
