@@ -1,0 +1,214 @@
+"""How ``pycopi train FILE.npz`` does without a flag on data as users bring them, beside scikit-learn.
+
+    python -m benchmarks.users [--csv rows.csv] [--write docs/users.md] [--only iris wine] [--seeds 3]
+
+Needs scikit-learn and the extra "cli", and takes some minutes on one core. All sides see the same fixed split,
+and none gets a setting for a set. Scores are of the test rows: accuracy, balanced accuracy where the table says
+so, R² for regression (the mean over the targets). A run that fails is in the table as a failure.
+"""
+
+import argparse
+import contextlib
+import csv
+import io
+import platform
+import re
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import sklearn
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import pycopi
+from benchmarks.users_data import SETS, Array, Split
+
+PLACE = re.compile(r"(<!-- users -->\n).*?(<!-- end -->)", re.S)
+COMMAND = "python -m benchmarks.users --write docs/users.md"
+
+
+class Failed(Exception):
+    """A side that gave no predictions; the message says in a few words what became of it."""
+
+
+def train_and_predict(split: Split, seed: int) -> Array:
+    """Return the predictions of the test rows by the model that the command leaves."""
+    from pycopi.cli.folder import MODEL
+
+    with tempfile.TemporaryDirectory() as folder:
+        file, run = Path(folder, "data.npz"), Path(folder, "run")
+        np.savez(file, **split.arrays())  # type: ignore[arg-type]
+        _command("train", file, "--quiet", "--seed", seed, "--output", run)
+        _command("evaluate", run, file, "--json")
+        saved = pycopi.load(run / MODEL)
+    inputs = split.x_test.astype(saved.parameters[0].weight.dtype)
+    outputs = np.asarray(saved.network.predict(saved.parameters, inputs), dtype=np.float64)
+    return np.argmax(outputs, axis=1) if split.classes else outputs.reshape(split.y_test.shape)
+
+
+def _command(*arguments: object) -> None:
+    """Run the command in this process; raise `Failed` with the kind of its error."""
+    from pycopi.cli.app import app
+
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            app([str(argument) for argument in arguments], prog_name="pycopi")
+        except SystemExit as end:
+            status = end.code or 0
+    if status == 130:
+        raise KeyboardInterrupt
+    if status:
+        text = " ".join(errors.getvalue().split())
+        kind = "diverged" if "diverge" in text else f"{arguments[0]} ended with status {status}"
+        raise Failed(kind) from RuntimeError(text)
+
+
+def _scikit(classifier: Any, regressor: Any, *before: Any) -> Callable[[Split, int], Array]:
+    """Return a side that fits an estimator at its defaults, after transformers."""
+
+    def fit_and_predict(split: Split, seed: int) -> Array:
+        model = (classifier if split.classes else regressor)(random_state=seed)
+        found: Array = (
+            make_pipeline(*(kind() for kind in before), model).fit(split.x, split.y).predict(split.x_test)
+        )
+        return found
+
+    return fit_and_predict
+
+
+def _constant(split: Split, seed: int) -> Array:
+    """Return the most frequent class, or the mean."""
+    model = DummyClassifier(strategy="most_frequent") if split.classes else DummyRegressor()
+    found: Array = model.fit(split.x, split.y).predict(split.x_test)
+    return found
+
+
+SIDES: dict[str, Callable[[Split, int], Array]] = {
+    "constant": _constant,
+    "MLP of scikit-learn": _scikit(MLPClassifier, MLPRegressor),
+    "the same, standardised": _scikit(MLPClassifier, MLPRegressor, StandardScaler),
+    "`pycopi train`": train_and_predict,
+}
+"""What is compared: functions of a split and a seed that return predictions of the test rows."""
+
+
+class Row(NamedTuple):
+    """One run; ``score`` is None where it failed, and ``error`` says why."""
+
+    data: str
+    side: str
+    seed: int
+    score: float | None
+    failure: str
+    error: str
+    seconds: float
+
+
+def measure(data: str, split: Split, side: str, seed: int) -> Row:
+    """Return what one side does on one set."""
+    began, score, failure, error = time.perf_counter(), None, "", ""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # what counts is what comes out
+            score = _score(split, SIDES[side](split, seed))
+    except Failed as end:
+        failure, error = str(end), str(end.__cause__ or end)
+    except Exception as end:  # whatever it is, a user would have met it
+        failure, error = type(end).__name__, " ".join(str(end).split())
+    return Row(data, side, seed, score, failure, error, time.perf_counter() - began)
+
+
+def _score(split: Split, predictions: Array) -> float:
+    if not np.all(np.isfinite(predictions)):
+        msg = "predictions not finite"
+        raise Failed(msg)
+    if not split.classes:
+        return float(r2_score(split.y_test, predictions))
+    score = balanced_accuracy_score if split.balanced else accuracy_score
+    return float(score(split.y_test, predictions))
+
+
+def table(rows: Iterable[Row], splits: dict[str, Split]) -> str:
+    """Return the Markdown table: a row a set, the mean over seeds for each side."""
+    rows = list(rows)
+    lines = [f"| data | rows, columns | score | {' | '.join(SIDES)} |", "| - | - | - |" + " -: |" * len(SIDES)]
+    for data, split in splits.items():
+        kind = "R²" if not split.classes else "balanced accuracy" if split.balanced else "accuracy"
+        cells = [_cell([row for row in rows if (row.data, row.side) == (data, side)]) for side in SIDES]
+        lines.append(f"| {data} | {len(split.x)}, {split.x.shape[1]} | {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(rows: list[Row]) -> str:
+    """Return the mean of the runs that ended well, and how many did not, and why."""
+    scores = [row.score for row in rows if row.score is not None]
+    failures = sorted({row.failure for row in rows if row.score is None})
+    mean = statistics.fmean(scores) if scores else None
+    text = [] if mean is None else [f"{mean:.3f}" if abs(mean) < 10 else f"{mean:.2g}"]
+    if failures:
+        text.append(f"**{len(rows) - len(scores)} of {len(rows)}: {', '.join(failures)}**")
+    return "; ".join(text)
+
+
+def _versions() -> str:
+    names = {"pycopi": pycopi.__version__, "NumPy": np.__version__, "scikit-learn": sklearn.__version__}
+    names["Python"] = platform.python_version()
+    return ", ".join(f"{name} {version}" for name, version in names.items())
+
+
+def write_page(page: Path, content: str) -> None:
+    """Put the content between the marks of a page; raise ValueError if it has none."""
+    old = page.read_text(encoding="utf-8")
+    new, found = PLACE.subn(lambda match: f"{match[1]}\n{content}\n\n{match[2]}", old)
+    if not found:
+        msg = f"{page} has no place for the table; expected the comments <!-- users --> and <!-- end -->"
+        raise ValueError(msg)
+    page.write_text(new, encoding="utf-8")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.users", description=__doc__, formatter_class=raw)
+    add = parser.add_argument
+    add("--csv", type=Path, metavar="FILE", help="where to write every run, with seconds and errors")
+    add("--write", type=Path, metavar="PAGE", help="page to put the table into")
+    add("--only", nargs="+", metavar="SET", choices=SETS, default=list(SETS), help="sets to measure")
+    add("--seeds", type=int, default=3, help="runs of each side on each set (default: 3)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    """Measure, print the table, write what the command line names, and return every run."""
+    given = _parse(arguments)
+    splits = {name: SETS[name]() for name in given.only}
+    rows = []
+    for data, split in splits.items():
+        print(data, file=sys.stderr, flush=True)
+        for side in SIDES:
+            seeds = 1 if side == "constant" else given.seeds
+            rows += [measure(data, split, side, seed) for seed in range(seeds)]
+    found = table(rows, splits)
+    print(found)
+    if given.csv is not None:
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerows([Row._fields, *rows])
+    if given.write is not None:
+        notes = f"Test rows, mean over {given.seeds} seeds. Made by `{COMMAND}` with {_versions()}."
+        write_page(given.write, f"{found}\n\n{notes}")
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The table of users' data has every side and every failure, and finds its place on a page."""
+
+import csv
+
+import numpy as np
+import pytest
+from assertions import exactly
+from repository import benchmark
+
+pytest.importorskip("sklearn")
+users = benchmark("users")
+
+SMALL = ["iris, 5 samples", "diabetes"]  # classes and regression
+PAGE = "Before\n<!-- users -->\nold\n<!-- end -->\nafter\n"
+
+
+def test_the_table_has_every_side_of_small_sets(tmp_path, capsys):
+    file, page = tmp_path / "rows.csv", tmp_path / "page.md"
+    page.write_text(PAGE)
+    rows = users.main(["--only", *SMALL, "--seeds", "1", "--csv", str(file), "--write", str(page)])
+    assert [(row.data, row.side) for row in rows] == [(data, side) for data in SMALL for side in users.SIDES]
+    for row in rows:
+        assert (row.score is None) == bool(row.failure) == bool(row.error), row
+    with file.open(newline="", encoding="utf-8") as stored:
+        assert [(row["data"], row["side"]) for row in csv.DictReader(stored)] == [row[:2] for row in rows]
+    printed = capsys.readouterr().out
+    head, _, *lines = printed.splitlines()
+    assert head.split(" | ")[3:] == [*list(users.SIDES)[:-1], "`pycopi train` |"]
+    assert [line.split(" | ")[0] for line in lines] == [f"| {name}" for name in SMALL]
+    before, _, rest = page.read_text().partition("<!-- users -->\n")
+    content, _, after = rest.partition("<!-- end -->")
+    assert (before, after) == ("Before\n", "\nafter\n")
+    assert content.startswith(f"\n{printed}")
+    assert users.COMMAND in content
+
+
+def fail(split, seed):
+    if seed:
+        msg = "no\nway"
+        raise ZeroDivisionError(msg)
+    return np.full(len(split.y_test), np.nan)
+
+
+def test_failures_are_counted_and_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(users, "SIDES", {"constant": users.SIDES["constant"], "bad": fail})
+    rows = users.main(["--only", "two moons", "--csv", str(tmp_path / "rows.csv")])
+    assert [row.error for row in rows] == ["", "predictions not finite", "no way", "no way"]
+    line = capsys.readouterr().out.splitlines()[-1]
+    wanted = "| 0.500 | **3 of 3: ZeroDivisionError, predictions not finite** |"
+    assert line == f"| two moons | 350, 2 | accuracy {wanted}"
+
+
+def test_an_error_of_the_command_is_a_failure_with_its_message():
+    x = np.full((40, 2), 1e30)
+    split = users.Split(x, x[:, 0], np.full((2, 2), np.nan), x[:2, 0])  # cannot be evaluated on
+    row = users.measure("bad", split, "`pycopi train`", 0)
+    assert row.score is None
+    assert row.failure == "train ended with status 2"
+    assert "NaN" in row.error or "finite" in row.error
+
+
+def test_every_set_is_one_split_of_finite_numbers():
+    for name, make in users.SETS.items():
+        split, again = make(), make()
+        for key, array in split.arrays().items():
+            assert np.all(np.isfinite(array)), (name, key)
+            assert np.array_equal(array, again.arrays()[key]), (name, key)
+        assert split.x.shape[1:] == split.x_test.shape[1:], name
+
+
+def test_a_page_without_a_place_is_refused(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+    message = f"{page} has no place for the table; expected the comments <!-- users --> and <!-- end -->"
+    with pytest.raises(ValueError, match=exactly(message)):
+        users.write_page(page, "text")
