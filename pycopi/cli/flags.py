@@ -12,7 +12,7 @@ from pycopi.rules.decorrelation import RULES
 from pycopi.settings import WEIGHT_RULES
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "activation": ("leaky_relu", *(name for name in ACTIVATIONS if name != "leaky_relu")),
+    "activation": ("leaky_relu", *(name for name in ACTIVATIONS if name not in ("leaky_relu", "affine"))),
     "credit": tuple(CREDIT),
     "rule": WEIGHT_RULES,
     "loss": tuple(LOSSES),

@@ -83,7 +83,7 @@ class Job(NamedTuple):
         path = self.folder.path / LAST_GOOD
         details = describe_run(self.plan, self.samples, error.state.history)
         save(path, self.network, error.parameters, details=details)
-        return f"{error}; the last good parameters are in {path}"
+        return f"{error.describe(flags=True)}; the last good parameters are in {path}"
 
 
 def start(source: Source, given: Mapping[str, Any], folder: RunFolder, *, overwrite: bool) -> Job:
@@ -131,10 +131,15 @@ def _prepare(plan: Plan, source: Source, folder: RunFolder, stored: StoredRun | 
     like = reference_array(plan.backend, plan.device, plan.dtype)
     splits = split(open_data(*source), like)
     _check_data(plan, splits, source.data)
-    network = plan.network(splits.inputs, splits.outputs)
+    plan = plan.for_targets(classes=splits.classes, outputs=splits.outputs)
+    network = plan.network(splits.inputs, splits.outputs, splits.train[1])
     if stored is None:
-        parts = {"feedback": plan.credit == "feedback_alignment", "moments": plan.rule == "adam"}
-        state = TrainingState(network.init(plan.seed, like=like, **parts))
+        parts: dict[str, Any] = {
+            "feedback": plan.credit == "feedback_alignment",
+            "moments": plan.rule == "adam",
+        }
+        data = splits.train[0] if plan.standardize else None
+        state = TrainingState(network.init(plan.seed, like=like, data=data, **parts))
         return Job(plan, network, splits, state, folder)
     state = TrainingState(folder.parameters(like), stored.history)
     job = Job(plan, network, splits, state, folder)

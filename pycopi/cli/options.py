@@ -83,7 +83,16 @@ Activation = Annotated[str | None, _choice(_NETWORK, "--activation", "Activation
 
 Credit = Annotated[str | None, _choice(_LEARNING, "--credit", "How the output error reaches the layers below")]
 Rule = Annotated[str | None, _choice(_LEARNING, "--rule", "How weights learn")]
-Loss = Annotated[str | None, _choice(_LEARNING, "--loss", "What the output error is the derivative of")]
+Loss = Annotated[
+    str | None,
+    _option(
+        _LEARNING,
+        "--loss",
+        "NAME",
+        f"What the output error is the derivative of: {', '.join(CHOICES['loss'])}.",
+        "squared_error; files of classes: cross_entropy",
+    ),
+]
 Rate = Annotated[
     float | None,
     _preset(_LEARNING, "--rate", "FLOAT", "Step size of the weights, dimensionless."),
@@ -165,7 +174,7 @@ StepBound = Annotated[
         "--step-bound",
         "FLOAT",
         "Largest effective step of the weights, gain times rate times the largest power of the inputs.",
-        "none",
+        "none; files: 0.5",
     ),
 ]
 DecorrelationBound = Annotated[
@@ -175,7 +184,7 @@ DecorrelationBound = Annotated[
         "--decorrelation-bound",
         "FLOAT",
         "Largest effective step of the decorrelators, rate times the largest power.",
-        "none",
+        "none; files: 0.5",
     ),
 ]
 KeepDecorrelated = Annotated[
@@ -212,7 +221,7 @@ RateDecay = Annotated[
         "--rate-decay",
         "FLOAT",
         "Factor by which each epoch multiplies the rate of the weights for the next.",
-        "1",
+        "1; files: 0.97",
     ),
 ]
 Patience = Annotated[
@@ -226,7 +235,23 @@ Patience = Annotated[
     ),
 ]
 
-Bias = Annotated[bool | None, _switch(_VARIANTS, "--bias/--no-bias", "Give each layer a bias.")]
+Bias = Annotated[bool | None, _switch(_NETWORK, "--bias/--no-bias", "Give each layer a bias; files: on.")]
+Standardize = Annotated[
+    bool | None,
+    _switch(
+        _NETWORK,
+        "--standardize/--no-standardize",
+        "Centre the inputs, divide them by their spread and clip them, inside the network; files: on.",
+    ),
+]
+ScaleTargets = Annotated[
+    bool | None,
+    _switch(
+        _NETWORK,
+        "--scale-targets/--no-scale-targets",
+        "Learn real-valued targets divided by their spread, and predict in their units; files: on.",
+    ),
+]
 VarianceScaled = Annotated[
     bool | None,
     _switch(

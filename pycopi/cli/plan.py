@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pycopi.cli.flags import flag, read_hidden
+from pycopi._array import Array, namespace
+from pycopi.activations import Affine, Identity
+from pycopi.cli.flags import flag
 from pycopi.cli.presets import PRESETS, VARIANCE_SCALED_EPSILON, adapted, preset_for
 from pycopi.network import Network, mlp
 from pycopi.rules.decorrelation import Decorrelation
@@ -41,9 +43,11 @@ class Plan:
     decorrelation_epochs: int
     activation: str = "leaky_relu"
     bias: bool = False
+    standardize: bool = False
+    scale_targets: bool = False
     credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
     rule: Literal["copi", "gradient", "adam"] = "copi"
-    loss: Literal["squared_error", "cross_entropy"] = "squared_error"
+    loss: Literal["squared_error", "cross_entropy", "auto"] = "squared_error"
     variance_scaled: bool = False
     epsilon: float = VARIANCE_SCALED_EPSILON
     decorrelation_rule: Literal["covariance", "local"] = "covariance"
@@ -71,7 +75,7 @@ class Plan:
             rate=self.rate,
             gain=self.gain,
             credit=self.credit,
-            loss=self.loss,
+            loss="squared_error" if self.loss == "auto" else self.loss,
             variance_scaled=self.variance_scaled,
             epsilon=self.epsilon if self.variance_scaled else EPSILON,
             step_bound=self.step_bound,
@@ -93,13 +97,22 @@ class Plan:
             Schedule(freeze_after=self.freeze_decorrelation_after),
         )
 
-    def network(self, inputs: int, outputs: int) -> Network:
+    def for_targets(self, *, classes: bool, outputs: int) -> "Plan":
+        """Return the plan with a loss: cross-entropy for two classes or more, where the plan leaves it open."""
+        if self.loss != "auto":
+            return self
+        return replace(self, loss="cross_entropy" if classes and outputs > 1 else "squared_error")
+
+    def network(self, inputs: int, outputs: int, targets: Array) -> Network:
         """Return the network for data; a decorrelation rate of 0 leaves the decorrelators out."""
+        real = namespace(targets).isdtype(targets.dtype, "real floating")
         return mlp(
             [inputs, *self.hidden, outputs],
             activation=self.activation,
+            output_activation=Affine.of(targets) if real and self.scale_targets else Identity(),
             bias=self.bias,
             decorrelated=self.decorrelation_rate > 0,
+            standardized=self.standardize,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -124,9 +137,7 @@ class Plan:
 def new_plan(data: str, given: Mapping[str, Any]) -> Plan:
     """Return the plan of a new run: the presets of the data set, overridden by the flags given."""
     preset = preset_for(data)
-    usual = {name: value for name, value in preset._asdict().items() if name != "hidden"}
-    chosen = {**usual, **adapted(preset, given), **given}
-    chosen.setdefault("hidden", read_hidden(preset.hidden))
+    chosen = {**preset, **adapted(preset, given), **given}
     chosen.setdefault("decorrelation_epochs", 1 if chosen["decorrelation_rate"] > 0 else 0)
     plan = Plan(data=data_name(data), **chosen)
     _ = plan.settings, plan.schedules  # both check what they are made of
@@ -134,11 +145,13 @@ def new_plan(data: str, given: Mapping[str, Any]) -> Plan:
 
 
 def stored_plan(values: Mapping[str, Any]) -> Plan:
-    """Return the plan that `Plan.as_json` described; raise TypeError for anything else."""
-    names = {field.name for field in fields(Plan)}
-    if set(values) != names:
-        odd = ", ".join(sorted(names ^ set(values)))
-        msg = f"its settings are not those of this version: {odd}"
+    """Return the plan that `Plan.as_json` described, perhaps of an older version with fewer fields.
+
+    Raises TypeError for anything else.
+    """
+    odd = set(values) - {field.name for field in fields(Plan)}
+    if odd:
+        msg = f"its settings are not those of this version: {', '.join(sorted(odd))}"
         raise TypeError(msg)
     fields_of: dict[str, Any] = {name: _unlisted(value) for name, value in values.items()}
     return Plan(**fields_of)

@@ -1,34 +1,51 @@
 """Good settings for each data set: a table, and what variants of COPI make of them."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from pycopi.experiments.tasks import TASKS, Task
 
-
-class Preset(NamedTuple):
-    """Settings that depend on the data; a flag overrides each of them."""
-
-    hidden: str
-    batch_size: int
-    rate: float
-    decorrelation_rate: float
-    gain: float
-    epochs: int
+Preset = Mapping[str, Any]
+"""Fields of a `Plan` that depend on the data; a flag overrides each of them."""
 
 
 def _of_task(task: Task, epochs: int) -> Preset:
     """Return the settings of an experiment, with a number of epochs."""
-    hidden = f"{task.width}x{task.depth}"
-    return Preset(hidden, task.batch_size, task.rate, task.decorrelation_rate, task.gain, epochs)
+    return {
+        "hidden": task.hidden,
+        "batch_size": task.batch_size,
+        "rate": task.rate,
+        "decorrelation_rate": task.decorrelation_rate,
+        "gain": task.gain,
+        "epochs": epochs,
+    }
 
 
-FILES = ".npz"
-"""The name in the table of a file of the user's own."""
+FILES = "files"
+"""The name in the table of the user's own data."""
 
-PRESETS = {
+_ANY_SCALE: dict[str, Any] = {
+    "bias": True,
+    "standardize": True,
+    "scale_targets": True,
+    "loss": "auto",
+    "step_bound": 0.5,
+    "decorrelation_bound": 0.5,
+    "rate_decay": 0.97,
+}
+"""What lets a network learn from data of any scale: all is brought to about 1, and every step is bounded."""
+
+PRESETS: dict[str, Preset] = {
     "digits": _of_task(TASKS["digits"], 40),
-    FILES: Preset("128x2", 20, 1e-2, 1e-2, 10.0, 40),  # inputs of any scale: take smaller steps
+    FILES: {
+        "hidden": (100,),
+        "batch_size": 64,
+        "rate": 1e-3,
+        "decorrelation_rate": 1e-3,
+        "gain": 1000.0,
+        "epochs": 80,
+        **_ANY_SCALE,
+    },
     "mnist": _of_task(TASKS["mnist"], 20),
     "cifar10": _of_task(TASKS["cifar10"], 20),
 }
@@ -36,7 +53,7 @@ PRESETS = {
 
 
 def preset_for(data: str) -> Preset:
-    """Return the settings for a data set; anything without a name of its own counts as a file."""
+    """Return the settings for a data set; anything without a name in the table is a file."""
     return PRESETS.get(data, PRESETS[FILES])
 
 
@@ -77,7 +94,7 @@ def adapted(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
     of ``rate``: there the rate is a thousandth and the gain a hundredfold. Steps divided by the power of the
     input are larger: there the rate is a tenth. Adam does without a gain.
     """
-    rate, gain, decorrelation = preset.rate, preset.gain, preset.decorrelation_rate
+    rate, gain, decorrelation = preset["rate"], preset["gain"], preset["decorrelation_rate"]
     whitening = given.get("whitening", 0.0) > 0
     if whitening:
         decorrelation *= WHITENING_FACTOR
@@ -93,6 +110,7 @@ def adapted(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("preset") == "fast":
         long = preset in (PRESETS["mnist"], PRESETS["cifar10"])
         saved = {**FAST, **(FAST_IN_LONG_EPOCHS if long else {})}
+        saved |= {name: preset[name] for name in ("step_bound", "decorrelation_bound") if name in preset}
         decorrelation *= given.get("decorrelation_every", saved["decorrelation_every"])
     return {"rate": rate, "gain": gain, "decorrelation_rate": decorrelation, **saved}
 
@@ -107,7 +125,9 @@ def by_data_set(field: str) -> str:
     """
     groups: dict[str, list[str]] = {}
     for name, preset in PRESETS.items():
-        value = getattr(preset, field)
+        value = preset[field]
+        if isinstance(value, tuple):
+            value = f"{value[0]}x{len(value)}" if len(value) > 1 else value[0]
         groups.setdefault(f"{value:g}" if isinstance(value, float) else str(value), []).append(name)
     usual = next(iter(groups))
     others = [f"{', '.join(names)}: {value}" for value, names in groups.items() if value != usual]

@@ -26,6 +26,7 @@ class Splits(NamedTuple):
     test: Pair | None
     inputs: int
     outputs: int
+    classes: bool
 
 
 def split(dataset: Dataset, like: Array) -> Splits:
@@ -36,7 +37,7 @@ def split(dataset: Dataset, like: Array) -> Splits:
     outputs = _outputs(dataset.name, [y for _, y in pairs], len(dataset.x_train))
     placed = [place(*pair, like) for pair in pairs]
     test = placed[1] if len(placed) > 1 else None
-    return Splits(placed[0], test, dataset.x_train.shape[1], outputs)
+    return Splits(placed[0], test, dataset.x_train.shape[1], outputs, not is_real(dataset.y_train))
 
 
 def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:

@@ -47,6 +47,8 @@ def train(
     keep_decorrelated: o.KeepDecorrelated = None,
     patience: o.Patience = None,
     bias: o.Bias = None,
+    standardize: o.Standardize = None,
+    scale_targets: o.ScaleTargets = None,
     variance_scaled: o.VarianceScaled = None,
     epsilon: o.Epsilon = None,
     backend: o.Backend = None,
