@@ -87,10 +87,11 @@ def _overshoot(what: str, size: float, python: str, flag: str) -> Cause:
 
 
 def _last_resort(settings: Settings) -> Cause:
-    gain = settings.gain / 10.0
-    what = f"a lower rate than {settings.rate / 10.0:g}" if settings.rule == "adam" else f"a gain of {gain:g}"
-    flag = f"--rate {settings.rate / 10.0:g}" if settings.rule == "adam" else f"--gain {gain:g}"
-    return Cause("data and bounds look right, so the steps are too large for this network", what, flag)
+    name, value = ("gain", settings.gain / 10.0)
+    if settings.rule == "adam":
+        name, value = ("rate", min(1e-3, settings.rate / 10.0))
+    seen = "data and bounds look right, so the steps are too large for this network"
+    return Cause(seen, f"a {name} of {value:g}", f"--{name} {value:g}")
 
 
 def _root_mean_square(values: Array) -> float:
