@@ -18,9 +18,10 @@ from pycopi.rules.stream import decorrelate_stream
 from pycopi.rules.weights import copi_update, gradient_update
 from pycopi.settings import Rates, Settings
 from pycopi.storage import load, save
+from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
-from pycopi.training.guard import DivergenceError, Guard
+from pycopi.training.guard import Guard
 from pycopi.training.history import (
     EpochRecord,
     TrainingInterrupted,

@@ -98,6 +98,14 @@ def check_finite(**arrays: Array) -> None:
                 _raise_not_finite(name, to_numpy(part), block.start)
 
 
+def is_finite(array: Array) -> bool:
+    """Return whether an array holds no NaN and no infinity; True where its values cannot be looked at."""
+    if not is_readable(array):
+        return True
+    finite = namespace(array).all(namespace(array).isfinite(array))
+    return not is_readable(finite) or bool(finite)
+
+
 def _raise_not_finite(name: str, part: HostArray, start: int) -> None:
     wrong = ~np.isfinite(part)
     row = start + int(np.argwhere(wrong)[0][0])

@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._array import Array, HostArray, aligned_copy, from_numpy, is_numpy, namespace, slices, to_numpy
-from pycopi._checks import as_whole, check_finite, check_floats, check_samples, check_shape, common_namespace
+from pycopi._checks import (
+    as_whole,
+    check_finite,
+    check_floats,
+    check_samples,
+    check_shape,
+    common_namespace,
+    is_finite,
+)
 from pycopi.activations import Activation, resolve
 from pycopi.credit import Trace
 from pycopi.layers import Dense, DenseParameters
@@ -208,6 +216,8 @@ class Network:
         ------
         TypeError, ValueError
             If library, device, dtype or shape do not fit the parameters, or a value is NaN or infinite.
+        ArithmeticError
+            If an output is NaN or infinite, because the network has diverged.
 
         Examples
         --------
@@ -230,6 +240,10 @@ class Network:
             check_finite(inputs=batch)
             for layer, own in zip(self.layers, parameters, strict=True):
                 batch = layer.activation(layer.forward(own, batch)[1])
+            if not is_finite(batch):
+                msg = "outputs are not finite although the inputs are: the network has diverged in training"
+                msg += "; go back to earlier parameters, such as those that DivergenceError carries"
+                raise ArithmeticError(msg)
             batches.append(batch)
         return batches[0] if len(batches) == 1 else namespace(like).concat(batches, axis=0)
 

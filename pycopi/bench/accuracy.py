@@ -17,9 +17,9 @@ from pycopi.bench.torch_programs import AdamTraining
 from pycopi.data import Dataset, load_dataset
 from pycopi.network import mlp
 from pycopi.storage import load, save
+from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
-from pycopi.training.guard import DivergenceError
 from pycopi.training.history import EpochRecord, TrainingState
 
 TARGETS = {"mnist": 0.98, "cifar10": 0.56, "digits": 0.9}

@@ -11,8 +11,8 @@ from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, open_data, split
 from pycopi.network import Network
 from pycopi.storage import save
+from pycopi.training.divergence import DivergenceError
 from pycopi.training.fit import fit
-from pycopi.training.guard import DivergenceError
 from pycopi.training.history import Callback, TrainingState, early_stopping
 
 
@@ -81,7 +81,7 @@ class Job(NamedTuple):
     def _keep_last_good(self, error: DivergenceError) -> str:
         """Save the last good parameters of a run that diverged, and return what to say."""
         path = self.folder.path / LAST_GOOD
-        details = describe_run(self.plan, self.samples, error.state.history)
+        details = describe_run(self.plan, self.samples, (error.state or self.state).history)
         save(path, self.network, error.parameters, details=details)
         return f"{error.describe(flags=True)}; the last good parameters are in {path}"
 

@@ -15,9 +15,9 @@ from pycopi.experiments.lock import locked
 from pycopi.experiments.plan import Run
 from pycopi.experiments.store import Progress, RunFolder, Times, describe, describe_epoch
 from pycopi.network import Network
+from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
-from pycopi.training.guard import DivergenceError
 from pycopi.training.history import TrainingState
 from pycopi.training.progress import Report
 
@@ -147,7 +147,7 @@ def _make(
     try:
         training.go_on()
     except DivergenceError as error:
-        return training.fail("diverged", str(error), epoch=error.epoch)
+        return training.fail("diverged", str(error), epoch=error.epoch or 1)
     except Exception as error:
         return training.fail("failed", f"{type(error).__name__}: {error}", epoch=len(training.epochs) + 1)
     return None

@@ -13,10 +13,11 @@ from pycopi.kernels.buffers import Buffers, reuse
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
 from pycopi.training.batches import Batches, open_batches
+from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate_batches
 from pycopi.training.frozen import View, decorrelate_data
 from pycopi.training.graph import GraphSteps
-from pycopi.training.guard import DivergenceError, Guard, Watch
+from pycopi.training.guard import Guard, Watch
 from pycopi.training.history import (
     Callback,
     EarlyStopping,
@@ -318,7 +319,7 @@ class _Run(NamedTuple):
         for layer, x in enumerate(trace.decorrelated, 1):
             if not bool(namespace(x).all(namespace(x).isfinite(x))):
                 what, state = "its inputs are no longer finite", watch.state
-                raise DivergenceError(what, layer, epoch + 1, step, state.parameters, state)
+                raise DivergenceError(what, layer, state.parameters, epoch=epoch + 1, step=step, state=state)
         return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)
 
 

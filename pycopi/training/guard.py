@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from pycopi._array import Array, namespace, number
 from pycopi._checks import as_float, as_whole
@@ -10,56 +9,11 @@ from pycopi.layers import LEARNED, DenseParameters
 from pycopi.losses import LOSSES, encode_targets
 from pycopi.network import Parameters
 from pycopi.settings import Rates, Settings
-from pycopi.training.diagnosis import Cause, causes
+from pycopi.training.diagnosis import causes
+from pycopi.training.divergence import DivergenceError
 from pycopi.training.frozen import View
 from pycopi.training.history import TrainingState, copy_parameters
 from pycopi.training.step import mean_loss
-
-
-class DivergenceError(ArithmeticError):
-    """Raised when parameters or loss are no longer finite, or grow beyond all bounds.
-
-    Attributes
-    ----------
-    layer : int
-        The layer that diverged, counted from 1; where only the loss did, the one with the largest parameter.
-    epoch, step : int
-        Where the run was when it was noticed, both counted from 1.
-    parameters : tuple of DenseParameters
-        The last parameters that were found to be good, at most ``Guard.every`` steps older.
-    state : TrainingState
-        The state after the last complete epoch.
-    causes : tuple of Cause
-        What can be seen in data and settings, and what to do about it.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        layer: int,
-        epoch: int,
-        step: int,
-        parameters: Parameters,
-        state: TrainingState,
-        causes: tuple[Cause, ...] = (),
-    ) -> None:
-        self.what, self.layer, self.epoch, self.step = what, layer, epoch, step
-        self.parameters, self.state, self.causes = parameters, state, causes
-        super().__init__(self.describe())
-
-    def describe(self, *, flags: bool = False) -> str:
-        """Return what happened, why and what to do; ``flags`` names those of the command, not of Python."""
-        seen = [cause.seen for cause in self.causes]
-        todo = [cause.flag if flags else cause.python for cause in self.causes]
-        where = f"training diverged in layer {self.layer}, epoch {self.epoch}, step {self.step}"
-        return ": ".join([where, "; ".join([self.what, *seen])]) + (
-            f"; try {' and '.join(todo)}" if todo else ""
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return what makes the same error in another process."""
-        place = self.what, self.layer, self.epoch, self.step
-        return type(self), (*place, self.parameters, self.state, self.causes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +73,7 @@ class Watch:
         """Return the error that says what diverged and why, with the last good parameters."""
         batches = self.view.batches
         found = causes(batches.network, self.view.inner(self.parameters), batch, self.settings, self.rates)
-        return DivergenceError(what, layer, epoch, step, self.parameters, self.state, found)
+        return DivergenceError(what, layer, self.parameters, found, epoch=epoch, step=step, state=self.state)
 
     def _loss_of(self, parameters: Parameters, batch: tuple[Array, Array]) -> float:
         outputs = self.view.batches.network.trace(parameters, batch[0]).outputs

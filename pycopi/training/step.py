@@ -1,15 +1,18 @@
 """One training step: trace, output error, perturbations, updates."""
 
+import math
 from typing import NamedTuple
 
-from pycopi._array import Array, detached, may_overwrite, namespace, wide_floats
-from pycopi._checks import check_finite, check_samples
+from pycopi._array import Array, detached, is_readable, may_overwrite, namespace, number, wide_floats
+from pycopi._checks import check_finite, check_samples, is_finite
 from pycopi.credit import CREDIT, Credit, Trace
 from pycopi.layers import Signals
 from pycopi.losses import LOSSES, Loss, check_loss, check_targets, encode_targets
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings, checked_rates
 from pycopi.training import online
+from pycopi.training.diagnosis import causes
+from pycopi.training.divergence import DivergenceError
 
 
 class Metrics(NamedTuple):
@@ -68,14 +71,19 @@ def train_step(
     ValueError
         If shapes or devices do not fit together, a value is NaN or infinite, or a class number is out of
         range. Under ``jax.jit``, values are not looked at.
+    DivergenceError
+        If the loss of the batch is not finite, because steps before this one diverged; nothing has been changed
+        then. Not under ``jax.jit``.
 
     Notes
     -----
-    A loop of its own should begin with an epoch that only decorrelates, ``Rates(None, rate)``, as `fit` does:
-    at the paper's gain, learning from inputs that are still correlated diverges, and nothing looks for it here.
-    All perturbations are computed before any parameter changes; the output's is
-    ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same arguments give the same result, and it
-    may be compiled as ``jax.jit(pycopi.train_step, static_argnames=("network", "settings"))``.
+    A loop should begin with an epoch that only decorrelates, ``Rates(None, rate)``, as `fit` does: at the
+    paper's gain, learning from inputs that are still correlated diverges. A batch that is smaller than the
+    others should take its share of a step, as in `fit`: ``Rates(rate, rate, share=b / B)``. The rates of the
+    paper are for batches of 50, so that single samples take a share of 1/50. All perturbations are computed
+    before any parameter changes; the output's is ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same
+    arguments give the same result, and it may be compiled as ``jax.jit(pycopi.train_step,
+    static_argnames=("network", "settings"))``.
 
     Examples
     --------
@@ -95,7 +103,8 @@ def train_step(
         for name, array in [pair for own in parameters for pair in own.named().items()]:
             may_overwrite(name, array, copy)
     parameters = tuple(own.map(detached) for own in parameters)
-    return step(network, parameters, detached(inputs), detached(targets), settings, rates, copy=copy)
+    batch = detached(inputs), detached(targets)
+    return step(network, parameters, *batch, settings, rates, copy=copy, guarded=True)
 
 
 def check_batch(network: Network, parameters: Parameters, inputs: Array, targets: Array) -> None:
@@ -132,8 +141,9 @@ def step(
     rates: Rates,
     *,
     copy: bool | None = None,
+    guarded: bool = False,
 ) -> tuple[Parameters, Metrics]:
-    """Return what `train_step` does, without its checks."""
+    """Return what `train_step` does, without its checks; ``guarded`` does not learn from a loss of NaN."""
     single = inputs.shape[0] == 1 and settings.rule != "adam"
     if single:
         trace, moved = online.trace(network, parameters, inputs, settings, rates)
@@ -141,6 +151,9 @@ def step(
         trace = network.trace(parameters, inputs)
     wanted = encode_targets(targets, trace.outputs)
     loss = LOSSES[settings.loss]
+    metrics = Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
+    if guarded:
+        check_loss_is_finite(network, parameters, (inputs, targets), trace, metrics, settings, rates)
     error = None
     if rates.weights is not None:
         error = settings.gain * loss.error(trace.preactivations[-1], wanted, network.layers[-1].activation)
@@ -148,7 +161,25 @@ def step(
         learned = online.learn(network, parameters, trace, moved, error, settings, rates, copy)
     else:
         learned = _learn(network, parameters, trace, error, settings, rates, copy)
-    return learned, Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
+    return learned, metrics
+
+
+def check_loss_is_finite(
+    network: Network,
+    parameters: Parameters,
+    batch: tuple[Array, Array],
+    trace: Trace,
+    metrics: Metrics,
+    settings: Settings,
+    rates: Rates,
+) -> None:
+    """Raise DivergenceError if the loss of a batch is not finite; what is traced is not looked at."""
+    if not is_readable(metrics.loss) or math.isfinite(number(metrics.loss)):
+        return
+    finite = (is_finite(a) for a in trace.preactivations)
+    layer = next((index for index, good in enumerate(finite, 1) if not good), len(parameters))
+    what = f"the loss of this batch is {number(metrics.loss)}, so these parameters have diverged before"
+    raise DivergenceError(what, layer, parameters, causes(network, parameters, batch, settings, rates))
 
 
 def _learn(

@@ -7,6 +7,7 @@ from pycopi._array import Array, detached, is_jax, is_traced, jit, may_overwrite
 from pycopi._checks import check_samples, check_shape
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings, checked_rates
+from pycopi.training.divergence import DivergenceError
 from pycopi.training.step import Metrics, check_batch, check_method, step
 
 _MOST = 25  # steps in a block: enough that starting it costs little, and little memory
@@ -53,6 +54,8 @@ def train_steps(
     ------
     TypeError, ValueError
         As `train_step` does; nothing has been changed then.
+    DivergenceError
+        If the loss of a batch in the block is not finite.
 
     Notes
     -----
@@ -83,15 +86,24 @@ def train_steps(
         donated = "parameters" if copy is None else ""
         compiled = jit(_scan, inputs, static=("network", "settings"), donate=donated)
         learned, metrics = compiled(network, parameters, block, settings, rates)
+        _check_losses(metrics, learned)
         return learned, metrics
     found = []
     for index in range(inputs.shape[0]):
         batch = block[0][index, ...], block[1][index, ...]
-        parameters, metrics = step(network, parameters, *batch, settings, rates, copy=copy)
+        parameters, metrics = step(network, parameters, *batch, settings, rates, copy=copy, guarded=True)
         found.append(metrics)
         copy = None if copy is True else copy  # the parameters are ours by now
     xp = namespace(found[0].loss)
     return parameters, Metrics(*(xp.stack(values) for values in zip(*found, strict=True)))
+
+
+def _check_losses(metrics: Metrics, learned: Parameters) -> None:
+    """Raise DivergenceError if a loss of a block is not finite."""
+    finite = namespace(metrics.loss).isfinite(metrics.loss)
+    if not bool(namespace(finite).all(finite)):
+        what = "the loss of a batch in this block is not finite"
+        raise DivergenceError(what, len(learned), learned)
 
 
 def step_through(
