@@ -1,4 +1,4 @@
-# make train | test | check | docs. Each makes its own virtual environment, .venv, first.
+# make train | test | bench | check | docs. Each makes its own virtual environment, .venv, first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ SOURCES := meson.build meson.options pyproject.toml README.md $(shell find pycop
 # The suite runs on the installed package, from a folder where its sources are not in reach.
 PYTEST = cd tests && $(BIN)/python -m pytest
 
-.PHONY: train test test-backends sanitize check docs clean
+.PHONY: train test test-backends sanitize bench check docs clean
 
 # Trains a network on the embedded digits: model, history and learning curve in runs/digits.
 train: $(VENV)/package
@@ -26,6 +26,10 @@ test-backends: $(VENV)/backends
 # The C core under the address and undefined-behaviour sanitizers; needs a C compiler.
 sanitize: $(VENV)/test
 	PYTHON=$(BIN)/python tests/native/run_sanitizers.sh
+
+# Measures this machine, pycopi on it, and what others would write instead; ARGS names tables and flags.
+bench: $(VENV)/bench
+	$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(VENV)/check
 	$(BIN)/ruff check .
@@ -63,4 +67,8 @@ $(VENV)/check: $(VENV)/package
 $(VENV)/backends: $(VENV)/test
 	$(PIP) torch==2.13.0
 	$(PIP) '.[backends]'
+	touch $@
+
+$(VENV)/bench: $(VENV)/backends
+	$(PIP) '.[bench]'
 	touch $@

@@ -1,6 +1,6 @@
 """The same steps on every backend: how far the losses part, and how long a step takes.
 
-    python benchmarks/backends.py [--data mnist] [--dtype float32] [--steps 100] [--data-dir DIR]
+    python -m benchmarks.backends [--data mnist] [--dtype float32] [--steps 100] [--data-dir DIR]
 
 Trains the paper's network for the data set on each backend that is installed, from the same seed and
 on the same batches: as many steps that only decorrelate, as the run begins with, then as many that
@@ -73,7 +73,8 @@ def run(name: str, data: str, dtype: str, batches: list[Any]) -> tuple[np.ndarra
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.backends", description=__doc__, formatter_class=raw)
     parser.add_argument("--data", choices=SETUPS, default="mnist")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--data-dir")

@@ -1,57 +1,61 @@
-"""Puts measured tables into docs/performance.md, so that no number there is typed by hand.
+"""Puts measured tables into the pages of the documentation, so that no number there is typed by hand.
 
-    pycopi bench --threads 2 --json two.json
-    python benchmarks/page.py two.json
-    python benchmarks/page.py two.json --suffix=-xeon    # for the section of another machine
+    python -m benchmarks --threads 2 --json two.json
+    python -m benchmarks.page two.json
+    python -m benchmarks.page two.json --suffix=-xeon    # for the section of another machine
 
-A place for a table is a pair of comments, ``<!-- NAME, 2 threads -->`` and ``<!-- end -->``. What stands
-between them is replaced by the table of that name where one of the files has it, measured with that many
-threads, and stays otherwise; a suffix is added to the names of all tables that are given. A file in which
+A place is a pair of comments, ``<!-- NAME -->`` and ``<!-- end -->``. What is between them is replaced where
+there is something new of that name, and kept otherwise. Here the names are those of tables with the number of
+threads, as in ``step, 2 threads``; a suffix is added to the names of all tables that are given. A file in which
 other programs used more than 3 % of the processors is refused.
 """
 
 import argparse
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-PLACE = re.compile(r"(<!-- ([\w-]+), (\d+) threads? -->\n).*?(<!-- end -->)", re.S)
-QUIET = 0.03
+from benchmarks import ROOT
+from benchmarks.run import QUIET
+
+PAGE = ROOT / "docs" / "performance.md"
+PLACE = re.compile(r"(<!-- ([^>]+) -->\n).*?(<!-- end -->)", re.S)
 
 
-def tables_of(path: Path) -> dict[tuple[str, str], str]:
-    """Return the tables of a file as Markdown by their name and number of threads, without their titles."""
-    content: dict[str, Any] = json.loads(path.read_text())
-    if not (content["share of others"] or 0.0) <= QUIET:
-        msg = f"{path}: other programs used {content['share of others']:.0%} of the processors; measure again"
-        raise SystemExit(msg)
-    facts, threads = content["machine"], content["machine"]["threads"]
-    found = {(table["name"], threads): table["markdown"] for table in content["tables"]}
-    found["facts", threads] = "\n".join(f"- {name}: {text}" for name, text in facts.items())
-    return {key: text.partition("\n\n")[2] if text.startswith("###") else text for key, text in found.items()}
-
-
-def fill(page: str, tables: dict[tuple[str, str], str]) -> str:
-    """Return the page with the tables in their places."""
+def fill(page: str, contents: Mapping[str, str]) -> str:
+    """Return the text of a page with contents in the places of their names."""
 
     def place(match: re.Match[str]) -> str:
-        text = tables.get((match[2], match[3]))
-        return match[0] if text is None else f"{match[1]}\n{text}\n\n{match[4]}"
+        text = contents.get(match[2])
+        return match[0] if text is None else f"{match[1]}\n{text}\n\n{match[3]}"
 
     return PLACE.sub(place, page)
 
 
+def tables_of(path: Path, suffix: str = "") -> dict[str, str]:
+    """Return the tables of a file as Markdown by the names of their places, without their titles."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    share, facts = content["share of others"] or 0.0, content["machine"]
+    if share > QUIET:
+        msg = f"{path}: other programs used {share:.0%} of the processors; measure again"
+        raise SystemExit(msg)
+    found = {table["name"]: table["markdown"].partition("\n\n")[2] for table in content["tables"]}
+    found["facts"] = "\n".join(f"- {name}: {text}" for name, text in facts.items())
+    threads = f"{facts['threads']} thread{'' if facts['threads'] == '1' else 's'}"
+    return {f"{name}{suffix}, {threads}": text for name, text in found.items()}
+
+
 def main() -> None:
     """Fill the page from the files that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.page", description=__doc__, formatter_class=raw)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--suffix", default="", help="what follows the name of each table on the page")
     given = parser.parse_args()
-    found = {key: text for file in given.files for key, text in tables_of(file).items()}
-    tables = {(name + given.suffix, threads): text for (name, threads), text in found.items()}
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    contents = {key: text for file in given.files for key, text in tables_of(file, given.suffix).items()}
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), contents), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a training step costs when parts of the work on the decorrelating matrices are left out.
 
-    python benchmarks/savings.py [--rounds 9]
+    python -m benchmarks.savings [--rounds 9]
 
 Steps of the paper's networks at a batch of 50, float32 NumPy, on random inputs; all variants take turns in one
 process, five steps each, and the table has the median milliseconds of a step and the share of the exact one.
@@ -11,6 +11,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from pycopi.training.step import step
 SIZES = {"MNIST": [784, *[500] * 6, 10], "CIFAR-10": [3072, *[1000] * 4, 10]}
 STEPS, BATCH, TINY = 5, 50, 1e-9  # rates so small that inputs stay as they are
 
-VARIANTS: dict[str, tuple[dict[str, object], tuple[float | None, ...], bool]] = {
+VARIANTS: dict[str, tuple[dict[str, Any], tuple[float | None, ...], bool]] = {
     "exact": ({}, (TINY,), False),
     "fraction 0.2": ({"fraction": 0.2}, (TINY,), False),
     "fraction 0.2 in deep layers": ({"fraction": (1.0, 0.2)}, (TINY,), False),
@@ -64,7 +65,8 @@ def steps_of(sizes: list[int], name: str) -> Callable[[], None]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.savings", description=__doc__, formatter_class=raw)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     print(f"{'':<30}" + "".join(f"{name + ', ms':>14}{'of exact':>10}" for name in SIZES))

@@ -12,7 +12,6 @@ import contextlib
 import csv
 import io
 import platform
-import re
 import statistics
 import sys
 import tempfile
@@ -31,9 +30,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import pycopi
+from benchmarks.page import PLACE, fill
 from benchmarks.users_data import SETS, Array, Split
 
-PLACE = re.compile(r"(<!-- users -->\n).*?(<!-- end -->)", re.S)
 COMMAND = "python -m benchmarks.users --write docs/users.md"
 
 
@@ -170,11 +169,10 @@ def _versions() -> str:
 def write_page(page: Path, content: str) -> None:
     """Put the content between the marks of a page; raise ValueError if it has none."""
     old = page.read_text(encoding="utf-8")
-    new, found = PLACE.subn(lambda match: f"{match[1]}\n{content}\n\n{match[2]}", old)
-    if not found:
+    if "users" not in (match[2] for match in PLACE.finditer(old)):
         msg = f"{page} has no place for the table; expected the comments <!-- users --> and <!-- end -->"
         raise ValueError(msg)
-    page.write_text(new, encoding="utf-8")
+    page.write_text(fill(old, {"users": content}), encoding="utf-8")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

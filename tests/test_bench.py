@@ -2,29 +2,25 @@
 
 import json
 import re
-import runpy
+import subprocess
+import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from assertions import exactly, within
-from command import assert_error, call
+from repository import ROOT, benchmark
 
 import pycopi
-from pycopi.bench import accuracy, growth, memory, needs, operations, timing
-from pycopi.bench.engines import numpy_engines
-from pycopi.bench.load import Load, share_of_others
-from pycopi.bench.machine import sweeper
-from pycopi.bench.numpy_loop import loop
-from pycopi.bench.race import Result, race
-from pycopi.bench.run import TABLES, run
-from pycopi.bench.scope import Scope
-from pycopi.bench.table import Column, Table
-from pycopi.bench.torch_programs import AdamTraining, PlainEquations
 from pycopi.data import load_dataset
 from pycopi.kernels import native
 from pycopi.kernels.engine import ENGINES
+
+accuracy, command, growth = benchmark("accuracy"), benchmark("__main__"), benchmark("growth")
+machine, memory, page = benchmark("machine"), benchmark("memory"), benchmark("page")
+race, run, sides, step = benchmark("race"), benchmark("run"), benchmark("sides"), benchmark("step")
+stream, table, torch_programs = benchmark("stream"), benchmark("table"), benchmark("torch_programs")
+Column, Scope, Table, Result = table.Column, table.Scope, table.Table, race.Result
 
 SIZES = (6, 5, 4, 3)
 
@@ -52,7 +48,7 @@ def test_the_plain_equations_in_pytorch_compute_what_pycopi_does(batches):
         pycopi.Settings(rate=0.02, gain=3.0, decorrelation=pycopi.Decorrelation(rate=0.02)),
     )
     parameters = start(network)
-    program = PlainEquations([own.weight for own in parameters], rate=0.02, gain=3.0)
+    program = torch_programs.PlainEquations([own.weight for own in parameters], rate=0.02, gain=3.0)
     for x, t in batches:
         parameters, metrics = pycopi.train_step(network, parameters, x, t, settings)
         loss = program.step(torch.tensor(x), torch.tensor(t))
@@ -67,7 +63,7 @@ def test_adam_in_pytorch_computes_what_pycopi_does(batches):
     network = pycopi.mlp(SIZES, decorrelated=False)
     settings = pycopi.Settings(rule="adam", rate=0.01, gain=1.0)
     parameters = start(network, moments=True)
-    program = AdamTraining([own.weight for own in parameters], rate=0.01)
+    program = torch_programs.AdamTraining([own.weight for own in parameters], rate=0.01)
     for x, t in batches:
         parameters, metrics = pycopi.train_step(network, parameters, x, t, settings)
         loss = program.step(torch.tensor(x), torch.tensor(t))
@@ -79,7 +75,7 @@ def test_adam_in_pytorch_computes_what_pycopi_does(batches):
 def test_the_loop_of_the_stream_table_computes_what_pycopi_does(rng):
     samples, matrix = rng.random((20, 7)), np.eye(7)
     wanted = pycopi.decorrelate_stream(matrix, samples, rate=0.01)
-    assert_near(loop(matrix, samples, 0.01), wanted.decorrelated)
+    assert_near(stream.loop(matrix, samples, 0.01), wanted.decorrelated)
     assert_near(matrix, wanted.decorrelator)
 
 
@@ -90,29 +86,29 @@ def test_exponent_of_a_power_law(power):
 
 
 def test_products_of_a_step_by_hand():
-    found = operations.products_of_step((7, 5, 3), 2)
+    found = step.products_of_step((7, 5, 3), 2)
     shapes = sorted((p.rows, p.inner, p.columns) for p in found.elements())
     first = [(2, 7, 7), (2, 7, 5), (2, 7, 7), (7, 2, 7), (5, 2, 7)]
     second = [(2, 5, 5), (2, 5, 3), (4, 5, 5), (5, 2, 5), (3, 2, 5), (2, 3, 5)]
     assert shapes == sorted(first + second)
-    assert operations.operations_of(found) == sum(2 * a * b * c for a, b, c in first + second)
+    assert step.operations_of(found) == sum(2 * a * b * c for a, b, c in first + second)
     for product in found:
         assert product.side()().shape == (product.rows, product.columns)
 
 
 def test_sides_take_turns():
     called = []
-    sides = {name: lambda name=name: called.append(name) for name in "ab"}
-    seconds = timing.take_turns(sides, turns=2, least_seconds=0.0)
+    both = {name: lambda name=name: called.append(name) for name in "ab"}
+    seconds = sides.take_turns(both, turns=2, least_seconds=0.0)
     assert set(seconds) == {"a", "b"}
     assert called == [*"aabb", *"abab"]
 
 
 def test_turns_that_are_measured_begin_with_calls_that_do_not_count(monkeypatch):
-    monkeypatch.setattr(timing, "_PAUSE", 0.0)
+    monkeypatch.setattr(sides, "_PAUSE", 0.0)
     called = []
-    sides = {"a": lambda: called.append(1), "b": lambda: time.sleep(0.001)}
-    seconds = timing.take_turns(sides, turns=1, least_seconds=1e-9)
+    both = {"a": lambda: called.append(1), "b": lambda: time.sleep(0.001)}
+    seconds = sides.take_turns(both, turns=1, least_seconds=1e-9)
     assert len(called) > 4  # one to prepare, one to see how long it takes, the warm-up, one that counts
     assert seconds["b"] >= 0.001
 
@@ -120,23 +116,23 @@ def test_turns_that_are_measured_begin_with_calls_that_do_not_count(monkeypatch)
 def test_median_of_the_turns(monkeypatch):
     clock = iter([0, 1, 10, 11, 20, 27, 30, 32])  # a call to see how long it takes, then turns of 1, 7 and 2 s
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-    assert timing.take_turns({"side": lambda: None}, turns=3, least_seconds=0.0) == {"side": 2}
+    assert sides.take_turns({"side": lambda: None}, turns=3, least_seconds=0.0) == {"side": 2}
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_sweep_leaves_an_array_as_it_was(rng, count):
     array = rng.random((5, 4))
     before = array.copy()
-    with sweeper(array, count) as sweep:
+    with machine.sweeper(array, count) as sweep:
         sweep()
     np.testing.assert_array_equal(array, before)
 
 
 def test_share_of_others():
-    before = Load(busy=10.0, total=100.0, own=1.0)
-    assert share_of_others(before, Load(busy=16.0, total=120.0, own=3.0)) == pytest.approx(0.2)
-    assert share_of_others(before, Load(busy=11.0, total=120.0, own=3.0)) == 0.0
-    assert share_of_others(None, before) is None
+    before = run.Load(busy=10.0, total=100.0, own=1.0)
+    assert run.share_of_others(before, run.Load(busy=16.0, total=120.0, own=3.0)) == pytest.approx(0.2)
+    assert run.share_of_others(before, run.Load(busy=11.0, total=120.0, own=3.0)) == 0.0
+    assert run.share_of_others(None, before) is None
 
 
 def test_markdown_of_a_table():
@@ -159,7 +155,7 @@ def test_markdown_of_a_table():
 def test_every_table_runs_and_its_json_is_whole(tmp_path):
     file = tmp_path / "tables.json"
     shown = []
-    run(TABLES, Scope(quick=True), show=shown.append, file=file)
+    run.run(run.TABLES, Scope(quick=True), show=shown.append, file=file)
     content = json.loads(file.read_text())
     assert content["machine"]["pycopi"].startswith(pycopi.__version__)
     names = [table["name"] for table in content["tables"]]
@@ -183,16 +179,16 @@ def test_every_table_runs_and_its_json_is_whole(tmp_path):
 
 
 def test_sides_without_their_libraries_are_left_out(monkeypatch):
-    monkeypatch.setattr(needs, "find_spec", lambda name: None)
+    monkeypatch.setattr(sides, "find_spec", lambda name: None)
     text = []
-    run(("kernels", "step", "stream", "accuracy"), Scope(quick=True), show=text.append)
+    run.run(("kernels", "step", "stream", "accuracy"), Scope(quick=True), show=text.append)
     for side, module in (("gemm", "scipy"), ("PyTorch", "torch"), ("PCA", "sklearn"), ("Adam", "torch")):
         assert f'{side} is left out: {module} is not installed (pip install "pycopi[bench]").' in "\n".join(
             text
         )
     message = "this benchmark needs torch, which is not installed; install it with: "
     with pytest.raises(ImportError, match=exactly(message + 'pip install "pycopi[bench]"')):
-        AdamTraining([np.eye(2)])
+        torch_programs.AdamTraining([np.eye(2)])
 
 
 def test_steps_of_fit_hold_no_more_than_the_second():
@@ -220,7 +216,7 @@ def test_a_race_ends_at_the_accuracy_or_when_a_side_diverges():
         "wild": Scripted(Result(1.0, 0.1), None),
     }
     lines = []
-    found = race(learners, 0.56, 9, report=lines.append)
+    found = race.race(learners, 0.56, 9, report=lines.append)
     assert {name: len(epochs) for name, epochs in found.items()} == {"COPI": 2, "Adam": 3, "wild": 1}
     assert "wild: diverged in epoch 2" in lines
     table, epochs = accuracy.tables_of("cifar10", found)
@@ -242,12 +238,12 @@ def test_an_interrupted_race_goes_on_as_if_it_had_not_been(tmp_path):
             raise KeyboardInterrupt
 
     started = learners()
-    whole = race(started, 1.0, 3)
+    whole = race.race(started, 1.0, 3)
     for learner in started.values():
         learner.close()
     with pytest.raises(KeyboardInterrupt):
-        race(learners(), 1.0, 3, folder=tmp_path, report=stop)
-    found = race(learners(), 1.0, 3, folder=tmp_path)
+        race.race(learners(), 1.0, 3, folder=tmp_path, report=stop)
+    found = race.race(learners(), 1.0, 3, folder=tmp_path)
     for name in whole:
         assert [epoch.accuracy for epoch in found[name]] == [epoch.accuracy for epoch in whole[name]]
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -271,40 +267,55 @@ def test_an_error_in_training_is_raised_where_the_epoch_was_asked_for():
 
 
 def test_engines_of_the_kernels_table():
-    engines = numpy_engines()
+    engines = sides.numpy_engines()
     assert {"portable"} <= set(engines) <= set(ENGINES)
     assert ("native" in engines) == native.available
 
 
-def test_the_command_measures_with_the_threads_asked_for(tmp_path):
+def test_the_command_measures_what_it_is_given(tmp_path, capsys):
     file = tmp_path / "tables.json"
-    output = call("bench", "step", "--quick", "--json", file)
-    assert re.search(r"^\| 16-8x2-4 ", output, re.M)
+    assert command.main(["step", "--quick", "--json", str(file)]) == 0
+    assert re.search(r"^\| 16-8x2-4 ", capsys.readouterr().out, re.M)
     assert [table["name"] for table in json.loads(file.read_text())["tables"]] == ["machine", "step"]
 
 
-def test_errors_of_the_command():
-    assert_error(r"TABLE is 'stpe'; expected one of kernels, step, .*, or all", "bench", "stpe")
-    assert_error(r"--threads is 0; expected a finite number of at least 1", "bench", "--threads", 0)
-    assert_error(r"--data is 'digits'; expected one of mnist, cifar10", "bench", "--data", "digits")
+def test_the_command_measures_the_installed_package_with_the_threads_it_is_given(tmp_path):
+    """Run where its sources would come first, it must not take them."""
+    words = [sys.executable, "-W", "error", "-m", "benchmarks", "growth", "--quick", "--threads", "1", "--json"]
+    file = tmp_path / "tables.json"
+    subprocess.run([*words, file], cwd=ROOT, check=True, capture_output=True, text=True)
+    facts = json.loads(file.read_text())["machine"]
+    assert facts["threads"] == "1"
+    assert ("C core not built" in facts["pycopi"]) == (not native.available), facts
 
 
-ROOT = Path(__file__).resolve().parents[1]
+WRONG = {
+    ("stpe",): "argument TABLE: invalid choice: 'stpe' (choose from 'kernels', 'step', ",
+    ("--threads", "0"): "argument --threads: 0 is not a whole number of at least 1",
+    ("--epochs", "1.5"): "argument --epochs: 1.5 is not a whole number of at least 1",
+    ("--data", "digits"): "argument --data: invalid choice: 'digits' (choose from 'mnist', 'cifar10')",
+}
 
 
-@pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="the repository is not here, only its tests")
+@pytest.mark.parametrize("words", WRONG)
+def test_errors_of_the_command(words, capsys):
+    with pytest.raises(SystemExit, match=exactly("2")):
+        command.main(words)
+    assert f"python -m benchmarks: error: {WRONG[words]}" in capsys.readouterr().err
+
+
 def test_the_page_is_filled_from_files_of_a_quiet_machine(tmp_path):
-    script = runpy.run_path(str(ROOT / "benchmarks" / "page.py"))
-    table = Table("step", "Title", [Column("n")], [(1,)])
-    content = {"machine": {"threads": "2"}, "share of others": 0.01, "tables": [table.content()]}
+    measured = Table("step", "Title", [Column("n")], [(1,)])
+    content = {"machine": {"threads": "2"}, "share of others": 0.01, "tables": [measured.content()]}
     file = tmp_path / "tables.json"
     file.write_text(json.dumps(content))
-    page = "Before\n<!-- step, 2 threads -->\nold\n<!-- end -->\n<!-- step, 1 thread -->\nkept\n<!-- end -->\n"
-    wanted = page.replace("old\n", "\n| n |\n| - |\n| 1 |\n\n")
-    tables = script["tables_of"](file)
-    assert script["fill"](page, tables) == wanted
-    assert script["fill"](wanted, tables) == wanted
+    old = "Before\n<!-- step, 2 threads -->\nold\n<!-- end -->\n<!-- step, 1 thread -->\nkept\n<!-- end -->\n"
+    wanted = old.replace("old\n", "\n| n |\n| - |\n| 1 |\n\n")
+    contents = page.tables_of(file)
+    assert page.fill(old, contents) == wanted
+    assert page.fill(wanted, contents) == wanted
+    assert page.fill(old, page.tables_of(file, "-xeon")) == old
     file.write_text(json.dumps({**content, "share of others": 0.2}))
     message = f"{file}: other programs used 20% of the processors; measure again"
     with pytest.raises(SystemExit, match=exactly(message)):
-        script["tables_of"](file)
+        page.tables_of(file)

@@ -40,7 +40,7 @@ FLOORS = (
     ("network",),
     ("analysis", "storage"),
     ("training",),
-    ("plotting", "bench"),
+    ("plotting",),
     ("experiments",),
     ("cli",),
     ("__main__",),

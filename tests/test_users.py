@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 from assertions import exactly
-from repository import benchmark
+from repository import ROOT, benchmark
 
 pytest.importorskip("sklearn")
 users = benchmark("users")
@@ -66,6 +66,13 @@ def test_every_set_is_one_split_of_finite_numbers():
             assert np.all(np.isfinite(array)), (name, key)
             assert np.array_equal(array, again.arrays()[key]), (name, key)
         assert split.x.shape[1:] == split.x_test.shape[1:], name
+
+
+def test_the_page_of_the_documentation_has_a_place(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text((ROOT / "docs" / "users.md").read_text(encoding="utf-8"), encoding="utf-8")
+    users.write_page(page, "the table")
+    assert "<!-- users -->\n\nthe table\n\n<!-- end -->" in page.read_text(encoding="utf-8")
 
 
 def test_a_page_without_a_place_is_refused(tmp_path):

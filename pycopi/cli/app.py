@@ -8,7 +8,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pycopi.cli.analyse import analyse
-from pycopi.cli.bench import bench
 from pycopi.cli.evaluate import evaluate
 from pycopi.cli.info import info
 from pycopi.cli.reproduce import reproduce
@@ -142,5 +141,4 @@ app.command(cls=PlainHelp)(train)
 app.command(cls=PlainHelp)(evaluate)
 app.command(cls=PlainHelp)(analyse)
 app.command(cls=PlainHelp)(reproduce)
-app.command(cls=PlainHelp)(bench)
 app.command(cls=PlainHelp)(info)

@@ -21,14 +21,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "dtype": ("float32", "float64"),
     "preset": ("paper", "fast"),
     "split": ("test", "train"),
-    "data": ("mnist", "cifar10"),
 }
 """What flags with a fixed set of values take, by parameter name; the first is the default."""
 
 LIMITS = {
-    **dict.fromkeys(
-        ("epochs", "batch_size", "patience", "layer", "samples", "threads", "seeds"), (1, math.inf)
-    ),
+    **dict.fromkeys(("epochs", "batch_size", "patience", "layer", "samples", "seeds"), (1, math.inf)),
     **dict.fromkeys(("decorrelation_epochs", "warm_up", "seed"), (0, math.inf)),
     "decorrelation_every": (1, math.inf),
     **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),

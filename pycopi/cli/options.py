@@ -376,20 +376,3 @@ AnalysisOutput = Annotated[
 ]
 Split = Annotated[str, _choice(_FILES, "--split", "Part of the data")]
 AsJSON = Annotated[bool, _switch(_FILES, "--json", "Print one JSON object.")]
-
-Tiny = Annotated[bool, _switch(_MACHINE, "--quick", "Tiny sizes, one turn: shows that it runs, no more.")]
-Threads = Annotated[
-    int | None,
-    _option(_MACHINE, "--threads", "INTEGER", "Threads of each side.", "what the environment says, or all"),
-]
-RaceEpochs = Annotated[
-    int | None, _option(_COURSE, "--epochs", "INTEGER", "Epochs after which a race to an accuracy ends.", "30")
-]
-RaceData = Annotated[
-    str | None, _option(_FILES, "--data", "NAME", "Data of that race: mnist or cifar10.", "both")
-]
-KeptRace = Annotated[
-    Path | None,
-    _option(_FILES, "--keep", "FOLDER", "Keep that race after each epoch, or go on with the one kept there."),
-]
-JSONFile = Annotated[Path | None, _option(_FILES, "--json", "FILE", "Also keep the tables in a file.")]

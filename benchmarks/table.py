@@ -1,6 +1,7 @@
-"""Tables: named columns and rows of numbers, as Markdown to read and as plain objects for JSON."""
+"""What goes into a benchmark, a scope, and what comes out: tables for readers and for JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -57,3 +58,31 @@ class Table(NamedTuple):
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     first = cells[0].ljust(widths[0])
     return "| " + " | ".join([first, *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]) + " |"
+
+
+class Scope(NamedTuple):
+    """How much to measure, and what the long races need.
+
+    ``quick`` takes tiny sizes and one turn, to see that everything runs; its numbers mean nothing. ``folder``
+    keeps the races, so that one that was interrupted goes on; ``variants`` are what takes part in them, as
+    keywords of `pycopi.fit`.
+    """
+
+    quick: bool = False
+    data: tuple[str, ...] = ("mnist", "cifar10")
+    data_dir: Path | None = None
+    download: bool = True
+    epochs: int = 30
+    folder: Path | None = None
+    variants: Mapping[str, Mapping[str, Any]] = MappingProxyType({"COPI": {}})
+    report: Callable[[str], None] = lambda line: None
+
+    @property
+    def turns(self) -> int:
+        """How often each side is timed."""
+        return 1 if self.quick else 7
+
+    @property
+    def least_seconds(self) -> float:
+        """How long a turn lasts at least."""
+        return 0.0 if self.quick else 0.02

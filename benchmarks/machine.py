@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pycopi.bench.table import Column, Table
-from pycopi.bench.timing import Side, take_turns
+from benchmarks.sides import Side, take_turns
+from benchmarks.table import Column, Table
 from pycopi.config import configuration
 
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "numba", "threadpoolctl")

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pycopi.bench.scope import Scope
-from pycopi.bench.step import BATCH, PAPER, QUICK
-from pycopi.bench.table import Column, Table
+from benchmarks.step import BATCH, PAPER, QUICK
+from benchmarks.table import Column, Scope, Table
 from pycopi.network import mlp
 from pycopi.settings import Settings
 from pycopi.training.fit import fit

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pycopi.bench.needs import needed
+from benchmarks.sides import needed
 
 Matrix = NDArray[Any]
 

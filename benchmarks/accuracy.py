@@ -8,12 +8,11 @@ from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Any
 
-from pycopi.bench.needs import installed, left_out, needed
-from pycopi.bench.race import Learner, Result, race
-from pycopi.bench.scope import Scope
-from pycopi.bench.step import BATCH, PAPER
-from pycopi.bench.table import Column, Table
-from pycopi.bench.torch_programs import AdamTraining
+from benchmarks.race import Learner, Result, race
+from benchmarks.sides import installed, left_out, needed
+from benchmarks.step import BATCH, PAPER
+from benchmarks.table import Column, Scope, Table
+from benchmarks.torch_programs import AdamTraining
 from pycopi.data import Dataset, load_dataset
 from pycopi.network import mlp
 from pycopi.storage import load, save

@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import sweeper
+from benchmarks.sides import Side, installed, left_out, numpy_engines, take_turns
+from benchmarks.table import Column, Scope, Table
 from pycopi._array import aligned_copy
-from pycopi.bench.engines import numpy_engines
-from pycopi.bench.machine import sweeper
-from pycopi.bench.needs import installed, left_out
-from pycopi.bench.scope import Scope
-from pycopi.bench.table import Column, Table
-from pycopi.bench.timing import Side, take_turns
 
 _SIZES, _RANKS = (256, 1024, 3072, 4096), (1, 8, 50, 128, 1000)
 _SCALE = 1e-9  # values stay small over many calls

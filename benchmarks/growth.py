@@ -5,11 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pycopi.bench.operations import operations_of, products_of_step
-from pycopi.bench.scope import Scope
-from pycopi.bench.step import step_side
-from pycopi.bench.table import Column, Table
-from pycopi.bench.timing import take_turns
+from benchmarks.sides import take_turns
+from benchmarks.step import operations_of, products_of_step, step_side
+from benchmarks.table import Column, Scope, Table
 
 
 class Growth(NamedTuple):

@@ -1,10 +1,23 @@
-"""Timing: the sides of a comparison take turns, so that a slow spell of the machine meets all of them."""
+"""The sides of a comparison: which can take part here, and how they take turns.
+
+The turns are within one process, so that a slow spell of the machine meets all sides.
+"""
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pycopi.kernels.engine import ENGINES
 
 Side = Callable[[], object]
+
+_INSTALL = 'pip install "pycopi[bench]"'
 
 _PAUSE = 0.15
 """Seconds before a turn: threads that another library keeps spinning after its work go to sleep meanwhile."""
@@ -49,3 +62,34 @@ def _seconds(side: Side, calls: int) -> float:
     for _ in range(calls):
         side()
     return (time.perf_counter() - began) / calls
+
+
+def needed(module: str) -> Any:
+    """Return a module, or raise ImportError with the command that installs it."""
+    if not installed(module):
+        library = module.partition(".")[0]
+        msg = f"this benchmark needs {library}, which is not installed; install it with: {_INSTALL}"
+        raise ImportError(msg)
+    return import_module(module)
+
+
+def installed(module: str) -> bool:
+    """Return whether the library of a module is installed; it is not imported for that."""
+    return find_spec(module.partition(".")[0]) is not None
+
+
+def left_out(module: str, side: str) -> list[str]:
+    """Return a note on a side that is left out of a table, or nothing where its library is there."""
+    if installed(module):
+        return []
+    return [f"{side} is left out: {module} is not installed ({_INSTALL})."]
+
+
+def numpy_engines() -> dict[str, ModuleType]:
+    """Return these engines by their names."""
+    modules = {name: import_module(f"pycopi.kernels.{name}") for name in ENGINES}
+    return {
+        name: module
+        for name, module in modules.items()
+        if getattr(module, "available", True) and getattr(module, "accepts", lambda _: True)(np.eye(2))
+    }

@@ -1,0 +1,108 @@
+"""``python -m benchmarks``: the tables, in a process that has as many threads as were wanted."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.run import LONG, TABLES, run
+from benchmarks.table import Scope
+from pycopi.cli.plan import new_plan
+
+_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+_ABOUT = """Measure pycopi on this machine, against NumPy, SciPy, scikit-learn and PyTorch.
+
+Prints Markdown tables, ratios first. A side whose library is not installed is left out; the extra
+"bench" of pycopi brings them all."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the command line names, and return the exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    given = _parser().parse_args(words)
+    if given.threads is not None and not _has_threads(given.threads):
+        return _again(words, given.threads)
+    scope = Scope(
+        quick=given.quick,
+        data=Scope().data if given.data is None else (given.data,),
+        data_dir=given.data_dir,
+        download=not given.no_download,
+        epochs=given.epochs,
+        folder=given.keep,
+        variants={"COPI": {}, "COPI fast": _fast()},
+        report=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    run(_names(given.tables), scope, file=given.json)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    usual, raw = Scope(), argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks", description=_ABOUT, formatter_class=raw)
+    add = parser.add_argument
+    words = f"what to measure: {', '.join(TABLES)}, or all; without any: all but {LONG}, which takes long"
+    add("tables", nargs="*", choices=[*TABLES, "all"], metavar="TABLE", help=words)
+    add("--quick", action="store_true", help="tiny sizes, one turn: shows that it runs, no more")
+    add("--threads", type=_count, metavar="N", help="threads of each side; default: the environment's, or all")
+    add("--json", type=Path, metavar="FILE", help="also keep the tables in a file")
+    race = parser.add_argument_group(f"the race to an accuracy, table {LONG}")
+    add = race.add_argument
+    add(
+        "--epochs",
+        type=_count,
+        default=usual.epochs,
+        metavar="N",
+        help="epochs after which it ends; default: 30",
+    )
+    add("--data", choices=usual.data, help="the one data set to race on; default: both")
+    add(
+        "--keep", type=Path, metavar="FOLDER", help="keep it after each epoch, or go on with the one kept there"
+    )
+    add("--data-dir", type=Path, metavar="FOLDER", help="where the files of the data are")
+    add("--no-download", action="store_true", help="do not fetch data that are missing")
+    return parser
+
+
+def _count(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"{text} is not a whole number of at least 1"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _names(given: list[str]) -> list[str]:
+    """Return the tables to measure, in their order."""
+    if "all" in given:
+        return list(TABLES)
+    return [name for name in TABLES if name in given or (not given and name != LONG)]
+
+
+def _fast() -> dict[str, Any]:
+    """Return the preset ``fast`` as keywords of `pycopi.fit`."""
+    plan = new_plan("cifar10", {"preset": "fast"})
+    return {
+        "settings": plan.settings,
+        "weight_schedule": plan.schedules.weights,
+        "decorrelation_schedule": plan.schedules.decorrelation,
+        "keep_decorrelated": plan.keep_decorrelated,
+    }
+
+
+def _has_threads(threads: int) -> bool:
+    return all(os.environ.get(name) == str(threads) for name in _VARIABLES)
+
+
+def _again(words: Sequence[str], threads: int) -> int:
+    """Run the command in a new process, whose libraries read the number of threads when they are loaded."""
+    environment = os.environ | dict.fromkeys(_VARIABLES, str(threads))
+    command = [sys.executable, "-m", "benchmarks", *words]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
