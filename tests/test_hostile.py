@@ -234,8 +234,13 @@ def test_a_full_disk_is_an_os_error_and_keeps_the_old_file(tmp_path):
 def test_model_files_say_which_dtypes_they_hold(tmp_path):
     torch = pytest.importorskip("torch")
     network = pycopi.mlp([3, 2])
-    with pytest.raises(TypeError, match=within("weight has dtype bfloat16; expected one of float16, float32")):
-        pycopi.save(tmp_path / "m", network, network.init(0, like=torch.zeros(1, dtype=torch.bfloat16)))
+    message = (
+        "weight has dtype float8_e5m2; expected one of float16, float32, float64, bfloat16, "
+        "which model files hold"
+    )
+    narrow = (pycopi.DenseParameters(torch.zeros((2, 3)), torch.eye(3)).map(lambda a: a.to(torch.float8_e5m2)),)
+    with pytest.raises(TypeError, match=exactly(message)):
+        pycopi.save(tmp_path / "m", network, narrow)
     pycopi.save(tmp_path / "m", network, network.init(0))
     with pytest.raises(TypeError, match=within("like has dtype int64; expected a real floating dtype")):
         pycopi.load(tmp_path / "m", like=np.zeros(1, int))

@@ -30,8 +30,8 @@ HEAVY = (
 )
 
 FLOORS = (
-    ("_array", "_build", "_files", "_core", "data"),
-    ("_checks",),
+    ("_array", "_build", "_files", "_core"),
+    ("_checks", "_tensors", "data"),
     ("kernels",),
     ("rules", "activations", "config", "credit"),
     ("losses",),
