@@ -34,8 +34,12 @@ def test_hyperparameters_of_numpy_are_numbers_like_others(number):
         with pycopi.use_engine(engine):
             x = X[:, :3]
             for matrix in (
-                pycopi.copi_update(np.ones((3, 3), np.float32), x, x, rate=one, variance_scaled=True),
-                pycopi.decorrelation_update(np.eye(3, dtype=np.float32), x, rate=one, whitening=one),
+                pycopi.copi_update(
+                    np.ones((3, 3), np.float32), targets=x, decorrelated=x, rate=one, variance_scaled=True
+                ),
+                pycopi.decorrelation_update(
+                    np.eye(3, dtype=np.float32), decorrelated=x, rate=one, whitening=one
+                ),
                 pycopi.decorrelate_stream(np.eye(3, dtype=np.float32), x, rate=one).decorrelator,
                 pycopi.rank_k_update(np.eye(3, dtype=np.float32), x, x, scale=one),
             ):
@@ -183,8 +187,8 @@ def test_half_precision_sums_are_not_half_precise():
     dead = np.array([[1, 0]] * 3, np.float16)
     for epsilon in (1e-8, 0.0):
         weight = pycopi.copi_update(
-            np.ones((1, 2), np.float16), np.ones((3, 1), np.float16), dead, rate=0.1, variance_scaled=True,
-            epsilon=epsilon,
+            np.ones((1, 2), np.float16), targets=np.ones((3, 1), np.float16), decorrelated=dead, rate=0.1,
+            variance_scaled=True, epsilon=epsilon,
         )  # fmt: skip
         assert np.isfinite(weight).all()
 
