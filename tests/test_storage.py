@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_network import move, scrambled
 
 import pycopi
-from pycopi.activations import LeakyReLU, Sigmoid
+from pycopi.activations import ACTIVATIONS, LeakyReLU, Sigmoid
 
 NETWORK = pycopi.mlp([4, 5, 3], activation=LeakyReLU(0.25), output_activation="sigmoid", bias=True)
 
@@ -384,8 +384,8 @@ OWN_TYPES = {
         None,
         (
             f"the activation {Cube()} is of a type that model files do not know; expected exactly one of "
-            "Identity, LeakyReLU, ReLU, Tanh, Sigmoid: save the network with one of these, and put your own in "
-            "again after pycopi.load"
+            f"{', '.join(kind.__name__ for kind in ACTIVATIONS.values())}: save the network with one of these, "
+            "and put your own in again after pycopi.load"
         ),
     ),
 }

@@ -1,10 +1,10 @@
 """One process at a time in a folder."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from pycopi._files import lock_file
+from typing import IO
 
 _NAME = ".lock"
 
@@ -21,8 +21,21 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _NAME).open("a+b") as file:
         try:
-            lock_file(file)
+            _take(file)
         except OSError as error:
             msg = f"another process is at work in {folder}; wait for it, or name another folder with --output"
             raise BlockingIOError(msg) from error
         yield
+
+
+def _take(file: IO[bytes]) -> None:
+    """Take the lock of a file, which the system frees when the file is closed; raise OSError if it is taken."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
