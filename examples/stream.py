@@ -23,7 +23,7 @@ def one_by_one(decorrelator: np.ndarray, stream: np.ndarray) -> np.ndarray:
     rows = []
     for y in stream:
         x = decorrelator @ y
-        decorrelator = pycopi.decorrelation_update(decorrelator, x[None, :], rate=RATE)
+        decorrelator = pycopi.decorrelation_update(decorrelator, decorrelated=x[None, :], rate=RATE)
         rows.append(x)
     return np.array(rows)
 

@@ -1,8 +1,12 @@
 """Constrained parameter inference (COPI): local learning with decorrelated layer inputs, on any array library.
 
 The names here are the whole public interface, together with the modules `pycopi.analysis`, `pycopi.data`,
-`pycopi.activations` and `pycopi.plotting`.
+`pycopi.activations` and `pycopi.plotting`. Of these, data and plotting are imported at their first use.
 """
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
 
 from pycopi import activations, analysis
 from pycopi._build import VERSION as __version__
@@ -32,6 +36,9 @@ from pycopi.training.schedules import Schedule
 from pycopi.training.step import train_step
 from pycopi.training.steps import train_steps
 
+if TYPE_CHECKING:
+    from pycopi import data, plotting
+
 __all__ = [
     "Adam",
     "Decorrelation",
@@ -51,6 +58,7 @@ __all__ = [
     "activations",
     "analysis",
     "copi_update",
+    "data",
     "decorrelate_sample",
     "decorrelate_stream",
     "decorrelation_update",
@@ -61,6 +69,7 @@ __all__ = [
     "gradient_update",
     "load",
     "mlp",
+    "plotting",
     "rank_k_update",
     "save",
     "show_config",
@@ -69,3 +78,16 @@ __all__ = [
     "train_steps",
     "use_engine",
 ]
+
+if not TYPE_CHECKING:  # else a type checker would take any name for one of this module
+
+    def __getattr__(name: str) -> object:
+        """Return a module that is in the public interface and not imported yet."""
+        if name not in ("data", "plotting"):
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg, name=name, obj=sys.modules[__name__])
+        return importlib.import_module(f"{__name__}.{name}")
+
+    def __dir__() -> list[str]:
+        """Return all names, those of modules that are not imported yet included."""
+        return sorted({*globals(), *__all__})

@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from pycopi._array import Array, HostArray, from_numpy, to_numpy
+from pycopi._array import Array, HostArray, from_numpy
 from pycopi._build import VERSION
 from pycopi._checks import check_floats
 from pycopi._files import whole_file
+from pycopi._tensors import Tensor, checksum, from_tensor, read_tensors, to_tensor, write_tensors
 from pycopi.activations import ACTIVATIONS
 from pycopi.layers import Dense, DenseParameters
 from pycopi.network import Network, Parameters
@@ -20,8 +19,8 @@ from pycopi.network import Network, Parameters
 FORMAT = 1
 """Version of the file format; raised when older releases can no longer read the files."""
 
-DTYPES = ("float16", "float32", "float64")
-"""What the parameters in a file may be."""
+CHECKSUM = "blake2b-128"
+"""How the checksum is made; the description says it, so that a file cannot lose its checksum unnoticed."""
 
 
 class Saved(NamedTuple):
@@ -45,20 +44,24 @@ def save(
     ----------
     path : path
         File to write; by custom it ends in ``.safetensors``. One that is already there is replaced in one
-        moment, when the new one is complete.
+        moment, when the new one is complete, and hands on its permissions.
     network : Network
-        The description; its activations must be those of `pycopi.activations`.
+        The description: a `pycopi.Network` of `pycopi.Dense` layers with activations of
+        `pycopi.activations`. Types derived from these are refused, since they would not come back.
     parameters : tuple of DenseParameters
-        Its parameters, of any library.
+        Its parameters, of any library, in float16, bfloat16, float32 or float64.
     details : dict or None
-        Anything else to keep, of the kinds that JSON has: settings, history, notes.
+        Anything else to keep, of the kinds that JSON has: settings, history, notes. A tuple comes back as a
+        list, and a key that is a number as a string.
 
     Raises
     ------
     ValueError, TypeError
-        If the parameters are not the network's, or something cannot be written as JSON.
+        If the parameters are not the network's, something cannot be written as JSON, or a type would come
+        back as another.
     OSError
-        If the file cannot be written; whatever stood there before is kept.
+        If the file cannot be written, or there is a device, a pipe or a folder of that name; what was there
+        before is kept.
 
     Examples
     --------
@@ -70,26 +73,26 @@ def save(
     ...     pycopi.load(path).details
     {'note': 'untrained'}
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     network.check_parameters(parameters)
+    _check_types(network, parameters)
     description = {
         "format": FORMAT,
         "version": VERSION,
+        "checksum": CHECKSUM,
         "network": [_describe(layer) for layer in network.layers],
         "details": details or {},
     }
     tensors = {
-        f"layers.{index}.{name}": _storable(name, array)
+        f"layers.{index}.{name}": to_tensor(name, array)
         for index, own in enumerate(parameters)
         for name, array in own.named().items()
     }
     text = json.dumps(description, allow_nan=False)
+    texts = {"pycopi": text, "checksum": checksum(tensors, text)}
     with whole_file(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"pycopi": text})
-        except SafetensorError as error:  # a full disk, for one
+            write_tensors(temporary, tensors, texts)
+        except OSError as error:  # a full disk, for one
             msg = f"{path}: the file cannot be written ({error})"
             raise OSError(msg) from error
 
@@ -103,7 +106,7 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
         A file that `save` wrote.
     like : array, real floating, or None
         An array whose library, device and dtype the parameters get; None gives NumPy arrays in the dtype
-        of the file.
+        of the file, or in float32 where that is bfloat16, which NumPy does not have.
 
     Returns
     -------
@@ -116,6 +119,11 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
         If there is no such file.
     ValueError
         If the file is truncated or damaged, of another kind, or written by a newer version.
+
+    Notes
+    -----
+    A file has a checksum over its description and its arrays, so that a single changed bit is noticed.
+    Files without one, of earlier versions, are loaded all the same.
 
     Examples
     --------
@@ -142,24 +150,16 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
-    """Return description and tensors of a file, or say what is wrong with it."""
-    from safetensors import SafetensorError, safe_open
-
+    """Return description and arrays of a file, or say what is wrong with it."""
     if not path.is_file():
         msg = f"{path}: there is no such file; expected a model that pycopi.save wrote"
         raise FileNotFoundError(msg)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get("pycopi")
-            tensors = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, TypeError, AttributeError) as error:
-        msg = f"{path}: not a whole safetensors file ({error}); it is truncated, damaged or of another kind"
-        raise ValueError(msg) from error
-    if text is None:
+    tensors, texts = read_tensors(path)
+    if "pycopi" not in texts:
         msg = f"{path}: a safetensors file, but not one that pycopi wrote; expected one from pycopi.save"
         raise ValueError(msg)
     try:
-        description = json.loads(text)
+        description = json.loads(texts["pycopi"])
         written, version = int(description["format"]), str(description["version"])
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         msg = f"{path}: the description in this file is damaged; save it anew"
@@ -170,7 +170,36 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
             f"which reads formats up to {FORMAT}; upgrade pycopi"
         )
         raise ValueError(msg)
-    return description, tensors
+    _check_sum(path, tensors, texts, described="checksum" in description)
+    return description, {name: from_tensor(tensor) for name, tensor in tensors.items()}
+
+
+def _check_sum(path: Path, tensors: dict[str, Tensor], texts: dict[str, str], *, described: bool) -> None:
+    """Raise unless a file holds what was saved, or is of a version that gave it no checksum."""
+    if not described and "checksum" not in texts:
+        return
+    noted, found = texts.get("checksum", "missing"), checksum(tensors, texts["pycopi"])
+    if noted != found:
+        msg = (
+            f"{path}: this file is damaged, or another program changed it: its checksum is {noted}, but what "
+            f"it holds has {found}; take an undamaged copy, or save it anew with pycopi.save"
+        )
+        raise ValueError(msg)
+
+
+def _check_types(network: Network, parameters: Parameters) -> None:
+    """Raise if a type is not the very one that `load` would make."""
+    named: list[tuple[str, Any, type]] = [("the network", network, Network)]
+    for index, (layer, own) in enumerate(zip(network.layers, parameters, strict=True), 1):
+        named += [(f"layer {index}", layer, Dense), (f"the parameters of layer {index}", own, DenseParameters)]
+    for name, thing, kind in named:
+        if type(thing) is not kind:
+            msg = (
+                f"the type of {name} is {type(thing).__name__}, but a model file would give it back as a "
+                f"pycopi.{kind.__name__}; save a pycopi.{kind.__name__} with the same fields, and make your "
+                f"own type of it again after pycopi.load"
+            )
+            raise TypeError(msg)
 
 
 def _names(tensors: dict[str, HostArray], index: int) -> list[str]:
@@ -181,9 +210,12 @@ def _names(tensors: dict[str, HostArray], index: int) -> list[str]:
 def _describe(layer: Dense) -> dict[str, Any]:
     known = {kind: name for name, kind in ACTIVATIONS.items()}
     if type(layer.activation) not in known:
-        msg = f"the activation {layer.activation} has no name to save it by"
-        msg += f"; expected one of {', '.join(ACTIVATIONS)}"
-        raise ValueError(msg)
+        kinds = ", ".join(kind.__name__ for kind in known)
+        msg = (
+            f"the activation {layer.activation} is of a type that model files do not know; expected exactly "
+            f"one of {kinds}: save the network with one of these, and put your own in again after pycopi.load"
+        )
+        raise TypeError(msg)
     fields: Any = layer.activation
     activation = {"name": known[type(layer.activation)], **asdict(fields)}
     return {
@@ -205,12 +237,3 @@ def _restore(description: dict[str, Any]) -> Dense:
         raise ValueError(msg)
     activation = dict(fields.pop("activation"))
     return Dense(**fields, activation=ACTIVATIONS[activation.pop("name")](**activation))
-
-
-def _storable(name: str, array: Array) -> HostArray:
-    """Return the values of a parameter as a model file can hold them."""
-    kind = str(array.dtype).rpartition(".")[2]
-    if kind not in DTYPES:
-        msg = f"{name} has dtype {kind}; expected one of {', '.join(DTYPES)}, which model files hold"
-        raise TypeError(msg)
-    return np.ascontiguousarray(to_numpy(array))

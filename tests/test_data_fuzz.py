@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from assertions import assert_same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_data import REPLACE, assert_dataset, assert_raises, f32, i64, idx_bytes, tar_members
@@ -414,6 +415,133 @@ def test_npz_cut_short_anywhere(tmp_path, save):
             load_dataset(path)
 
 
+def assert_same_or_refused(path, raw, good):
+    """Raise unless a file with these bytes is refused, or gives the same data set, test set included."""
+    path.write_bytes(raw)
+    data = sound_or_refused(load_dataset, path)
+    if data is None:
+        return
+    for array, wanted in zip(data[1:], good[1:], strict=True):
+        assert (array is None) == (wanted is None)
+        if wanted is not None:
+            assert_same(array, wanted)
+
+
+def test_assert_same_or_refused_fails_on_another_data_set(tmp_path):
+    path = npz(tmp_path / "a.npz", x=X, y=Y, x_test=X, y_test=Y)
+    good = load_dataset(path)
+    raws = (npz(tmp_path / "b.npz", x=X, y=Y), npz(tmp_path / "c.npz", x=X, y=Y, x_test=X, y_test=1 - Y))
+    for raw in raws:
+        with pytest.raises(AssertionError):
+            assert_same_or_refused(path, raw.read_bytes(), good)
+
+
+def test_npz_with_a_flipped_bit_in_its_directory_loses_no_test_set(tmp_path):
+    path = npz(tmp_path / "a.npz", np.savez_compressed, x=X, y=Y, x_test=X, y_test=Y)
+    good, raw = load_dataset(path), path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        start = file.start_dir
+    for place in range(start, len(raw)):
+        for bit in range(8):
+            assert_same_or_refused(path, flipped(raw, [(place, 1 << bit)]), good)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_with_a_flipped_bit_in_any_byte(tmp_path, rng, save):
+    path = npz(tmp_path / "a.npz", save, x=X, y=Y, x_test=X, y_test=Y)
+    good, raw = load_dataset(path), path.read_bytes()
+    for place, bit in enumerate(rng.integers(0, 8, len(raw))):
+        assert_same_or_refused(path, flipped(raw, [(place, 1 << int(bit))]), good)
+
+
+def entry(raw, number):
+    """Return where an entry of the directory begins."""
+    place = -1
+    for _ in range(number + 1):
+        place = raw.index(b"PK\x01\x02", place + 1)
+    return place
+
+
+def swallow(raw):
+    """Make the entry of y take the entries after it for its comment."""
+    place = entry(raw, 1)
+    raw[place + 32 : place + 34] = (raw.index(b"PK\x05\x06") - entry(raw, 2)).to_bytes(2, "little")
+
+
+def swallow_and_count(raw):
+    """The same with the number of entries that is left."""
+    swallow(raw)
+    place = raw.index(b"PK\x05\x06")
+    raw[place + 8 : place + 12] = b"\2\0\2\0"
+
+
+def shift(raw):
+    raw[entry(raw, 1) + 42] += 1
+
+
+HIDDEN = [
+    (swallow, r"offset \d+: the directory has 2 entries, but the end of the archive declares 4"),
+    (swallow_and_count, r"offset \d+: a member begins here that is not in the directory"),
+    (shift, r"offset \d+: expected a member here, of which the directory tells"),
+]
+
+
+@pytest.mark.parametrize(("change", "what"), HIDDEN)
+def test_npz_with_a_hidden_member_says_so(tmp_path, change, what):
+    path = npz(tmp_path / "a.npz", np.savez_compressed, x=X, y=Y, x_test=X, y_test=Y)
+    raw = bytearray(path.read_bytes())
+    change(raw)
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: {what}{REPLACE}$"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("name", ["X_test", "xtest", "x-test", "x_tests", "y_tesu", "Y_TEST"])
+def test_npz_with_almost_a_test_set_is_refused(tmp_path, name):
+    path = npz(tmp_path / "a.npz", x=X, y=Y, **{name: X})
+    message = (
+        f"{path}: expected a test set by the names x_test and y_test, or none, got {name}.npy; "
+        "give the array one of these names, or one that is less like them"
+    )
+    assert_raises(ValueError, message, load_dataset, path)
+
+
+def test_npz_with_other_arrays_is_a_data_set(tmp_path):
+    others = dict.fromkeys(["x_train", "x_val", "y_val", "x1", "classes", "names"], X)
+    assert load_dataset(npz(tmp_path / "a.npz", x=X, y=Y, **others)).x_test is None
+    test = {"x_test": X, "y_test": Y, "x_test2": X}
+    assert_same(load_dataset(npz(tmp_path / "b.npz", x=X, y=Y, **test)).x_test, X)
+
+
+def test_npz_with_a_damaged_array_of_another_name_is_refused(tmp_path):
+    path = npz(tmp_path / "a.npz", x=X, y=Y, other=np.full(3, 7.0))
+    path.write_bytes(path.read_bytes().replace(np.float64(7).tobytes(), np.float64(8).tobytes()))
+    with pytest.raises(ValueError, match=r"array other cannot be unpacked \(Bad CRC-32 for file 'other.npy'\)"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("before", [b"", b"something else"])
+def test_npz_that_was_written_to_a_pipe_or_follows_other_bytes(tmp_path, before):
+    """Then the sizes come after each member, and every offset is counted from another place."""
+    raw = io.BytesIO()
+    with zipfile.ZipFile(Unseekable(raw), "w") as file:
+        for name, array in {"x": X, "y": Y}.items():
+            content = io.BytesIO()
+            np.save(content, array)
+            file.writestr(f"{name}.npy", content.getvalue())
+        file.comment = b"of two members"
+    path = tmp_path / "a.npz"
+    path.write_bytes(before + raw.getvalue())
+    assert_same(load_dataset(path).x_train, X)
+
+
+class Unseekable:
+    """A file that can only be written to, in one go."""
+
+    def __init__(self, raw):
+        self.write, self.flush = raw.write, raw.flush
+
+
 @FEW
 @given(FLIPS, st.sampled_from([np.savez, np.savez_compressed]))
 def test_npz_with_random_damage(folder, flips, save):
@@ -462,5 +590,17 @@ def test_archive_with_random_damage(folder, flips):
     sound_or_refused(archive.unpack, path, ["d/file"], 2, out)
     assert {file.name for file in out.iterdir()} <= {"file"}
     for file in out.iterdir():
-        assert file.stat().st_size == 2
+        assert file.read_bytes() == b"12"
         file.unlink()
+
+
+def test_a_tar_archive_whose_checksum_is_wrong_leaves_no_file(tmp_path):
+    path = tar_members(tmp_path / "a.tar.gz", [(tarfile.TarInfo("d/file"), b"12")])
+    raw = path.read_bytes()
+    for place in range(len(raw) - 8, len(raw)):
+        path.write_bytes(flipped(raw, [(place, 1)]))
+        with pytest.raises(
+            ValueError, match=r"a\.tar\.gz: the archive is damaged \(.*\); delete it and try again$"
+        ):
+            archive.unpack(path, ["d/file"], 2, tmp_path / "out")
+        assert list((tmp_path / "out").iterdir()) == []

@@ -34,8 +34,12 @@ def test_hyperparameters_of_numpy_are_numbers_like_others(number):
         with pycopi.use_engine(engine):
             x = X[:, :3]
             for matrix in (
-                pycopi.copi_update(np.ones((3, 3), np.float32), x, x, rate=one, variance_scaled=True),
-                pycopi.decorrelation_update(np.eye(3, dtype=np.float32), x, rate=one, whitening=one),
+                pycopi.copi_update(
+                    np.ones((3, 3), np.float32), targets=x, decorrelated=x, rate=one, variance_scaled=True
+                ),
+                pycopi.decorrelation_update(
+                    np.eye(3, dtype=np.float32), decorrelated=x, rate=one, whitening=one
+                ),
                 pycopi.decorrelate_stream(np.eye(3, dtype=np.float32), x, rate=one).decorrelator,
                 pycopi.rank_k_update(np.eye(3, dtype=np.float32), x, x, scale=one),
             ):
@@ -183,8 +187,8 @@ def test_half_precision_sums_are_not_half_precise():
     dead = np.array([[1, 0]] * 3, np.float16)
     for epsilon in (1e-8, 0.0):
         weight = pycopi.copi_update(
-            np.ones((1, 2), np.float16), np.ones((3, 1), np.float16), dead, rate=0.1, variance_scaled=True,
-            epsilon=epsilon,
+            np.ones((1, 2), np.float16), targets=np.ones((3, 1), np.float16), decorrelated=dead, rate=0.1,
+            variance_scaled=True, epsilon=epsilon,
         )  # fmt: skip
         assert np.isfinite(weight).all()
 
@@ -234,8 +238,13 @@ def test_a_full_disk_is_an_os_error_and_keeps_the_old_file(tmp_path):
 def test_model_files_say_which_dtypes_they_hold(tmp_path):
     torch = pytest.importorskip("torch")
     network = pycopi.mlp([3, 2])
-    with pytest.raises(TypeError, match=within("weight has dtype bfloat16; expected one of float16, float32")):
-        pycopi.save(tmp_path / "m", network, network.init(0, like=torch.zeros(1, dtype=torch.bfloat16)))
+    message = (
+        "weight has dtype float8_e5m2; expected one of float16, float32, float64, bfloat16, "
+        "which model files hold"
+    )
+    narrow = (pycopi.DenseParameters(torch.zeros((2, 3)), torch.eye(3)).map(lambda a: a.to(torch.float8_e5m2)),)
+    with pytest.raises(TypeError, match=exactly(message)):
+        pycopi.save(tmp_path / "m", network, narrow)
     pycopi.save(tmp_path / "m", network, network.init(0))
     with pytest.raises(TypeError, match=within("like has dtype int64; expected a real floating dtype")):
         pycopi.load(tmp_path / "m", like=np.zeros(1, int))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from assertions import exactly
 
 import pycopi
 from pycopi.kernels import numba
@@ -30,8 +31,8 @@ HEAVY = (
 )
 
 FLOORS = (
-    ("_array", "_build", "_files", "_core", "data"),
-    ("_checks",),
+    ("_array", "_build", "_files", "_core"),
+    ("_checks", "_tensors", "data"),
     ("kernels",),
     ("rules", "activations", "config", "credit"),
     ("losses",),
@@ -104,6 +105,28 @@ def test_every_public_name_is_there_and_documented():
     assert pycopi.__all__ == sorted(pycopi.__all__)
     for name in set(pycopi.__all__) - {"__version__"}:
         assert getattr(pycopi, name).__doc__, name
+
+
+def test_every_public_module_is_there_after_one_import():
+    """Each in a process of its own, since any test may have imported it."""
+    code = (
+        "import sys, pycopi\n"
+        "modules = ['activations', 'analysis', 'data', 'plotting']\n"
+        "early = [name for name in modules if f'pycopi.{name}' in sys.modules]\n"
+        "listed = set(modules) <= set(dir(pycopi))\n"
+        "there = [getattr(pycopi, name).__name__ for name in modules]\n"
+        "print(early, listed, there)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    early, modules = ["activations", "analysis"], ["activations", "analysis", "data", "plotting"]
+    assert found.stdout == f"{early} True {[f'pycopi.{name}' for name in modules]}\n[]\n"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=exactly("module 'pycopi' has no attribute 'dta'")):
+        pycopi.dta  # noqa: B018
+    assert not hasattr(pycopi, "__wrapped__")
 
 
 def test_the_wheel_holds_every_module():

@@ -23,6 +23,18 @@ def largest(*arrays):
     return max([1.0, *(float(np.max(np.abs(a))) for a in arrays if a.size)])
 
 
+def copi_step(weight, targets, decorrelated, **how):
+    return pycopi.copi_update(weight, targets=targets, decorrelated=decorrelated, **how)
+
+
+def gradient_step(weight, perturbations, decorrelated, **how):
+    return pycopi.gradient_update(weight, perturbations=perturbations, decorrelated=decorrelated, **how)
+
+
+def decorrelation_step(decorrelator, decorrelated, **how):
+    return pycopi.decorrelation_update(decorrelator, decorrelated=decorrelated, **how)
+
+
 @given(
     m=sizes(0),
     n=sizes(0),
@@ -63,7 +75,7 @@ def test_copi_is_the_plain_formula(xp, x, m, rate, seed, scaled):
     epsilon = 1e-2
     like = xp.asarray(weight)
     actual = xp.call(
-        pycopi.copi_update, like, xp.asarray(targets), xp.asarray(x),
+        copi_step, like, xp.asarray(targets), xp.asarray(x),
         rate=rate, variance_scaled=scaled, epsilon=epsilon,
     )  # fmt: skip
     wanted = reference.copi(wide(weight), wide(targets), wide(x), rate, epsilon if scaled else None)
@@ -77,7 +89,7 @@ def test_gradient_is_the_plain_formula(xp, x, m, rate, seed):
     weight = generator.normal(size=(m, x.shape[1])).astype(x.dtype)
     delta = generator.normal(size=(x.shape[0], m)).astype(x.dtype)
     like = xp.asarray(weight)
-    actual = xp.call(pycopi.gradient_update, like, xp.asarray(delta), xp.asarray(x), rate=rate)
+    actual = xp.call(gradient_step, like, xp.asarray(delta), xp.asarray(x), rate=rate)
     wanted = wide(weight) + rate / len(x) * wide(delta).T @ wide(x)
     scale = largest(wanted, delta) * largest(x)
     assert_close(actual, wanted, xp, like, rtol=tolerance(x.dtype, x.shape[0]), scale=scale)
@@ -88,7 +100,7 @@ def test_decorrelation_is_the_formula_that_forms_the_covariance(xp, x, rate, rul
     n = x.shape[1]
     r = (np.eye(n) + 0.2 * np.random.default_rng(seed).normal(size=(n, n))).astype(x.dtype)
     like = xp.asarray(r)
-    actual = xp.call(pycopi.decorrelation_update, like, xp.asarray(x), rate=rate, rule=rule, whitening=kappa)
+    actual = xp.call(decorrelation_step, like, xp.asarray(x), rate=rate, rule=rule, whitening=kappa)
     wanted = reference.decorrelation(wide(r), wide(x), rate, rule, kappa)
     scale = largest(wanted) * largest(x) ** 2 * largest(r)
     assert_close(actual, wanted, xp, like, rtol=tolerance(x.dtype, len(x) + n), scale=scale)
@@ -102,7 +114,7 @@ def test_no_covariance_means_no_update(xp, n, rate, rule, seed):
     x[:, :2] = (signs * generator.uniform(0.5, 2, size=2))[:, :n]  # exactly uncorrelated pairs
     r = np.eye(n) + np.triu(generator.normal(size=(n, n)), 1) * 0.1
     like = xp.asarray(r)
-    actual = xp.call(pycopi.decorrelation_update, like, xp.asarray(x), rate=rate, rule=rule)
+    actual = xp.call(decorrelation_step, like, xp.asarray(x), rate=rate, rule=rule)
     assert_close(actual, r, xp, like, rtol=tolerance(np.float64, 8), scale=largest(x) ** 2)
 
 
@@ -112,7 +124,7 @@ def test_many_steps_decorrelate(rule, rng):
     r = np.eye(5)
     before = pycopi.analysis.off_diagonal_correlation(mixed)
     for _ in range(2000):
-        r = pycopi.decorrelation_update(r, mixed @ r.T, rate=0.02, rule=rule)
+        r = decorrelation_step(r, mixed @ r.T, rate=0.02, rule=rule)
     after = pycopi.analysis.off_diagonal_correlation(mixed @ r.T)
     assert before > 0.2
     assert after < 1e-3
@@ -122,7 +134,7 @@ def test_full_whitening_brings_the_powers_to_one(rng):
     mixed = rng.normal(size=(200, 4)) @ (np.eye(4) + 0.3 * rng.normal(size=(4, 4)))
     r = np.eye(4)
     for _ in range(3000):
-        r = pycopi.decorrelation_update(r, mixed @ r.T, rate=0.02, whitening=0.5)
+        r = decorrelation_step(r, mixed @ r.T, rate=0.02, whitening=0.5)
     x = mixed @ r.T
     assert_close(x.T @ x / len(x), np.eye(4), NUMPY, r, rtol=1e-6)
 
@@ -135,7 +147,7 @@ def test_the_fixed_point_of_copi_is_least_squares(rng, scaled):
     wanted = np.linalg.lstsq(x, z, rcond=None)[0].T
     weight = np.zeros((3, 4))
     for _ in range(400):
-        weight = pycopi.copi_update(weight, z, x, rate=0.3, variance_scaled=scaled)
+        weight = copi_step(weight, z, x, rate=0.3, variance_scaled=scaled)
     assert_close(weight, wanted, NUMPY, weight, rtol=1e-6)
 
 
@@ -150,9 +162,9 @@ def test_the_order_of_a_batch_changes_nothing(xp, x, seed):
     r = np.eye(n, dtype=x.dtype)
     like, rtol = xp.asarray(r), tolerance(x.dtype, 2 * len(x) + n)
     for function, matrix, arrays in [
-        (pycopi.copi_update, weight, (z, x)),
-        (pycopi.gradient_update, weight, (z, x)),
-        (pycopi.decorrelation_update, r, (x,)),
+        (copi_step, weight, (z, x)),
+        (gradient_step, weight, (z, x)),
+        (decorrelation_step, r, (x,)),
     ]:
         straight, permuted = (
             xp.numpy(xp.call(function, xp.asarray(matrix), *map(xp.asarray, batch), rate=0.1))
@@ -165,9 +177,9 @@ def test_the_order_of_a_batch_changes_nothing(xp, x, seed):
 
 UPDATES = {
     "rank_k": lambda m, x, copy: pycopi.rank_k_update(m, x, x, scale=0.1, row_scale=x[0, :], copy=copy),
-    "copi": lambda m, x, copy: pycopi.copi_update(m, x, x, rate=0.1, copy=copy),
-    "gradient": lambda m, x, copy: pycopi.gradient_update(m, x, x, rate=0.1, copy=copy),
-    "decorrelation": lambda m, x, copy: pycopi.decorrelation_update(m, x, rate=0.1, copy=copy),
+    "copi": lambda m, x, copy: copi_step(m, x, x, rate=0.1, copy=copy),
+    "gradient": lambda m, x, copy: gradient_step(m, x, x, rate=0.1, copy=copy),
+    "decorrelation": lambda m, x, copy: decorrelation_step(m, x, rate=0.1, copy=copy),
     "stream": lambda m, x, copy: pycopi.decorrelate_stream(m, x, rate=0.1, copy=copy)[1],
 }
 
@@ -220,17 +232,17 @@ NAN = np.where(np.arange(15).reshape(5, 3) == 7, np.nan, 1.0)
 
 REFUSED = {
     "shape": (
-        lambda: pycopi.decorrelation_update(np.eye(3), np.ones((5, 4)), rate=0.1),
+        lambda: decorrelation_step(np.eye(3), np.ones((5, 4)), rate=0.1),
         ValueError,
         "decorrelator has shape (3, 3) but decorrelated has 4 features; expected (4, 4)",
     ),
     "rows": (
-        lambda: pycopi.copi_update(W, Z[:4], X, rate=0.1),
+        lambda: copi_step(W, Z[:4], X, rate=0.1),
         ValueError,
         "targets has shape (4, 2) but decorrelated has 5 rows and weight 2 rows; expected (5, 2)",
     ),
     "rank": (
-        lambda: pycopi.gradient_update(W[0], Z, X, rate=0.1),
+        lambda: gradient_step(W[0], Z, X, rate=0.1),
         ValueError,
         "weight has shape (3,) but it must be a matrix; expected (any, any)",
     ),
@@ -240,7 +252,7 @@ REFUSED = {
         "column_scale has shape (2,) but matrix has shape (2, 3); expected (3,)",
     ),
     "dtype": (
-        lambda: pycopi.copi_update(W, Z.astype(np.float32), X, rate=0.1),
+        lambda: copi_step(W, Z.astype(np.float32), X, rate=0.1),
         TypeError,
         (
             "targets has dtype float32 but weight has float64; "
@@ -261,7 +273,7 @@ REFUSED = {
         ),
     ),
     "nan": (
-        lambda: pycopi.decorrelation_update(np.eye(3), NAN, rate=0.1),
+        lambda: decorrelation_step(np.eye(3), NAN, rate=0.1),
         ValueError,
         (
             "decorrelated has nan at row 2 (1 such values in the block read); "
@@ -269,7 +281,7 @@ REFUSED = {
         ),
     ),
     "infinity": (
-        lambda: pycopi.copi_update(W, np.full_like(Z, np.inf), X, rate=0.1),
+        lambda: copi_step(W, np.full_like(Z, np.inf), X, rate=0.1),
         ValueError,
         (
             "targets has inf at row 0 (10 such values in the block read); "
@@ -277,27 +289,27 @@ REFUSED = {
         ),
     ),
     "empty": (
-        lambda: pycopi.copi_update(W, Z[:0], X[:0], rate=0.1),
+        lambda: copi_step(W, Z[:0], X[:0], rate=0.1),
         ValueError,
         "decorrelated has no rows; expected a batch of at least one sample",
     ),
     "rate": (
-        lambda: pycopi.copi_update(W, Z, X, rate=-0.1),
+        lambda: copi_step(W, Z, X, rate=-0.1),
         ValueError,
         "rate is -0.1; expected a finite number of at least 0",
     ),
     "rate kind": (
-        lambda: pycopi.copi_update(W, Z, X, rate="fast"),
+        lambda: copi_step(W, Z, X, rate="fast"),
         TypeError,
         "rate is a str; expected a number",
     ),
     "whitening": (
-        lambda: pycopi.decorrelation_update(np.eye(3), X, rate=0.1, whitening=1.5),
+        lambda: decorrelation_step(np.eye(3), X, rate=0.1, whitening=1.5),
         ValueError,
         "whitening is 1.5; expected a finite number of at least 0 and at most 1",
     ),
     "rule": (
-        lambda: pycopi.decorrelation_update(np.eye(3), X, rate=0.1, rule="global"),
+        lambda: decorrelation_step(np.eye(3), X, rate=0.1, rule="global"),
         ValueError,
         "rule is 'global'; expected one of covariance, local",
     ),
@@ -320,6 +332,15 @@ def test_mixed_libraries_and_devices_are_refused():
     strict = pytest.importorskip("array_api_strict")
     here, there = (strict.asarray(W, device=strict.Device(name)) for name in ("CPU_DEVICE", "device1"))
     with pytest.raises(TypeError, match="targets is a numpy array but weight is a array_api_strict array"):
-        pycopi.copi_update(here, Z, X, rate=0.1)
+        copi_step(here, Z, X, rate=0.1)
     with pytest.raises(ValueError, match=r"left is on device .*device1.* but matrix is on .*CPU_DEVICE"):
         pycopi.rank_k_update(here, there, here)
+
+
+@pytest.mark.parametrize("update", [pycopi.copi_update, pycopi.gradient_update, pycopi.decorrelation_update])
+def test_no_rule_takes_its_batches_by_their_places(update):
+    """On a square layer, or with as many rows as features, nothing else would tell swapped ones apart."""
+    square = np.eye(3)
+    batches = (square,) * (1 if update is pycopi.decorrelation_update else 2)
+    with pytest.raises(TypeError, match=rf"{update.__name__}\(\) takes 1 positional argument but .* given"):
+        update(square, *batches, rate=0.1)

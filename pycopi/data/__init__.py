@@ -4,7 +4,7 @@ The handwritten digits come with pycopi; MNIST and CIFAR-10 are looked for in a 
 caller names, in the folder that ``PYCOPI_DATA`` names and in the user's cache, and fetched where
 they are missing; an ``.npz`` file with arrays x and y (and x_test, y_test) is a data set as well.
 
-Rules of this room: it imports nothing else of pycopi; parsers check magic numbers, sizes and ranges
+Rules of this room: of pycopi it imports `_files` alone; parsers check magic numbers, sizes and ranges
 before they allocate; a bad file is a ValueError of one line that names the file; nothing is
 unpickled or executed.
 """

@@ -6,13 +6,16 @@ where a byte goes.
 """
 
 import gzip
-import os
 import shutil
 import tarfile
 import zlib
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
+from pycopi._files import whole_file
 from pycopi.data.locate import one_line
+
+_PIECE = 1 << 20
 
 
 def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[Path]:
@@ -27,7 +30,7 @@ def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[P
     size : int
         What each member must hold, in bytes.
     folder : pathlib.Path
-        Where the files go, each whole or not at all; made if it does not exist.
+        Where the files go once the whole archive has been found sound; made if it does not exist.
 
     Returns
     -------
@@ -45,32 +48,30 @@ def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[P
     missing = set(members)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with ExitStack() as complete, tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 if member.name in missing and member.isreg():
-                    _write(archive, tar, member, size, wanted[member.name])
+                    target = complete.enter_context(whole_file(wanted[member.name]))
+                    _write(archive, tar, member, size, target)
                     missing.remove(member.name)
+            if missing:
+                raise _bad(archive, f"expected members are missing: {', '.join(sorted(missing))}")
+            while tar.fileobj and tar.fileobj.read(_PIECE):  # to the end, where the checksum is
+                pass
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _bad(archive, f"the archive is damaged ({one_line(error)})") from error
-    if missing:
-        raise _bad(archive, f"expected members are missing: {', '.join(sorted(missing))}")
     return list(wanted.values())
 
 
 def _write(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, target: Path) -> None:
-    """Copy one member to its place, under another name until it is complete."""
+    """Copy one member to a file."""
     if member.size != size:
         what = f"offset {member.offset} unpacked: expected {size} bytes in {member.name}"
         raise _bad(archive, f"{what}, got {member.size}")
     source = tar.extractfile(member)
     assert source is not None  # it is a regular file
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    try:
-        with source, partial.open("wb") as sink:
-            shutil.copyfileobj(source, sink)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
 
 
 def _bad(archive: Path, what: str) -> ValueError:

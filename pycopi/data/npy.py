@@ -12,8 +12,6 @@ Rules of this file:
 import io
 import math
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from pycopi.data.reading import DEFLATE_RATIO, bad_file, fill
+from pycopi.data.reading import DEFLATE_RATIO, bad_file, damaged, fill
 
 MAX_UNPACKED = 1 << 32  # bytes that a compressed array may unpack to
 MAX_AXES = 32
@@ -35,16 +33,6 @@ class Header(NamedTuple):
     column_major: bool
     dtype: np.dtype[Any]
     length: int
-
-
-@contextmanager
-def damaged(path: Path, offset: int, what: str) -> Iterator[None]:
-    """Turn whatever a library raises over a file's bytes into a ValueError that names the file."""
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise bad_file(path, offset, f"{what} ({reason})") from error
 
 
 def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """Data sets of the user's own: ``.npz`` files with x and y, and optionally x_test and y_test."""
 
 import zipfile
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycopi.data.dataset import Dataset, scale_bytes
-from pycopi.data.npy import damaged, read_member
+from pycopi.data.members import check_contents, check_members
+from pycopi.data.npy import read_member
+from pycopi.data.reading import damaged
 
 Arrays = dict[str, NDArray[Any]]
+
+TEST = ("x_test", "y_test")
+_ALIKE = 0.9  # of the letters of a name: one letter of ``x_test.npy`` may be another
 
 
 def load_npz(path: Path) -> Dataset:
@@ -20,7 +26,7 @@ def load_npz(path: Path) -> Dataset:
     ----------
     path : pathlib.Path
         A file as ``numpy.savez`` and ``numpy.savez_compressed`` write it. Other arrays in it are
-        not read.
+        passed over, once their checksums have been found right.
 
     Returns
     -------
@@ -35,8 +41,8 @@ def load_npz(path: Path) -> Dataset:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, or an array is missing, not numeric, of the wrong rank or length,
-        not finite, or a test array has another dtype or row shape than its training array.
+        If the file is damaged, or an array is missing, misspelt, not numeric, of the wrong rank or
+        length, not finite, or a test array has another dtype or row shape than its training array.
 
     Examples
     --------
@@ -68,13 +74,28 @@ def _read(path: Path) -> Arrays:
     with path.open("rb") as file:
         with damaged(path, 0, "expected an .npz file"):
             archive = zipfile.ZipFile(file)
-        there = {name[:-4] for name in archive.namelist() if name.endswith(".npy")}
-        names = ["x", "y"] + (["x_test", "y_test"] if there & {"x_test", "y_test"} else [])
+        check_members(path, file, archive)
+        members = archive.namelist()
+        there = {name[:-4] for name in members if name.endswith(".npy")}
+        names = ["x", "y", *(TEST if there.intersection(TEST) else ())]
         if not there.issuperset(names):
             got = ", ".join(sorted(there)) or "none"
             what = f"expected arrays {', '.join(names)}, got {got}"
             raise _unfit(path, what, "save them by these names with numpy.savez")
-        return {name: read_member(path, archive, name) for name in names}
+        if len(names) == 2:
+            _check_alike(path, members)
+        arrays = {name: read_member(path, archive, name) for name in names}
+        check_contents(path, archive, sorted(set(members) - {f"{name}.npy" for name in names}))
+        return arrays
+
+
+def _check_alike(path: Path, members: list[str]) -> None:
+    """Raise if a file without a test set has a member whose name is almost that of one."""
+    for name in TEST:
+        for member in members:
+            if SequenceMatcher(None, member.casefold(), f"{name}.npy").ratio() >= _ALIKE:
+                what = f"expected a test set by the names {' and '.join(TEST)}, or none, got {member}"
+                raise _unfit(path, what, "give the array one of these names, or one that is less like them")
 
 
 def _check_twins(path: Path, stored: Arrays) -> None:

@@ -1,5 +1,7 @@
-"""What the parsers share: filling an array from a stream, and the error for a bad file."""
+"""What the parsers share: filling an array from a stream, and the errors for a bad file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -63,3 +65,13 @@ def bad_file(
         Not yet raised.
     """
     return ValueError(f"{path}: offset {offset}: {what}; {advice}")
+
+
+@contextmanager
+def damaged(path: Path, offset: int, what: str) -> Iterator[None]:
+    """Turn whatever a library raises over a file's bytes into a ValueError that names the file."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise bad_file(path, offset, f"{what} ({reason})") from error

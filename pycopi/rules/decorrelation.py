@@ -71,8 +71,8 @@ def for_layer(value: Any, layer: int) -> Any:
 
 def decorrelation_update(
     decorrelator: Array,
-    decorrelated: Array,
     *,
+    decorrelated: Array,
     rate: float,
     rule: Literal["covariance", "local"] = "covariance",
     whitening: float = 0.0,
@@ -118,7 +118,7 @@ def decorrelation_update(
     --------
     >>> import numpy as np, pycopi
     >>> x = np.array([[1.0, 1.0], [1.0, 0.0]])
-    >>> pycopi.decorrelation_update(np.eye(2), x, rate=0.1)
+    >>> pycopi.decorrelation_update(np.eye(2), decorrelated=x, rate=0.1)
     array([[ 1.  , -0.05],
            [-0.05,  1.  ]])
     """

@@ -13,9 +13,9 @@ EPSILON = 1e-8
 
 def copi_update(
     weight: Array,
+    *,
     targets: Array,
     decorrelated: Array,
-    *,
     rate: float,
     variance_scaled: bool = False,
     epsilon: float = EPSILON,
@@ -65,7 +65,8 @@ def copi_update(
     Examples
     --------
     >>> import numpy as np, pycopi
-    >>> pycopi.copi_update(np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]]), rate=0.5)
+    >>> weight, targets, x = np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]])
+    >>> pycopi.copi_update(weight, targets=targets, decorrelated=x, rate=0.5)
     array([[2., 4.]])
     """
     rate = _check(weight, "targets", targets, decorrelated, rate)
@@ -76,7 +77,7 @@ def copi_update(
 
 
 def gradient_update(
-    weight: Array, perturbations: Array, decorrelated: Array, *, rate: float, copy: bool | None = True
+    weight: Array, *, perturbations: Array, decorrelated: Array, rate: float, copy: bool | None = True
 ) -> Array:
     """Return the weights after one step along the perturbations: the plain gradient form.
 
@@ -112,7 +113,8 @@ def gradient_update(
     Examples
     --------
     >>> import numpy as np, pycopi
-    >>> pycopi.gradient_update(np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]]), rate=0.5)
+    >>> weight, perturbations, x = np.zeros((1, 2)), np.array([[4.0]]), np.array([[1.0, 2.0]])
+    >>> pycopi.gradient_update(weight, perturbations=perturbations, decorrelated=x, rate=0.5)
     array([[2., 4.]])
     """
     rate = _check(weight, "perturbations", perturbations, decorrelated, rate)
