@@ -18,6 +18,7 @@ from pycopi.rules.stream import decorrelate_stream
 from pycopi.rules.weights import copi_update, gradient_update
 from pycopi.settings import Rates, Settings
 from pycopi.storage import load, save
+from pycopi.training.checkpoint import Checkpoint
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
 from pycopi.training.guard import DivergenceError, Guard
@@ -33,6 +34,7 @@ from pycopi.training.steps import train_steps
 
 __all__ = [
     "Adam",
+    "Checkpoint",
     "Decorrelation",
     "Dense",
     "DenseParameters",

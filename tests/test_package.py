@@ -30,7 +30,7 @@ HEAVY = (
 )
 
 FLOORS = (
-    ("_array", "_build", "_files", "_core", "data"),
+    ("_array", "_build", "_files", "_json", "_lock", "_core", "data"),
     ("_checks",),
     ("kernels",),
     ("rules", "activations", "config", "credit"),

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pycopi._array import Array
 from pycopi.cli.backends import reference_array
-from pycopi.cli.folder import LAST_GOOD, PICTURE, RunFolder, StoredRun, describe_run
+from pycopi.cli.folder import PICTURE, Origin, RunFolder
 from pycopi.cli.plan import Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, open_data, split
 from pycopi.network import Network
-from pycopi.storage import save
+from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
 from pycopi.training.guard import DivergenceError
 from pycopi.training.history import Callback, TrainingState, early_stopping
@@ -25,22 +26,31 @@ class Source(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A run that is ready to start or to go on."""
+    """A run that is ready to start or to go on; ``replaces`` says that its folder holds another one."""
 
-    plan: Plan
+    origin: Origin
     network: Network
     splits: Splits
     state: TrainingState
     folder: RunFolder
+    replaces: bool = False
 
     @property
-    def samples(self) -> int:
-        """The number of training samples, by which a resumed run knows its data again."""
-        return int(self.splits.train[0].shape[0])
+    def plan(self) -> Plan:
+        """What the run does."""
+        return self.origin.plan
+
+    def keeps_another(self, state: TrainingState) -> bool:
+        """Return whether the folder still holds the run that this one replaces after its first epoch."""
+        return self.replaces and not state.history
 
     def save(self, state: TrainingState) -> None:
         """Write model and history of a state."""
-        self.folder.save(self.plan, self.network, self.samples, state)
+        if self.keeps_another(state):
+            return
+        self.folder.save(self.origin, self.network, state)
+        if self.replaces and len(state.history) == 1:
+            self.folder.remove_rest()
 
     def run(self, shown: Shown) -> TrainingState:
         """Return the state at the end; it is saved after each epoch."""
@@ -80,24 +90,28 @@ class Job(NamedTuple):
 
     def _keep_last_good(self, error: DivergenceError) -> str:
         """Save the last good parameters of a run that diverged, and return what to say."""
-        path = self.folder.path / LAST_GOOD
-        details = describe_run(self.plan, self.samples, error.state.history)
-        save(path, self.network, error.parameters, details=details)
+        if self.keeps_another(error.state):
+            return f"{error}; {self.folder.path} still holds the run from before"
+        state = error.state._replace(parameters=error.parameters)
+        path = self.folder.save_last_good(self.origin, self.network, state)
         return f"{error}; the last good parameters are in {path}"
 
 
 def start(source: Source, given: Mapping[str, Any], folder: RunFolder, *, overwrite: bool) -> Job:
-    """Return a new run; its folder is changed only when all else has been found good."""
-    folder.check_free(overwrite=overwrite)
-    job = _prepare(new_plan(source.data, given), source, folder, None)
-    folder.clear()
-    return job
+    """Return a new run; a run in its folder stays until the first epoch is complete."""
+    replaces = folder.holds_a_run(overwrite=overwrite)
+    plan = new_plan(source.data, given)
+    origin, splits, like = _open(plan, source)
+    network = plan.network(splits.inputs, splits.outputs)
+    parts = {"feedback": plan.credit == "feedback_alignment", "moments": plan.rule == "adam"}
+    state = TrainingState(network.init(plan.seed, like=like, **parts))
+    return Job(origin, network, splits, state, folder, replaces)
 
 
 def resume(source: Source, given: Mapping[str, Any], folder: RunFolder) -> Job:
-    """Return the run that lies in a folder, to go on with."""
-    stored = folder.stored()
-    own, name, done = stored.plan.data, data_name(source.data), len(stored.history)
+    """Return the run that is kept in a folder, to go on with."""
+    stored, history = folder.stored()
+    own, name, done = stored.plan.data, data_name(source.data), len(history)
     if own != name:
         msg = f"{folder.path} holds a run on {own}; expected {own} to resume it with, got {name}"
         raise ValueError(msg)
@@ -108,7 +122,17 @@ def resume(source: Source, given: Mapping[str, Any], folder: RunFolder) -> Job:
             f"expected at least {done}"
         )
         raise ValueError(msg)
-    return _prepare(plan, source, folder, stored)
+    origin, splits, like = _open(plan, source)
+    if origin.samples != stored.samples:
+        msg = (
+            f"{source.data} has {origin.samples} training samples but the run was on "
+            f"{stored.samples}; resume it with the same data"
+        )
+        raise ValueError(msg)
+    run, otherwise = f"the run in {folder.path}", "start anew with --overwrite"
+    check_fingerprint(stored.fingerprint, origin.fingerprint or {}, source.data, run, otherwise)
+    network = plan.network(splits.inputs, splits.outputs)
+    return Job(origin, network, splits, TrainingState(folder.parameters(like), history), folder)
 
 
 def _check_data(plan: Plan, splits: Splits, data: str) -> None:
@@ -126,22 +150,10 @@ def _check_data(plan: Plan, splits: Splits, data: str) -> None:
         raise ValueError(msg)
 
 
-def _prepare(plan: Plan, source: Source, folder: RunFolder, stored: StoredRun | None) -> Job:
-    """Return a run with its data and parameters on the library and device of the plan."""
+def _open(plan: Plan, source: Source) -> tuple[Origin, Splits, Array]:
+    """Return the origin of a run, its data, and an array of the library and device of the plan."""
     like = reference_array(plan.backend, plan.device, plan.dtype)
-    splits = split(open_data(*source), like)
+    data = open_data(*source)
+    splits = split(data, like)
     _check_data(plan, splits, source.data)
-    network = plan.network(splits.inputs, splits.outputs)
-    if stored is None:
-        parts = {"feedback": plan.credit == "feedback_alignment", "moments": plan.rule == "adam"}
-        state = TrainingState(network.init(plan.seed, like=like, **parts))
-        return Job(plan, network, splits, state, folder)
-    state = TrainingState(folder.parameters(like), stored.history)
-    job = Job(plan, network, splits, state, folder)
-    if job.samples != stored.samples:
-        msg = (
-            f"{source.data} has {job.samples} training samples but the run was on "
-            f"{stored.samples}; resume it with the same data"
-        )
-        raise ValueError(msg)
-    return job
+    return Origin(plan, len(data.x_train), dataset_fingerprint(data)), splits, like
