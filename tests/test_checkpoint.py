@@ -120,6 +120,13 @@ def test_a_checkpoint_gives_back_what_was_saved(tmp_path):
     assert_same_state(stored.state, make_state(epochs=2))
 
 
+def test_a_checkpoint_keeps_which_epoch_was_selected(tmp_path):
+    with pycopi.Checkpoint(tmp_path) as checkpoint:
+        checkpoint.save(NETWORK, make_state()._replace(selected=1))
+        stored = checkpoint.load()
+    assert (stored.state.selected, stored.details) == (1, {})
+
+
 def test_a_checkpoint_comes_back_in_the_library_of_like(eager, tmp_path):
     like = eager.asarray(np.zeros(1, np.float32))
     with pycopi.Checkpoint(tmp_path) as checkpoint:
@@ -146,7 +153,7 @@ def test_what_a_checkpoint_refuses(tmp_path):
     message = f'the checkpoint in {tmp_path} is not open; save inside "with checkpoint:"'
     with pytest.raises(RuntimeError, match=exactly(message)):
         checkpoint.save(NETWORK, make_state())
-    message = "details have a history already, but that of the state is kept under this name; rename theirs"
+    message = "details have 'history', under which that of the state is kept; give theirs another name"
     with checkpoint, pytest.raises(ValueError, match=exactly(message)):
         checkpoint.save(NETWORK, make_state(), {"history": []})
     pycopi.save(tmp_path / "model.safetensors", NETWORK, NETWORK.init(0))

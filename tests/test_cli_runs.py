@@ -74,8 +74,30 @@ def test_resume_stops_where_patience_has_ended_the_run(tmp_path: Path) -> None:
     assert "its loss ended the run (--patience)" in " ".join(text.replace("│", "").split())
     before = read_history(tmp_path)
     assert len(before["history"]) < 60
-    call(*train, "--resume", "--quiet")
+    assert text.endswith(call(*train, "--resume"))
     assert read_history(tmp_path) == before
+    (tmp_path / "best.safetensors").unlink()
+    call(*train, "--resume", "--quiet")  # as a run of an older version
+    assert read_history(tmp_path) == before
+
+
+def test_patience_keeps_the_best_model_through_a_resumption(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    x, t = (rng.normal(size=(60, 8)).astype("f4") for _ in range(2))
+    weights = rng.normal(size=8) / 3
+    y = x @ weights + rng.normal(size=60)
+    path = save_set(tmp_path / "noise.npz", x=x, y=y, x_test=t, y_test=t @ weights)
+    flags = ("train", path, "--patience", 3, "--gain", 100, "--step-bound", 1, "--batch-size", 20)
+    call(*flags, "--quiet", "--output", tmp_path / "whole", "--epochs", 30)
+    losses = [record["validation_loss"] for record in read_history(tmp_path / "whole")["history"]]
+    best = 1 + losses.index(min(losses[1:]))
+    assert 2 < best < len(losses) < 30
+    for epochs, going_on in ((2, ()), (best + 1, ("--resume",)), (30, ("--resume",))):
+        call(*flags, "--quiet", "--output", tmp_path / "parts", "--epochs", epochs, *going_on)
+    for name in ("model", "best"):
+        assert_same_parameters(*(tmp_path / place / f"{name}.safetensors" for place in ("whole", "parts")))
+    found = json.loads(call("evaluate", tmp_path / "parts", path, "--json"))
+    assert found["loss"] == pytest.approx(losses[best - 1], rel=1e-6)
 
 
 def test_resume_refuses_other_settings(run: Path, tmp_path: Path) -> None:
@@ -124,7 +146,7 @@ def test_resume_refuses_other_data_and_other_models(run: Path, tmp_path: Path) -
 def test_divergence_keeps_the_last_good_parameters(tmp_path: Path) -> None:
     text = call("train", "digits", "--gain", 1e9, "--quiet", "--output", tmp_path / "run", status=2)
     assert re.fullmatch(
-        r"error: training diverged in layer \d, epoch 2, step \d+: .*; lower the gain or the rates, or let .*; "
+        r"error: training diverged in layer \d, epoch 2, step \d+: .*; "
         r"the last good parameters are in .*/run/last-good.safetensors\n",
         text,
     )

@@ -21,7 +21,7 @@ from pycopi.cli.splits import is_real, open_data, place
 from pycopi.data import Dataset
 from pycopi.settings import Settings
 from pycopi.storage import Saved, load
-from pycopi.training.checkpoint import MODEL
+from pycopi.training.checkpoint import chosen_model
 
 RESULTS = "analysis.json"
 BATCH = 50
@@ -49,7 +49,7 @@ def analyse(
     accuracy against layers removed.
     """
     layer, samples = read_flag("layer", layer), read_flag("samples", samples)
-    path = model / MODEL if model.is_dir() else model
+    path = chosen_model(model) if model.is_dir() else model
     saved = load(path)
     count = len(saved.network.layers)
     if layer > count:

@@ -8,7 +8,7 @@ from pycopi.cli.flags import read_flag
 from pycopi.cli.splits import open_data, place
 from pycopi.data import Dataset
 from pycopi.storage import Saved, load
-from pycopi.training.checkpoint import MODEL
+from pycopi.training.checkpoint import chosen_model
 from pycopi.training.evaluate import evaluate as evaluate_network
 
 
@@ -23,9 +23,12 @@ def evaluate(
     no_download: o.NoDownload = False,
     as_json: o.AsJSON = False,
 ) -> None:
-    """Print loss and accuracy of a saved model on a data set."""
+    """Print loss and accuracy of a saved model on a data set.
+
+    Of a run with --patience, the folder stands for the model of its best epoch.
+    """
     split = read_flag("split", split)
-    path = model / MODEL if model.is_dir() else model
+    path = chosen_model(model) if model.is_dir() else model
     saved = load(path)
     loss = _stored_loss(saved) if loss is None else read_flag("loss", loss)
     like = _reference(saved, backend, device)

@@ -77,6 +77,11 @@ class RunFolder(NamedTuple):
         """Return the parameters of the run that is kept here."""
         return load(self.path / MODEL, like=like).parameters
 
+    def best(self, like: Array) -> TrainingState | None:
+        """Return the state of the best epoch of the run that is kept here, if there is one."""
+        stored = self.checkpoint.load_best(like)
+        return None if stored is None else stored.state
+
     def save(self, origin: Origin, network: Network, state: TrainingState) -> None:
         """Write the model and the history of a run after an epoch."""
         self.checkpoint.save(network, state, origin.details())

@@ -14,7 +14,7 @@ from pycopi.network import Network
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
 from pycopi.training.guard import DivergenceError
-from pycopi.training.history import Callback, TrainingState, early_stopping
+from pycopi.training.history import EarlyStopping, TrainingState, early_stopping
 
 
 class Source(NamedTuple):
@@ -54,8 +54,14 @@ class Job(NamedTuple):
 
     def run(self, shown: Shown) -> TrainingState:
         """Return the state at the end; it is saved after each epoch."""
-        plan, stopping = self.plan, self._stopping()
-        ended = any(stop(self.state) for stop in stopping)  # before it was resumed
+        plan, stop = self.plan, self._stopping()
+        ended = stop is not None and stop(self.state)  # before it was resumed
+
+        def keep_best(state: TrainingState) -> None:
+            if stop is not None and stop.best is state:
+                self.folder.checkpoint.save_best(self.network, state, self.origin.details())
+
+        keep_best(self.state)  # a kill may have come before
         try:
             return fit(
                 self.network,
@@ -69,7 +75,7 @@ class Job(NamedTuple):
                 weight_schedule=plan.schedules.weights,
                 decorrelation_schedule=plan.schedules.decorrelation,
                 keep_decorrelated=plan.keep_decorrelated,
-                callbacks=[self.save, shown.after, *stopping],
+                callbacks=[*([] if stop is None else [stop]), self.save, keep_best, shown.after],
                 progress=shown.during,
                 history=self.state.history,
             )
@@ -82,11 +88,14 @@ class Job(NamedTuple):
 
         learning_curve(state.history, self.folder.path / PICTURE)
 
-    def _stopping(self) -> list[Callback]:
-        """Return the callbacks that may end the run early."""
+    def _stopping(self) -> EarlyStopping | None:
+        """Return what may end the run early, with the best state so far of a run that goes on."""
         if self.plan.patience is None:
-            return []
-        return [early_stopping(patience=self.plan.patience)]
+            return None
+        stop = early_stopping(patience=self.plan.patience)
+        if self.state.history:
+            stop.best = self.folder.best(like=self.state.parameters[0].weight)
+        return stop
 
     def _keep_last_good(self, error: DivergenceError) -> str:
         """Save the last good parameters of a run that diverged, and return what to say."""

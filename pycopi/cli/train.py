@@ -15,7 +15,7 @@ from pycopi.cli.job import Job, Source, resume, start
 from pycopi.cli.plan import Plan, data_name
 from pycopi.cli.progress import show_progress
 from pycopi.cli.summary import print_table, summary_rows
-from pycopi.training.checkpoint import MODEL
+from pycopi.training.checkpoint import BEST, MODEL
 from pycopi.training.history import TrainingInterrupted, TrainingState
 
 _PLANNED = frozenset(field.name for field in fields(Plan)) - {"data"}
@@ -99,18 +99,19 @@ def _run(job: Job, source: Source, *, quiet: bool) -> None:
         raise KeyboardInterrupt(_how_to_go_on(job, state, source)) from None
     if not quiet:
         selected = job.plan.patience is not None and len(state.history) < job.plan.epochs
-        rows = summary_rows(state.parameters, state.history, job.folder.path, files, selected=selected)
+        rows = summary_rows(state, job.folder.path, files, selected=selected)
         print_table(console, rows)
 
 
 def _finish(job: Job, state: TrainingState) -> list[str]:
     """Draw the learning curve if that is possible here, and return the files of the run."""
+    models = [MODEL] if state.selected is None else [MODEL, BEST]
     try:
         job.draw(state)
     except ImportError as error:
         print(f"no learning curve: {error}", file=sys.stderr)
-        return [MODEL, HISTORY]
-    return [MODEL, HISTORY, PICTURE]
+        return [*models, HISTORY]
+    return [*models, HISTORY, PICTURE]
 
 
 def _how_to_go_on(job: Job, state: TrainingState, source: Source) -> str:

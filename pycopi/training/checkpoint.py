@@ -189,15 +189,21 @@ class Checkpoint:
         save_run(self.folder / name, network, state, details)
 
 
+def chosen_model(folder: Path) -> Path:
+    """Return the model file of a run to use: the best where the run has kept it, otherwise the last."""
+    return folder / (MODEL if Checkpoint(folder).load_best() is None else BEST)
+
+
 def save_run(
     path: Path, network: Network, state: TrainingState, details: Mapping[str, Any] | None = None
 ) -> None:
     """Write a model file with the history of its run among its details."""
-    if details is not None and "history" in details:
-        msg = "details have a history already, but that of the state is kept under this name; rename theirs"
-        raise ValueError(msg)
-    kept = {**(details or {}), "history": _records(state)}
-    save(path, network, state.parameters, details=kept)
+    own = {"history": _records(state), "selected": state.selected}
+    for name in own:
+        if name in (details or {}):
+            msg = f"details have {name!r}, under which that of the state is kept; give theirs another name"
+            raise ValueError(msg)
+    save(path, network, state.parameters, details={**(details or {}), **own})
 
 
 def load_run(path: Path, like: Array | None = None) -> StoredRun | None:
@@ -209,7 +215,7 @@ def load_run(path: Path, like: Array | None = None) -> StoredRun | None:
 
 
 def restored(path: Path, parameters: Parameters, details: dict[str, Any]) -> TrainingState:
-    """Return the state of a model file, whose history is taken out of its details."""
+    """Return the state of a model file; what belongs to it is taken out of the details."""
     if "history" not in details:
         msg = (
             f"{path}: a model without the history of a run, so no run can go on from it; "
@@ -221,7 +227,7 @@ def restored(path: Path, parameters: Parameters, details: dict[str, Any]) -> Tra
     except (TypeError, ValueError) as error:
         msg = f"{path}: the history in this file cannot be read ({error}); start the run anew"
         raise ValueError(msg) from error
-    return TrainingState(parameters=parameters, history=history)
+    return TrainingState(parameters=parameters, history=history, selected=details.pop("selected", None))
 
 
 def _records(state: TrainingState) -> list[dict[str, Any]]:
