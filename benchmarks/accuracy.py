@@ -15,11 +15,11 @@ from benchmarks.table import Column, Scope, Table
 from benchmarks.torch_programs import AdamTraining
 from pycopi.data import Dataset, load_dataset
 from pycopi.network import mlp
-from pycopi.storage import load, save
+from pycopi.training.checkpoint import load_run, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
-from pycopi.training.history import EpochRecord, TrainingState
+from pycopi.training.history import TrainingState
 
 TARGETS = {"mnist": 0.98, "cifar10": 0.56, "digits": 0.9}
 """Test accuracies to reach."""
@@ -93,14 +93,15 @@ class COPI:
 
     def save(self, path: Path) -> None:
         """Write parameters and history."""
-        parameters, history = self._state.parameters, self._state.history
-        save(path, self._network, parameters, details={"history": [record._asdict() for record in history]})
+        save_run(path, self._network, self._state)
 
     def load(self, path: Path) -> None:
         """Go on with the parameters and the history that lie there."""
-        saved = load(path)
-        records = [{**one, "correlation": tuple(one["correlation"])} for one in saved.details["history"]]
-        self._state = TrainingState(saved.parameters, tuple(EpochRecord(**record) for record in records))
+        stored = load_run(path)
+        if stored is None:
+            msg = f"{path} is missing, in which the race keeps its state; remove the folder to begin anew"
+            raise FileNotFoundError(msg)
+        self._state = stored.state
 
 
 class Adam:

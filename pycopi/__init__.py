@@ -22,6 +22,7 @@ from pycopi.rules.stream import decorrelate_stream
 from pycopi.rules.weights import copi_update, gradient_update
 from pycopi.settings import Rates, Settings
 from pycopi.storage import load, save
+from pycopi.training.checkpoint import Checkpoint
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adam",
+    "Checkpoint",
     "Decorrelation",
     "Dense",
     "DenseParameters",

@@ -1,8 +1,10 @@
 """Runs of the command that stop and go on: folders, resuming, divergence, Ctrl-C, bars and pipes."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from command import (
     start,
     without_codes,
 )
+from safetensors import SafetensorError
 
 import pycopi
 
@@ -71,8 +74,30 @@ def test_resume_stops_where_patience_has_ended_the_run(tmp_path: Path) -> None:
     assert "its loss ended the run (--patience)" in " ".join(text.replace("│", "").split())
     before = read_history(tmp_path)
     assert len(before["history"]) < 60
-    call(*train, "--resume", "--quiet")
+    assert text.endswith(call(*train, "--resume"))
     assert read_history(tmp_path) == before
+    (tmp_path / "best.safetensors").unlink()
+    call(*train, "--resume", "--quiet")  # as a run of an older version
+    assert read_history(tmp_path) == before
+
+
+def test_patience_keeps_the_best_model_through_a_resumption(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    x, t = (rng.normal(size=(60, 8)).astype("f4") for _ in range(2))
+    weights = rng.normal(size=8) / 3
+    y = x @ weights + rng.normal(size=60)
+    path = save_set(tmp_path / "noise.npz", x=x, y=y, x_test=t, y_test=t @ weights)
+    flags = ("train", path, "--patience", 3, "--gain", 100, "--step-bound", 1, "--batch-size", 20)
+    call(*flags, "--quiet", "--output", tmp_path / "whole", "--epochs", 30)
+    losses = [record["validation_loss"] for record in read_history(tmp_path / "whole")["history"]]
+    best = 1 + losses.index(min(losses[1:]))
+    assert 2 < best < len(losses) < 30
+    for epochs, going_on in ((2, ()), (best + 1, ("--resume",)), (30, ("--resume",))):
+        call(*flags, "--quiet", "--output", tmp_path / "parts", "--epochs", epochs, *going_on)
+    for name in ("model", "best"):
+        assert_same_parameters(*(tmp_path / place / f"{name}.safetensors" for place in ("whole", "parts")))
+    found = json.loads(call("evaluate", tmp_path / "parts", path, "--json"))
+    assert found["loss"] == pytest.approx(losses[best - 1], rel=1e-6)
 
 
 def test_resume_refuses_other_settings(run: Path, tmp_path: Path) -> None:
@@ -99,11 +124,21 @@ def test_resume_refuses_other_data_and_other_models(run: Path, tmp_path: Path) -
     assert_error(".*set.npz has 30 training samples but the run was on 60; .*", *resume)
     saved = pycopi.load(run / "model.safetensors")
     model = tmp_path / "run" / "model.safetensors"
-    pycopi.save(model, saved.network, saved.parameters)
-    assert_error(".* this model was not made by pycopi train, .*", *resume)
-    for details in ({"settings": {"later": 1}, "history": []}, {"settings": {}, "history": [1]}):
+    wrong = {
+        ".* a model without the history of a run, .*": {},
+        ".* this model was not made by pycopi train, .*": {"history": []},
+        r".* the run in this file cannot be read \(its settings .*\); start anew .*": {
+            "settings": {"later": 1},
+            "history": [],
+        },
+        r".* the history in this file cannot be read \(expected the fields of EpochRecord .*\); start .*": {
+            "settings": {},
+            "history": [1],
+        },
+    }
+    for message, details in wrong.items():
         pycopi.save(model, saved.network, saved.parameters, details=details)
-        assert_error(".* the run in this file cannot be read .*; start anew .*", *resume)
+        assert_error(message, *resume)
     model.write_bytes((run / "model.safetensors").read_bytes()[:-100])
     assert_error(".* not a whole safetensors file .*", *resume)
 
@@ -111,7 +146,7 @@ def test_resume_refuses_other_data_and_other_models(run: Path, tmp_path: Path) -
 def test_divergence_keeps_the_last_good_parameters(tmp_path: Path) -> None:
     text = call("train", "digits", "--gain", 1e9, "--quiet", "--output", tmp_path / "run", status=2)
     assert re.fullmatch(
-        r"error: training diverged in layer \d, epoch 2, step \d+: .*; lower the gain or the rates, or let .*; "
+        r"error: training diverged in layer \d, epoch 2, step \d+: .*; "
         r"the last good parameters are in .*/run/last-good.safetensors\n",
         text,
     )
@@ -170,6 +205,181 @@ def test_ctrl_c_while_an_epoch_is_being_saved(tmp_path: Path, monkeypatch: pytes
         text = call("train", "digits", *SMALL, "--output", tmp_path, status=130)
     assert text.startswith("interrupted: 1 of 3 epochs are saved in ")
     assert len(read_history(tmp_path)["history"]) == 1
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("flag", [(), ("--resume",), ("--overwrite",)], ids=str)
+def test_a_second_process_is_told_at_once(flag: tuple[str, ...], tmp_path: Path) -> None:
+    process = start("train", "digits", "--hidden", "128x3", "--epochs", 100, "--output", "run", cwd=tmp_path)
+    try:
+        process.stdout.readline()
+        place = re.escape(str(tmp_path / "run"))
+        message = f"another run is at work in {place}; wait until it ends, or name another folder with --output"
+        assert_error(message, "train", "digits", "--output", tmp_path / "run", *flag)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert error.startswith("interrupted: ")
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_a_second_process_comes_before_there_is_anything_to_read(tmp_path: Path) -> None:
+    with pycopi.Checkpoint(tmp_path / "run"):
+        for flag in ((), ("--resume",), ("--overwrite",)):
+            assert_error(
+                "another run is at work in .*", "train", "nothing", "--output", tmp_path / "run", *flag
+            )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def old(run: Path, tmp_path: Path) -> Path:
+    """A copy of a run, with a file of last good parameters, that a test may put at risk."""
+    folder = tmp_path / "old"
+    shutil.copytree(run, folder)
+    shutil.copy(folder / "model.safetensors", folder / "last-good.safetensors")
+    return folder
+
+
+def assert_whole(folder: Path, before: dict[str, bytes]) -> None:
+    """Raise unless a run is as it was, and can go on."""
+    assert contents(folder) == before
+    call("train", "digits", "--resume", "--epochs", 4, "--quiet", "--output", folder)
+    assert len(read_history(folder)["history"]) == 4
+
+
+def fill_the_disk(*_: object, **__: object) -> None:
+    """Stand in for what writes a file."""
+    raise SafetensorError("No space left on device")  # noqa: EM101
+
+
+def test_overwriting_with_a_run_that_diverges_at_once_costs_nothing(old: Path) -> None:
+    before = contents(old)
+    wild = ("--gain", 1e9, "--decorrelation-epochs", 0, "--quiet")
+    message = r"training diverged in layer \d, epoch 1, .*; .*/old still holds the run from before"
+    assert_error(message, "train", "digits", *wild, "--overwrite", "--output", old)
+    assert_whole(old, before)
+
+
+def test_overwriting_on_a_full_disk_costs_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(old)
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.numpy.save_file", fill_the_disk)
+        message = r".*/old/model.safetensors: the file cannot be written .*"
+        assert_error(message, "train", "digits", "--overwrite", "--quiet", "--output", old)
+    assert_whole(old, before)
+
+
+def test_ctrl_c_in_the_first_epoch_of_overwriting_costs_nothing(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(old)
+    with monkeypatch.context() as patch:
+        patch.setattr("pycopi.training.fit._Run.epoch", interrupt)
+        text = call("train", "digits", "--overwrite", "--quiet", "--output", old, status=130)
+    assert text == f"interrupted: no epoch is complete yet, so {old} still holds the run from before\n"
+    assert_whole(old, before)
+
+
+KILLED = """
+import os, signal, sys
+from pycopi.cli import job, main
+job.fit = lambda *arguments, **keywords: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv[1:] = ["train", "digits", "--overwrite", "--output", sys.argv[1]]
+main()
+"""
+
+
+def test_a_kill_in_the_first_epoch_of_overwriting_costs_nothing(old: Path) -> None:
+    before = contents(old)
+    process = subprocess.run([sys.executable, "-c", KILLED, str(old)], check=False)
+    assert process.returncode == -signal.SIGKILL
+    (old / ".lock").unlink(missing_ok=True)  # it locks nothing any more
+    assert_whole(old, before)
+
+
+def test_overwriting_is_done_with_the_first_epoch(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pycopi.cli.progress.describe_epoch", interrupt)
+    flags = ("--hidden", 8, "--epochs", 3, "--overwrite", "--output", old)
+    text = call("train", "digits", *flags, status=130)
+    assert text.startswith("interrupted: 1 of 3 epochs are saved in ")
+    assert set(contents(old)) == {"model.safetensors", "history.json"}
+    assert read_history(old)["settings"]["hidden"] == [8]
+
+
+@pytest.mark.parametrize("name", ["x", "y", "x_test", "y_test"])
+def test_resume_refuses_other_data_of_the_same_shape(name: str, tmp_path: Path) -> None:
+    path, folder = save_set(tmp_path / "set.npz"), tmp_path / "run"
+    call("train", path, "--epochs", 1, "--output", folder, "--quiet")
+    arrays = dict(np.load(path))
+    np.savez(path, **{**arrays, name: arrays[name] + np.eye(*arrays[name].shape)})
+    array = name if "test" in name else f"{name}_train"
+    message = (
+        f"{path} is not what the run in {folder} was trained on: {array} has other values; "
+        f"resume it with the same data, or start anew with --overwrite"
+    )
+    resume = ("train", path, "--resume", "--epochs", 2, "--output", folder, "--quiet")
+    assert_error(re.escape(message), *resume)
+    np.savez(path, **arrays)
+    call(*resume)
+    assert len(read_history(folder)["history"]) == 2
+
+
+def rewrite_details(folder: Path, **changes: object) -> None:
+    """Change the details of the model of a run."""
+    network, parameters, details = pycopi.load(folder / "model.safetensors")
+    pycopi.save(folder / "model.safetensors", network, parameters, details={**details, **changes})
+
+
+def test_a_run_of_an_older_version_has_no_fingerprint_and_goes_on(old: Path) -> None:
+    rewrite_details(old, fingerprint=None)
+    resume = ("train", "digits", "--resume", "--quiet", "--output", old)
+    call(*resume, "--epochs", 4)
+    assert (
+        pycopi.load(old / "model.safetensors").details["fingerprint"]["x_train"].startswith("float32 (1437, ")
+    )
+    assert len(read_history(old)["history"]) == 4
+
+
+@pytest.fixture
+def spike(tmp_path: Path) -> Path:
+    """A data set with one value in the test set at which the loss overflows."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((400, 6), "f4"), rng.integers(0, 3, 400)
+    test = x[:60].copy()
+    test[7, 3] = 1e30
+    np.savez(tmp_path / "spike.npz", x=x, y=y, x_test=test, y_test=y[:60])
+    return tmp_path / "spike.npz"
+
+
+@pytest.mark.parametrize("saved", ["now", "by an older version"])
+def test_a_run_whose_test_loss_was_infinite_goes_on(saved: str, spike: Path) -> None:
+    folder = spike.with_name("run")
+    train = ("train", spike, "--patience", 2, "--quiet", "--output", folder)
+    call(*train, "--epochs", 3)
+    losses = [record["validation_loss"] for record in read_history(folder)["history"]]
+    assert losses == ["inf"] * 3
+    if saved != "now":
+        history = pycopi.load(folder / "model.safetensors").details["history"]
+        null = {"validation_loss": None, "validation_accuracy": None}  # of a regression: it has no accuracy
+        rewrite_details(folder, history=[{**record, **null} for record in history])
+    call("train", spike, "--resume", "--epochs", 9, "--quiet", "--output", folder)
+    whole = spike.with_name("whole")
+    call("train", spike, "--patience", 2, "--quiet", "--epochs", 9, "--output", whole)
+    assert_same_parameters(folder / "model.safetensors", whole / "model.safetensors")
+    assert len(read_history(folder)["history"]) == len(read_history(whole)["history"])
+
+
+def test_evaluate_says_inf_in_json(spike: Path) -> None:
+    folder = spike.with_name("run")
+    call("train", spike, "--epochs", 1, "--quiet", "--output", folder)
+    text = call("evaluate", folder, spike, "--json")
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["loss"] == "inf"
+    assert call("evaluate", folder, spike).startswith("loss      inf\n")
 
 
 def test_live_bar_in_a_terminal(tmp_path: Path) -> None:

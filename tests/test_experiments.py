@@ -14,16 +14,16 @@ import pytest
 from assertions import exactly
 
 import pycopi
+from pycopi._lock import locked
 from pycopi.experiments import pictures, runner
 from pycopi.experiments.checks import check_compression, check_peaks
 from pycopi.experiments.experiment import ALL, EXPERIMENTS, FULL, Size
-from pycopi.experiments.lock import locked
 from pycopi.experiments.methods import METHODS
 from pycopi.experiments.plan import Run, compare_methods
 from pycopi.experiments.published import COMPRESSION
 from pycopi.experiments.results import Result, as_json, collect, summarise
 from pycopi.experiments.runner import Source, Watcher, folder_of, run_plan
-from pycopi.experiments.store import describe
+from pycopi.experiments.store import describe, describe_epoch
 from pycopi.experiments.tasks import TASKS
 
 SHORT = [Run(data="digits", method=name, seed=0, epochs=4) for name in METHODS]
@@ -172,6 +172,46 @@ def test_a_finished_run_is_not_repeated_and_a_longer_one_goes_on(tmp_path):
     assert results_text(PAIR, tmp_path) == results_text(PAIR, fresh)  # a shorter plan reads the first epochs
 
 
+def test_a_run_of_an_older_version_goes_on(tmp_path):
+    run_plan(PAIR[:1], tmp_path / "old")
+    model = folder_of(tmp_path / "old", PAIR[0]).path / "model.safetensors"
+    network, parameters, details = pycopi.load(model)
+    older = {name: details[name] for name in ("epochs", "seconds")}
+    pycopi.save(model, network, parameters, details=older)
+    longer = [replace(PAIR[0], epochs=5)]
+    for place in ("old", "new"):
+        run_plan(longer, tmp_path / place)
+    assert results_text(longer, tmp_path / "old") == results_text(longer, tmp_path / "new")
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path):
+    class Other(Source):
+        def load(self, name):
+            data = super().load(name)
+            return data._replace(x_train=data.x_train[:, ::-1])
+
+    run_plan(PAIR[:1], tmp_path)
+    before = collect(PAIR[:1], tmp_path, "clock")[0].epochs
+    run_plan([replace(PAIR[0], epochs=5)], tmp_path, Other())
+    (failed,) = collect([replace(PAIR[0], epochs=5)], tmp_path, "clock")
+    folder = folder_of(tmp_path, PAIR[0]).path
+    assert failed.record["failure"]["reason"] == (
+        f"ValueError: digits is not what the run in {folder} was trained on: x_train has other values; "
+        f"resume it with the same data, or name another folder with --output"
+    )
+    assert failed.epochs == before
+
+
+def test_a_loss_that_is_not_finite_is_in_the_record():
+    record = pycopi.EpochRecord(1, math.inf, 0.5, math.nan, 0.5, (0.1,), 1e-3, 1e-3, 4, 0.1)
+    entry = json.loads(json.dumps(describe_epoch(record, -math.inf, 0.5), allow_nan=False))
+    assert [entry[name] for name in ("loss", "test_loss", "train_loss")] == ["inf", "nan", "-inf"]
+    run = Run(data="digits", method="copi-bp", seed=0, epochs=1)
+    result = Result(run, {"epochs": [entry]}, {}, "finished")
+    assert result.values("loss") == [math.inf]
+    assert math.isnan(result.values("test_loss")[0])
+
+
 def test_a_diverged_run_is_reported_and_the_rest_goes_on(tmp_path):
     wild = replace(PAIR[0], gain=1e9)
     ends = []
@@ -207,7 +247,7 @@ def test_a_failed_run_is_reported_and_tried_again(tmp_path, monkeypatch):
 
 def test_another_process_is_kept_out(tmp_path):
     place = tmp_path / "runs" / "digits"
-    message = f"another process is at work in {place}; wait for it, or name another folder with --output"
+    message = f"another run is at work in {place}; wait until it ends, or name another folder with --output"
     with locked(place), pytest.raises(BlockingIOError, match=exactly(message)):
         run_plan(PAIR, tmp_path)
     run_plan(PAIR, tmp_path)  # the lock is free again

@@ -31,7 +31,7 @@ HEAVY = (
 )
 
 FLOORS = (
-    ("_array", "_build", "_files", "_core"),
+    ("_array", "_build", "_files", "_json", "_lock", "_core"),
     ("_checks", "_tensors", "data"),
     ("kernels",),
     ("rules", "activations", "config", "credit"),

@@ -15,12 +15,13 @@ from pycopi.cli import options as o
 from pycopi.cli.backends import reference_array
 from pycopi.cli.findings import Findings, Subject, find, layer_rows, print_findings, trimmed
 from pycopi.cli.flags import read_flag
-from pycopi.cli.folder import MODEL, read_run
+from pycopi.cli.folder import read_plan
 from pycopi.cli.pictures import draw_pictures
 from pycopi.cli.splits import is_real, open_data, place
 from pycopi.data import Dataset
 from pycopi.settings import Settings
 from pycopi.storage import Saved, load
+from pycopi.training.checkpoint import chosen_model
 
 RESULTS = "analysis.json"
 BATCH = 50
@@ -48,7 +49,7 @@ def analyse(
     accuracy against layers removed.
     """
     layer, samples = read_flag("layer", layer), read_flag("samples", samples)
-    path = model / MODEL if model.is_dir() else model
+    path = chosen_model(model) if model.is_dir() else model
     saved = load(path)
     count = len(saved.network.layers)
     if layer > count:
@@ -106,7 +107,7 @@ def _subject(
 def _how_it_learned(saved: Saved, path: Path, notes: list[str]) -> tuple[Settings, int]:
     """Return settings and batch size of the run that a model is from, or the paper's."""
     if "settings" in saved.details:
-        plan = read_run(path, saved.details).plan
+        plan = read_plan(path, saved.details)
         return plan.settings, plan.batch_size
     notes.append("this model does not say how it learned: the update angles are those of the default settings")
     return Settings(), BATCH

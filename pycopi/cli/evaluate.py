@@ -1,15 +1,14 @@
 """``pycopi evaluate``: loss and accuracy of a saved model."""
 
-import json
-
+from pycopi import _json
 from pycopi._array import Array, HostArray, is_numpy
 from pycopi.cli import options as o
 from pycopi.cli.backends import reference_array
 from pycopi.cli.flags import read_flag
-from pycopi.cli.folder import MODEL
 from pycopi.cli.splits import open_data, place
 from pycopi.data import Dataset
 from pycopi.storage import Saved, load
+from pycopi.training.checkpoint import chosen_model
 from pycopi.training.evaluate import evaluate as evaluate_network
 
 
@@ -24,9 +23,12 @@ def evaluate(
     no_download: o.NoDownload = False,
     as_json: o.AsJSON = False,
 ) -> None:
-    """Print loss and accuracy of a saved model on a data set."""
+    """Print loss and accuracy of a saved model on a data set.
+
+    Of a run with --patience, the folder stands for the model of its best epoch.
+    """
     split = read_flag("split", split)
-    path = model / MODEL if model.is_dir() else model
+    path = chosen_model(model) if model.is_dir() else model
     saved = load(path)
     loss = _stored_loss(saved) if loss is None else read_flag("loss", loss)
     like = _reference(saved, backend, device)
@@ -36,7 +38,7 @@ def evaluate(
     result = evaluate_network(saved.network, saved.parameters, *pair, loss=loss)
     rows = {"loss": result.loss, "accuracy": result.accuracy, "samples": result.samples}
     if as_json:
-        print(json.dumps({"model": str(model), "data": data, "split": split, **rows}, allow_nan=False))
+        print(_json.write({"model": str(model), "data": data, "split": split, **rows}))
         return
     for name, value in rows.items():
         if value is not None:

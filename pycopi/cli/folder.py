@@ -1,99 +1,126 @@
-"""The output folder of a run: what lies there, how it gets there, and how a run is found again."""
+"""The output folder of a run: its files, how they get there, and how a run is found again."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pycopi import __version__
+from pycopi import __version__, _json
 from pycopi._array import Array
 from pycopi._files import whole_file
 from pycopi.cli.plan import Plan, stored_plan
-from pycopi.network import Network, Parameters
-from pycopi.storage import load, save
+from pycopi.network import Network
+from pycopi.storage import Saved, load
+from pycopi.training.checkpoint import BEST, MODEL, Checkpoint, save_run
 from pycopi.training.history import EpochRecord, TrainingState
 
-MODEL, HISTORY, PICTURE = "model.safetensors", "history.json", "learning-curve.png"
+HISTORY, PICTURE = "history.json", "learning-curve.png"
 LAST_GOOD = "last-good.safetensors"
 
 
-class StoredRun(NamedTuple):
-    """A run as its model file describes it; ``samples`` counts those it is trained on."""
+class Origin(NamedTuple):
+    """What a run is besides its state: what it does, and with which data; a model file keeps it.
+
+    ``samples`` counts those it is trained on; ``fingerprint`` is None for a run of an older version.
+    """
 
     plan: Plan
     samples: int
-    history: tuple[EpochRecord, ...]
+    fingerprint: Mapping[str, str] | None
+
+    def details(self) -> dict[str, Any]:
+        """Return the origin as values that JSON has."""
+        return {
+            "data": self.plan.data,
+            "samples": self.samples,
+            "fingerprint": self.fingerprint,
+            "settings": self.plan.as_json(),
+        }
 
 
 class RunFolder(NamedTuple):
-    """The folder of one run."""
+    """The folder of one run, which no other process works in."""
 
-    path: Path
+    checkpoint: Checkpoint
 
-    def check_free(self, *, overwrite: bool) -> None:
-        """Raise unless a new run may be put here."""
-        if self.path.exists() and not self.path.is_dir():
-            msg = f"--output {self.path} is a file; expected a folder"
-            raise ValueError(msg)
-        found = self._found()
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.checkpoint.folder
+
+    def holds_a_run(self, *, overwrite: bool) -> bool:
+        """Return whether there is a run already; raise if it may not be overwritten."""
+        found = [name for name in (MODEL, BEST, HISTORY, PICTURE, LAST_GOOD) if (self.path / name).exists()]
         if found and not overwrite:
             msg = (
                 f"{self.path} holds a run already ({', '.join(found)}); go on with --resume, "
                 f"replace it with --overwrite, or name another folder with --output"
             )
             raise ValueError(msg)
+        return bool(found)
 
-    def clear(self) -> None:
-        """Make the folder if need be, and remove what a run left there; nothing else."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for name in self._found():
-            (self.path / name).unlink()
-
-    def stored(self) -> StoredRun:
-        """Return the run that lies here."""
-        model = self.path / MODEL
-        if not model.is_file():
+    def stored(self) -> tuple[Origin, tuple[EpochRecord, ...]]:
+        """Return the run that is kept here: its origin, and its history."""
+        stored = self.checkpoint.load()
+        if stored is None:
             msg = f"{self.path} holds no run to resume (there is no {MODEL}); leave --resume out to start one"
             raise FileNotFoundError(msg)
-        return read_run(model, load(model).details)
+        origin, history = read_origin(self.path / MODEL, stored.details), stored.state.history
+        if origin.plan.patience is not None:  # so there is a test loss: older files have null for infinite
+            lost = [one.validation_loss is None for one in history]
+            pairs = zip(history, lost, strict=True)
+            history = tuple(one._replace(validation_loss=math.nan) if no else one for one, no in pairs)
+        return origin, history
 
-    def parameters(self, like: Array) -> Parameters:
-        """Return the parameters of the run that lies here."""
-        return load(self.path / MODEL, like=like).parameters
+    def saved(self, like: Array) -> Saved:
+        """Return the network and the parameters of the run that is kept here."""
+        return load(self.path / MODEL, like=like)
 
-    def save(self, plan: Plan, network: Network, samples: int, state: TrainingState) -> None:
+    def best(self, like: Array) -> TrainingState | None:
+        """Return the state of the best epoch of the run that is kept here, if there is one."""
+        stored = self.checkpoint.load_best(like)
+        return None if stored is None else stored.state
+
+    def save(self, origin: Origin, network: Network, state: TrainingState) -> None:
         """Write the model and the history of a run after an epoch."""
-        details = describe_run(plan, samples, state.history)
-        save(self.path / MODEL, network, state.parameters, details=details)
+        self.checkpoint.save(network, state, origin.details())
         with whole_file(self.path / HISTORY) as temporary:
-            temporary.write_text(history_json(details), encoding="utf-8")
+            temporary.write_text(history_json(origin, state), encoding="utf-8")
 
-    def _found(self) -> list[str]:
-        names = (MODEL, HISTORY, PICTURE, LAST_GOOD)
-        return [name for name in names if (self.path / name).exists()]
+    def save_last_good(self, origin: Origin, network: Network, state: TrainingState) -> Path:
+        """Write the last good state of a run that diverged, and return the file."""
+        path = self.path / LAST_GOOD
+        save_run(path, network, state, origin.details())
+        return path
 
-
-def describe_run(plan: Plan, samples: int, history: Sequence[EpochRecord]) -> dict[str, Any]:
-    """Return what is needed to go on with a run besides its parameters, for a model file."""
-    records = [{name: _as_json(value) for name, value in record._asdict().items()} for record in history]
-    return {
-        "data": plan.data,
-        "samples": samples,
-        "settings": plan.as_json(),
-        "history": records,
-    }
+    def remove_rest(self) -> None:
+        """Remove what a run that has been replaced leaves beside model and history; nothing else."""
+        for name in (BEST, PICTURE, LAST_GOOD):
+            (self.path / name).unlink(missing_ok=True)
 
 
-def _as_json(value: Any) -> Any:
-    """Return a value of a record as JSON has it: what is no finite number, such as a loss, is null."""
-    if isinstance(value, tuple):
-        return [_as_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+@contextmanager
+def open_folder(path: Path) -> Iterator[RunFolder]:
+    """Give the folder of a run, and keep other processes out of it until the block ends."""
+    if path.exists() and not path.is_dir():
+        msg = f"--output {path} is a file; expected a folder"
+        raise ValueError(msg)
+    with Checkpoint(path, otherwise="name another folder with --output") as checkpoint:
+        yield RunFolder(checkpoint)
 
 
-def read_run(path: Path, details: Mapping[str, Any]) -> StoredRun:
-    """Return the run that the details of a model file describe."""
+def read_origin(path: Path, details: Mapping[str, Any]) -> Origin:
+    """Return the origin of a run, from the details of its model file."""
+    plan = read_plan(path, details)
+    try:
+        return Origin(plan, int(details["samples"]), details.get("fingerprint"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_plan(path: Path, details: Mapping[str, Any]) -> Plan:
+    """Return what a run does, from the details of its model file."""
     if "settings" not in details:
         msg = (
             f"{path}: this model was not made by pycopi train, so there is no run to resume; "
@@ -101,24 +128,24 @@ def read_run(path: Path, details: Mapping[str, Any]) -> StoredRun:
         )
         raise ValueError(msg)
     try:
-        history = tuple(
-            EpochRecord(**{**record, "correlation": tuple(record["correlation"])})
-            for record in details["history"]
-        )
-        return StoredRun(stored_plan(details["settings"]), int(details["samples"]), history)
+        return stored_plan(details["settings"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        msg = f"{path}: the run in this file cannot be read ({error}); start anew with --overwrite"
-        raise ValueError(msg) from error
+        raise _unreadable(path, error) from error
 
 
-def history_json(details: Mapping[str, Any]) -> str:
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: the run in this file cannot be read ({error}); start anew with --overwrite")
+
+
+def history_json(origin: Origin, state: TrainingState) -> str:
     """Return the content of the history file; ``test`` is the result after the last epoch."""
-    last = details["history"][-1] if details["history"] else {}
+    history = [record.as_json() for record in state.history]
+    last = history[-1] if history else {}
     content = {
         "pycopi": __version__,
-        "data": details["data"],
-        "settings": details["settings"],
-        "history": details["history"],
+        "data": origin.plan.data,
+        "settings": origin.plan.as_json(),
+        "history": history,
         "test": {name: last.get(f"validation_{name}") for name in ("loss", "accuracy")},
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return _json.write(content, indent=1) + "\n"

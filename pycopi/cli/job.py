@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pycopi._array import Array
 from pycopi.cli.backends import reference_array
-from pycopi.cli.folder import LAST_GOOD, PICTURE, RunFolder, StoredRun, describe_run
+from pycopi.cli.folder import PICTURE, Origin, RunFolder
 from pycopi.cli.plan import Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, open_data, split
 from pycopi.network import Network
-from pycopi.storage import save
 from pycopi.training.divergence import DivergenceError
+from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
-from pycopi.training.history import Callback, TrainingState, early_stopping
+from pycopi.training.history import EarlyStopping, TrainingState, early_stopping
 
 
 class Source(NamedTuple):
@@ -25,27 +26,42 @@ class Source(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A run that is ready to start or to go on."""
+    """A run that is ready to start or to go on; ``replaces`` says that its folder holds another one."""
 
-    plan: Plan
+    origin: Origin
     network: Network
     splits: Splits
     state: TrainingState
     folder: RunFolder
+    replaces: bool = False
 
     @property
-    def samples(self) -> int:
-        """The number of training samples, by which a resumed run knows its data again."""
-        return int(self.splits.train[0].shape[0])
+    def plan(self) -> Plan:
+        """What the run does."""
+        return self.origin.plan
+
+    def keeps_another(self, state: TrainingState) -> bool:
+        """Return whether the folder still holds the run that this one replaces after its first epoch."""
+        return self.replaces and not state.history
 
     def save(self, state: TrainingState) -> None:
         """Write model and history of a state."""
-        self.folder.save(self.plan, self.network, self.samples, state)
+        if self.keeps_another(state):
+            return
+        self.folder.save(self.origin, self.network, state)
+        if self.replaces and len(state.history) == 1:
+            self.folder.remove_rest()
 
     def run(self, shown: Shown) -> TrainingState:
         """Return the state at the end; it is saved after each epoch."""
-        plan, stopping = self.plan, self._stopping()
-        ended = any(stop(self.state) for stop in stopping)  # before it was resumed
+        plan, stop = self.plan, self._stopping()
+        ended = stop is not None and stop(self.state)  # before it was resumed
+
+        def keep_best(state: TrainingState) -> None:
+            if stop is not None and stop.best is state:
+                self.folder.checkpoint.save_best(self.network, state, self.origin.details())
+
+        keep_best(self.state)  # a kill may have come before
         try:
             return fit(
                 self.network,
@@ -59,7 +75,7 @@ class Job(NamedTuple):
                 weight_schedule=plan.schedules.weights,
                 decorrelation_schedule=plan.schedules.decorrelation,
                 keep_decorrelated=plan.keep_decorrelated,
-                callbacks=[self.save, shown.after, *stopping],
+                callbacks=[*([] if stop is None else [stop]), self.save, keep_best, shown.after],
                 progress=shown.during,
                 history=self.state.history,
             )
@@ -72,32 +88,42 @@ class Job(NamedTuple):
 
         learning_curve(state.history, self.folder.path / PICTURE)
 
-    def _stopping(self) -> list[Callback]:
-        """Return the callbacks that may end the run early."""
+    def _stopping(self) -> EarlyStopping | None:
+        """Return what may end the run early, with the best state so far of a run that goes on."""
         if self.plan.patience is None:
-            return []
-        return [early_stopping(patience=self.plan.patience)]
+            return None
+        stop = early_stopping(patience=self.plan.patience)
+        if self.state.history:
+            stop.best = self.folder.best(like=self.state.parameters[0].weight)
+        return stop
 
     def _keep_last_good(self, error: DivergenceError) -> str:
         """Save the last good parameters of a run that diverged, and return what to say."""
-        path = self.folder.path / LAST_GOOD
-        details = describe_run(self.plan, self.samples, (error.state or self.state).history)
-        save(path, self.network, error.parameters, details=details)
-        return f"{error.describe(flags=True)}; the last good parameters are in {path}"
+        what, state = error.describe(flags=True), error.state or self.state
+        if self.keeps_another(state):
+            return f"{what}; {self.folder.path} still holds the run from before"
+        state = state._replace(parameters=error.parameters)
+        path = self.folder.save_last_good(self.origin, self.network, state)
+        return f"{what}; the last good parameters are in {path}"
 
 
 def start(source: Source, given: Mapping[str, Any], folder: RunFolder, *, overwrite: bool) -> Job:
-    """Return a new run; its folder is changed only when all else has been found good."""
-    folder.check_free(overwrite=overwrite)
-    job = _prepare(new_plan(source.data, given), source, folder, None)
-    folder.clear()
-    return job
+    """Return a new run; a run in its folder stays until the first epoch is complete."""
+    replaces = folder.holds_a_run(overwrite=overwrite)
+    plan = new_plan(source.data, given)
+    origin, splits, like = _open(plan, source)
+    plan = origin.plan
+    network = plan.network(splits.inputs, splits.outputs, splits.train[1])
+    parts: dict[str, Any] = {"feedback": plan.credit == "feedback_alignment", "moments": plan.rule == "adam"}
+    data = splits.train[0] if plan.standardize else None
+    state = TrainingState(network.init(plan.seed, like=like, data=data, **parts))
+    return Job(origin, network, splits, state, folder, replaces)
 
 
 def resume(source: Source, given: Mapping[str, Any], folder: RunFolder) -> Job:
-    """Return the run that lies in a folder, to go on with."""
-    stored = folder.stored()
-    own, name, done = stored.plan.data, data_name(source.data), len(stored.history)
+    """Return the run that is kept in a folder, to go on with."""
+    stored, history = folder.stored()
+    own, name, done = stored.plan.data, data_name(source.data), len(history)
     if own != name:
         msg = f"{folder.path} holds a run on {own}; expected {own} to resume it with, got {name}"
         raise ValueError(msg)
@@ -108,7 +134,17 @@ def resume(source: Source, given: Mapping[str, Any], folder: RunFolder) -> Job:
             f"expected at least {done}"
         )
         raise ValueError(msg)
-    return _prepare(plan, source, folder, stored)
+    origin, splits, like = _open(plan, source)
+    if origin.samples != stored.samples:
+        msg = (
+            f"{source.data} has {origin.samples} training samples but the run was on "
+            f"{stored.samples}; resume it with the same data"
+        )
+        raise ValueError(msg)
+    run, otherwise = f"the run in {folder.path}", "start anew with --overwrite"
+    check_fingerprint(stored.fingerprint, origin.fingerprint or {}, source.data, run, otherwise)
+    saved = folder.saved(like)
+    return Job(origin, saved.network, splits, TrainingState(saved.parameters, history), folder)
 
 
 def _check_data(plan: Plan, splits: Splits, data: str) -> None:
@@ -126,27 +162,11 @@ def _check_data(plan: Plan, splits: Splits, data: str) -> None:
         raise ValueError(msg)
 
 
-def _prepare(plan: Plan, source: Source, folder: RunFolder, stored: StoredRun | None) -> Job:
-    """Return a run with its data and parameters on the library and device of the plan."""
+def _open(plan: Plan, source: Source) -> tuple[Origin, Splits, Array]:
+    """Return the origin of a run, its data, and an array of the library and device of the plan."""
     like = reference_array(plan.backend, plan.device, plan.dtype)
-    splits = split(open_data(*source), like)
+    data = open_data(*source)
+    splits = split(data, like)
     _check_data(plan, splits, source.data)
     plan = plan.for_targets(classes=splits.classes, outputs=splits.outputs)
-    network = plan.network(splits.inputs, splits.outputs, splits.train[1])
-    if stored is None:
-        parts: dict[str, Any] = {
-            "feedback": plan.credit == "feedback_alignment",
-            "moments": plan.rule == "adam",
-        }
-        data = splits.train[0] if plan.standardize else None
-        state = TrainingState(network.init(plan.seed, like=like, data=data, **parts))
-        return Job(plan, network, splits, state, folder)
-    state = TrainingState(folder.parameters(like), stored.history)
-    job = Job(plan, network, splits, state, folder)
-    if job.samples != stored.samples:
-        msg = (
-            f"{source.data} has {job.samples} training samples but the run was on "
-            f"{stored.samples}; resume it with the same data"
-        )
-        raise ValueError(msg)
-    return job
+    return Origin(plan, len(data.x_train), dataset_fingerprint(data)), splits, like

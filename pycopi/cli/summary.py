@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pycopi.network import Parameters
-from pycopi.training.history import EpochRecord
+from pycopi.training.history import EpochRecord, TrainingState
 
 
 def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | None = None) -> None:
@@ -22,8 +22,7 @@ def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | 
 
 
 def summary_rows(
-    parameters: Parameters,
-    history: Sequence[EpochRecord],
+    state: TrainingState,
     folder: Path,
     files: Sequence[str],
     *,
@@ -31,22 +30,26 @@ def summary_rows(
 ) -> list[tuple[str, str]]:
     """Return what a run came to, as rows for `print_table`.
 
-    ``selected`` says that the test loss has decided when the run ended.
+    ``selected`` says that the test loss has decided when the run ended. Results are those of the epoch that the
+    parameters of the state are from.
     """
+    history = state.history
     last, seconds = history[-1], sum(record.seconds for record in history)
+    kept = history[(state.selected or len(history)) - 1]
     measured = [
-        ("test accuracy", last.validation_accuracy, ".2%"),
-        ("test loss", last.validation_loss, ".4f"),
-        ("training accuracy", last.accuracy, ".2%"),
-        ("training loss", last.loss, ".4f"),
+        ("test accuracy", kept.validation_accuracy, ".2%"),
+        ("test loss", kept.validation_loss, ".4f"),
+        ("training accuracy", kept.accuracy, ".2%"),
+        ("training loss", kept.loss, ".4f"),
     ]
+    best = "" if kept is last else f"; the results are those of epoch {kept.epoch}, the best"
     first, final = (sum(r.correlation) / len(r.correlation) for r in (history[0], last))
     return [
         *((name, format(value, form)) for name, value, form in measured if value is not None),
         *_role_of_test(last, selected),
-        ("epochs", str(last.epoch)),
+        ("epochs", f"{last.epoch}{best}"),
         ("training time", f"{seconds:.1f} s ({seconds / len(history):.2f} s an epoch)"),
-        ("parameters", f"{count_parameters(parameters):,}"),
+        ("parameters", f"{count_parameters(state.parameters):,}"),
         ("correlation left", f"{first:.3f} after epoch 1, {final:.3f} after epoch {last.epoch}"),
         ("output", f"{folder}: {', '.join(files)}"),
     ]

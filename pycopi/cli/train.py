@@ -10,11 +10,12 @@ from rich.console import Console
 
 from pycopi.cli import options as o
 from pycopi.cli.flags import read_flags
-from pycopi.cli.folder import HISTORY, MODEL, PICTURE, RunFolder
+from pycopi.cli.folder import HISTORY, PICTURE, open_folder
 from pycopi.cli.job import Job, Source, resume, start
 from pycopi.cli.plan import Plan, data_name
 from pycopi.cli.progress import show_progress
 from pycopi.cli.summary import print_table, summary_rows
+from pycopi.training.checkpoint import BEST, MODEL
 from pycopi.training.history import TrainingInterrupted, TrainingState
 
 _PLANNED = frozenset(field.name for field in fields(Plan)) - {"data"}
@@ -72,23 +73,23 @@ def train(
     nothing is selected by it, unless --patience is given.
     """
     given = read_flags(context.params, _PLANNED)
-    folder = RunFolder(output or Path("runs", data_name(data)))
     source = Source(data, data_dir, no_download)
     if resume_run and overwrite:
         msg = "--resume and --overwrite exclude each other; give one of them"
         raise ValueError(msg)
-    if resume_run:
-        job = resume(source, given, folder)
-    else:
-        job = start(source, given, folder, overwrite=overwrite)
-    _run(job, source, quiet=quiet)
+    with open_folder(output or Path("runs", data_name(data))) as folder:
+        if resume_run:
+            job = resume(source, given, folder)
+        else:
+            job = start(source, given, folder, overwrite=overwrite)
+        _run(job, source, quiet=quiet)
 
 
 def _run(job: Job, source: Source, *, quiet: bool) -> None:
     """Run a job to its end, or to Ctrl-C."""
     console = Console(highlight=False)
     state = job.state
-    job.save(state)  # from here on there is something to resume
+    job.save(state)  # from here on there is something to resume, or still the run that is replaced
     try:
         with show_progress(console, job.plan.epochs, state.history, quiet=quiet) as shown:
             state = job.run(shown)
@@ -100,23 +101,26 @@ def _run(job: Job, source: Source, *, quiet: bool) -> None:
         raise KeyboardInterrupt(_how_to_go_on(job, state, source)) from None
     if not quiet:
         selected = job.plan.patience is not None and len(state.history) < job.plan.epochs
-        rows = summary_rows(state.parameters, state.history, job.folder.path, files, selected=selected)
+        rows = summary_rows(state, job.folder.path, files, selected=selected)
         print_table(console, rows)
 
 
 def _finish(job: Job, state: TrainingState) -> list[str]:
     """Draw the learning curve if that is possible here, and return the files of the run."""
+    models = [MODEL] if state.selected is None else [MODEL, BEST]
     try:
         job.draw(state)
     except ImportError as error:
         print(f"no learning curve: {error}", file=sys.stderr)
-        return [MODEL, HISTORY]
-    return [MODEL, HISTORY, PICTURE]
+        return [*models, HISTORY]
+    return [*models, HISTORY, PICTURE]
 
 
 def _how_to_go_on(job: Job, state: TrainingState, source: Source) -> str:
     """Return what is saved, and the command that goes on from it."""
     folder = str(job.folder.path)
+    if job.keeps_another(state):
+        return f"no epoch is complete yet, so {folder} still holds the run from before"
     words = ["pycopi", "train", source.data, "--resume", "--output", folder]
     if source.data_dir is not None:
         words += ["--data-dir", str(source.data_dir)]

@@ -12,12 +12,12 @@ from pycopi.experiments.plan import Run
 from pycopi.experiments.published import COMPRESSION
 from pycopi.experiments.results import Result
 from pycopi.experiments.runner import Source, folder_of
-from pycopi.experiments.store import MODEL
 from pycopi.plotting.compression import compression_curves
 from pycopi.plotting.correlation import correlation_matrices
 from pycopi.plotting.images import image_comparison
 from pycopi.plotting.receptive_fields import receptive_field_grid
 from pycopi.storage import Saved, load
+from pycopi.training.checkpoint import MODEL
 
 SAMPLES = 5000
 """Training images that correlations, fields and whitening are measured on; the first ones."""

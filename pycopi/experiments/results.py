@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
 from pycopi._files import whole_file
+from pycopi._json import read_number
 from pycopi.experiments.plan import Run
 from pycopi.experiments.published import NEAR
 from pycopi.experiments.runner import folder_of, is_finished
@@ -47,7 +48,7 @@ class Result(NamedTuple):
 
     def values(self, field: str) -> list[float]:
         """Return a field of every epoch; what is missing is NaN."""
-        return [float("nan") if entry[field] is None else entry[field] for entry in self.epochs]
+        return [read_number(entry[field]) for entry in self.epochs]
 
 
 class Peak(NamedTuple):

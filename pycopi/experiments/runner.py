@@ -9,19 +9,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pycopi._lock import locked
 from pycopi.config import configuration
 from pycopi.data import Dataset, load_dataset
-from pycopi.experiments.lock import locked
 from pycopi.experiments.plan import Run
 from pycopi.experiments.store import Progress, RunFolder, Times, describe, describe_epoch
 from pycopi.network import Network
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
+from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
 from pycopi.training.history import TrainingState
 from pycopi.training.progress import Report
 
 RUNS = "runs"
+_OTHERWISE = "name another folder with --output"
 
 
 class Source(NamedTuple):
@@ -85,7 +87,8 @@ def run_plan(
     environment = {**_environment(), "note": note}
     with ExitStack() as stack:
         for data in dict.fromkeys(run.data for run in runs):
-            stack.enter_context(locked(output / RUNS / data))
+            place = output / RUNS / data
+            stack.enter_context(locked(place, otherwise=_OTHERWISE))
         for run in runs:
             _check_same(run, folder_of(output, run))
         loaded: Dataset | None = None
@@ -165,6 +168,7 @@ class _Training:
         self.times = Times()
         self.began = self.trained = 0.0
         self.network = self._network()
+        self.fingerprint = dataset_fingerprint(data)
 
     def _network(self) -> Network:
         outputs = 1 + int(max(self.data.y_train))
@@ -181,7 +185,10 @@ class _Training:
             }
             state = TrainingState(self.network.init(run.seed, **parts))
         else:
-            state, self.epochs, self.times = stored
+            state, self.epochs, self.times = stored.state, stored.epochs, stored.times
+            check_fingerprint(
+                stored.fingerprint, self.fingerprint, run.data, f"the run in {self.folder.path}", _OTHERWISE
+            )
         self.watcher.begin(run, len(self.epochs))
         self.began = time.process_time()
         fit(
@@ -215,7 +222,7 @@ class _Training:
         entry = describe_epoch(record, train.loss, train.accuracy)
         self.epochs = (*self.epochs, entry)
         self.times = self.times.plus(record.seconds, self.trained - self.began)
-        progress = Progress(state, self.epochs, self.times)
+        progress = Progress(state, self.epochs, self.times, self.fingerprint)
         self.folder.save(self.run, self.network, progress, self.environment)
         self.watcher.epoch(self.run, entry, record.seconds)
         self.began = time.process_time()

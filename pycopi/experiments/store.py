@@ -1,7 +1,6 @@
 """The folder of one run: what lies there, and that it is whole at any moment."""
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +8,14 @@ from typing import Any, NamedTuple
 
 from pycopi._build import VERSION
 from pycopi._files import whole_file
+from pycopi._json import as_json, write
 from pycopi.experiments.plan import Run
 from pycopi.network import Network
-from pycopi.storage import load, save
+from pycopi.storage import load
+from pycopi.training.checkpoint import MODEL, restored, save_run
 from pycopi.training.history import EpochRecord, TrainingState
 
-MODEL, RECORD, TIMINGS = "model.safetensors", "record.json", "timings.json"
+RECORD, TIMINGS = "record.json", "timings.json"
 
 
 class Times(NamedTuple):
@@ -29,11 +30,12 @@ class Times(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """A run so far: its state, and one entry an epoch of the record and of the times."""
+    """A run so far: its state, one entry an epoch of the record and of the times, and what its data were."""
 
     state: TrainingState
     epochs: tuple[dict[str, Any], ...]
     times: Times
+    fingerprint: Mapping[str, str] | None
 
 
 class RunFolder(NamedTuple):
@@ -59,15 +61,18 @@ class RunFolder(NamedTuple):
         if not model.is_file():
             return None
         saved = load(model)
-        entries = saved.details["epochs"]
-        times = Times(**{name: tuple(values) for name, values in saved.details["seconds"].items()})
-        history = tuple(_restore(entry, spent) for entry, spent in zip(entries, times.clock, strict=True))
-        return Progress(TrainingState(saved.parameters, history), tuple(entries), times)
+        details = saved.details
+        entries, seconds = details["epochs"], details["seconds"]
+        times = Times(**{name: tuple(values) for name, values in seconds.items()})
+        if "history" not in details:  # an older version wrote it
+            details["history"] = [_restore(*pair) for pair in zip(entries, times.clock, strict=True)]
+        state = restored(model, saved.parameters, details)
+        return Progress(state, tuple(entries), times, details.get("fingerprint"))
 
     def save(self, run: Run, network: Network, progress: Progress, environment: Mapping[str, Any]) -> None:
         """Write the run after an epoch."""
         details = {"epochs": list(progress.epochs), "seconds": progress.times._asdict()}
-        save(self.path / MODEL, network, progress.state.parameters, details=details)
+        save_run(self.path / MODEL, network, progress.state, {**details, "fingerprint": progress.fingerprint})
         self.write(run, progress.epochs, progress.times, environment)
 
     def write(
@@ -105,27 +110,18 @@ def describe_epoch(record: EpochRecord, train_loss: float, train_accuracy: float
     ``loss`` and ``accuracy`` are means over the epoch's batches, each before its step; ``train_`` and ``test_``
     values are of the whole sets after the epoch.
     """
-    entry = record._asdict()
+    entry = record.as_json()
     del entry["seconds"]
     entry["test_loss"] = entry.pop("validation_loss")
     entry["test_accuracy"] = entry.pop("validation_accuracy")
-    entry |= {"train_loss": train_loss, "train_accuracy": train_accuracy}
-    return {name: _as_json(value) for name, value in entry.items()}
+    return {**entry, "train_loss": as_json(train_loss), "train_accuracy": train_accuracy}
 
 
-def _restore(entry: Mapping[str, Any], seconds: float) -> EpochRecord:
-    """Return the record of an epoch that `describe_epoch` described."""
+def _restore(entry: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Return the record, as JSON has it, of an epoch that `describe_epoch` described."""
     fields = {name: value for name, value in entry.items() if not name.startswith(("train_", "test_"))}
-    fields |= {"validation_loss": entry["test_loss"], "validation_accuracy": entry["test_accuracy"]}
-    fields["correlation"] = tuple(fields["correlation"])
-    return EpochRecord(**fields, seconds=seconds)
-
-
-def _as_json(value: Any) -> Any:
-    """Return a value as JSON has it: what is no finite number is null."""
-    if isinstance(value, tuple):
-        return [_as_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    results = {"validation_loss": entry["test_loss"], "validation_accuracy": entry["test_accuracy"]}
+    return {**fields, **results, "seconds": seconds}
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -145,4 +141,4 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write a value; the file appears in one moment."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(write(value, indent=1) + "\n", encoding="utf-8")

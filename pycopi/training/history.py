@@ -1,12 +1,13 @@
 """What a run leaves behind: a record an epoch, and the state from which it can go on."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pycopi._array import copy_array
 from pycopi._checks import as_whole
+from pycopi._json import as_json, read_fields
 from pycopi.network import Parameters
 
 
@@ -34,6 +35,48 @@ class EpochRecord(NamedTuple):
     seconds: float
     batch_size: int = 0
     correlation_floor: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as JSON has it; numbers that are not finite are ``"inf"``, ``"-inf"``, ``"nan"``.
+
+        Returns
+        -------
+        dict
+            The fields by name, with lists for tuples.
+        """
+        return {name: as_json(value) for name, value in self._asdict().items()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any] | Sequence[Any]) -> "EpochRecord":
+        """Return the record that was saved as JSON, by `as_json` or from the tuple itself.
+
+        Parameters
+        ----------
+        record : mapping or sequence
+            The fields by name, or their values in order. A null, which older files have for a number that
+            is not finite, becomes NaN where a number must be.
+
+        Returns
+        -------
+        EpochRecord
+            The same record, bit for bit.
+
+        Raises
+        ------
+        ValueError
+            If fields are missing or unknown, or a value is not of the kind of its field.
+
+        Examples
+        --------
+        >>> import json, pycopi
+        >>> record = pycopi.EpochRecord(1, float("inf"), 0.5, None, None, (0.25,), 1e-3, 1e-3, 72, 0.1)
+        >>> pycopi.EpochRecord.from_json(json.loads(json.dumps(record.as_json()))) == record
+        True
+        """
+        given = read_fields(cls, record)
+        if given["validation_loss"] is None and given["validation_accuracy"] is not None:
+            given["validation_loss"] = math.nan  # an older file has null for a loss that was not finite
+        return cls(**given)
 
 
 class TrainingState(NamedTuple):
@@ -147,15 +190,15 @@ def attach(error: BaseException, state: TrainingState) -> None:
     )
 
 
-def as_record(record: EpochRecord | Mapping[str, Any]) -> EpochRecord:
+def as_record(record: EpochRecord | Mapping[str, Any] | Sequence[Any]) -> EpochRecord:
     """Return the record of an epoch, which may be what JSON made of it."""
     if isinstance(record, EpochRecord):
         return record
     try:
-        return EpochRecord(**{**record, "correlation": tuple(record["correlation"])})
-    except (TypeError, KeyError, ValueError) as error:
+        return EpochRecord.from_json(record)
+    except ValueError as error:
         msg = f"history holds a {type(record).__name__} that is no record of an epoch ({error})"
-        msg += "; expected EpochRecord, or the dictionaries that its _asdict() makes"
+        msg += "; expected EpochRecord, or what as_json() makes of it"
         raise TypeError(msg) from error
 
 

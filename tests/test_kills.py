@@ -1,0 +1,83 @@
+"""Kills at random moments: a run that is killed and goes on ends with the same bits as one that is not.
+
+The environment variable ``PYCOPI_TEST_KILLS`` says how many kills each test makes.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import COMMAND, assert_same_parameters
+
+import pycopi
+
+KILLS = int(os.environ.get("PYCOPI_TEST_KILLS", "2"))
+EPOCHS = 12 * KILLS + 4
+
+LOOP = """
+import sys
+import numpy as np
+import pycopi
+
+x = np.random.default_rng(0).normal(size=(400, 8)).astype("f4")
+network = pycopi.mlp([8, 64, 64, 3])
+with pycopi.Checkpoint(sys.argv[1]) as checkpoint:
+    stored = checkpoint.load()
+    state = pycopi.TrainingState(network.init(0)) if stored is None else stored.state
+
+    def keep(state):
+        checkpoint.save(network, state)
+        print(len(state.history), flush=True)
+
+    arguments = network, state.parameters, x, np.arange(400) % 3
+    pycopi.fit(*arguments, epochs=int(sys.argv[2]), history=state.history, callbacks=[keep], progress=False)
+"""
+
+Words = list[str | Path]
+
+
+def with_a_loop(folder: Path) -> Words:
+    """Return a program that drives a checkpoint by itself."""
+    return [sys.executable, "-W", "error", "-c", LOOP, folder, str(EPOCHS)]
+
+
+def with_the_command(folder: Path) -> Words:
+    """Return the command that begins a run, or goes on with it."""
+    words: Words = [*COMMAND, "train", "digits", "--output", folder]
+    if (folder / "model.safetensors").exists():
+        return [*words, "--resume"]
+    return [*words, "--hidden", "32", "--epochs", str(EPOCHS)]
+
+
+def kill(words: Words, moments: random.Random) -> None:
+    """Start a process, and kill it while it starts, or after some epochs."""
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    for _ in range(moments.randrange(4)):
+        process.stdout.readline()
+    time.sleep(moments.uniform(0.0, 0.03))
+    process.kill()
+    process.stdout.close()
+    assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("program", [with_a_loop, with_the_command])
+def test_a_killed_run_ends_with_the_same_bits(program: Callable[[Path], Words], tmp_path: Path) -> None:
+    moments = random.Random(KILLS)
+    for _ in range(KILLS):
+        kill(program(tmp_path / "killed"), moments)
+    for name in ("killed", "whole"):
+        subprocess.run(program(tmp_path / name), check=True, stdout=subprocess.DEVNULL)
+    killed, whole = (pycopi.Checkpoint(tmp_path / name).load().state.history for name in ("killed", "whole"))
+    assert len(whole) == EPOCHS
+    assert [one._replace(seconds=0.0) for one in killed] == [one._replace(seconds=0.0) for one in whole]
+    assert_same_parameters(*(tmp_path / name / "model.safetensors" for name in ("killed", "whole")))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__, "-q"]))
