@@ -1,4 +1,4 @@
-"""A stream that would not be finite raises an error to go on from; outliers and high rates do not come to that."""
+"""A stream that would not be finite raises an error to go on from; outliers and high rates are borne."""
 
 import functools
 import pickle
@@ -13,6 +13,7 @@ from pycopi import kernels
 from pycopi.data import load_dataset
 from pycopi.kernels import native
 from pycopi.kernels import numba as numba_engine
+from pycopi.rules.sample_rule import limited
 
 ENGINES = [
     "portable",
@@ -169,9 +170,8 @@ def test_one_sample_at_a_time_raises_with_the_matrix_to_go_on_from(engine):
 
 def test_the_matrix_of_the_last_sample_is_looked_at(engine):
     sample, start = np.array([1e12, 1e12], np.float32), np.eye(2, dtype=np.float32)
-    state = pycopi.decorrelate_sample(pycopi.start_samples(start), sample, rate=1.0, step_bound=None).state
     with pytest.raises(pycopi.StreamDivergenceError, match="at this sample"):
-        pycopi.finish_samples(state)
+        pycopi.decorrelate_sample(pycopi.start_samples(start), sample, rate=1.0, step_bound=None)
     with pytest.raises(pycopi.StreamDivergenceError, match="at sample 1:") as caught:
         pycopi.decorrelate_stream(start, np.stack([0 * sample, sample]), rate=1.0, step_bound=None)
     assert_same(caught.value.decorrelator, start)
@@ -203,9 +203,9 @@ def test_the_error_can_be_pickled():
 def test_divergence_is_an_error_in_every_library_that_can_be_looked_at(eager):
     y = np.full((9, 3), 30.0, np.float32)
     like = eager.asarray(np.eye(3, dtype=np.float32))
-    with pytest.raises(pycopi.StreamDivergenceError, match=exactly(message("sample 4"))) as caught:
+    with pytest.raises(pycopi.StreamDivergenceError, match=exactly(message("sample 2"))) as caught:
         pycopi.decorrelate_stream(like, eager.asarray(y), rate=1.0, step_bound=None)
-    assert caught.value.decorrelated.shape == (4, 3)
+    assert caught.value.decorrelated.shape == (2, 3)
     rows = [eager.asarray(row) for row in y]
     with pytest.raises(pycopi.StreamDivergenceError):
         go_on([pycopi.start_samples(like)], rows, rate=1.0, step_bound=None)
@@ -223,8 +223,6 @@ def test_compiled_code_is_not_looked_at():
 def test_the_limit_of_a_row_is_written_by_every_engine(engine):
     matrix = np.diag([1.0, -1e20, 3.0])
     matrix[1, 0] = 1e19
-    from pycopi.rules.sample_rule import limited
-
     result = limited(matrix.copy())
     factor = 1 / np.finfo(np.float64).eps / 1e20
     assert_close(result, np.diag([1.0, factor, 1.0]) @ matrix, NUMPY, matrix, rtol=1e-14)

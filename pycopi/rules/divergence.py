@@ -4,10 +4,13 @@ import math
 from typing import Any
 
 from pycopi._array import Array
+from pycopi.kernels import SampleRule
 
 
 class StreamDivergenceError(ArithmeticError):
     """Raised when a sample of a stream, or the matrix after it, would not be finite.
+
+    What cannot be squared without overflow counts as such.
 
     Attributes
     ----------
@@ -43,10 +46,11 @@ class StreamDivergenceError(ArithmeticError):
 
 
 def divergence(
-    sample: int | None, decorrelator: Array, decorrelated: Array | None, bound: float
+    sample: int | None, decorrelator: Array, decorrelated: Array | None, rule: SampleRule
 ) -> StreamDivergenceError:
-    """Return the error for a stream whose steps have this bound, infinite for none."""
-    return StreamDivergenceError(sample, decorrelator, decorrelated, bounded=math.isfinite(bound))
+    """Return the error of a stream that learns by this rule."""
+    bounded = rule.recursive or math.isfinite(rule.bound)
+    return StreamDivergenceError(sample, decorrelator, decorrelated, bounded=bounded)
 
 
 def _again(

@@ -108,8 +108,9 @@ def decorrelate_sample(
         If shapes do not fit together, a value is NaN or infinite, a hyperparameter is out of range, or
         ``copy=False`` meets a read-only matrix.
     StreamDivergenceError
-        If the decorrelated sample would not be finite. Traced and lazy arrays cannot be looked at: there the
-        result has NaN. With ``copy=None`` go on from the error's matrix, not from the old state.
+        If the decorrelated sample, or the matrix after it, would not be finite. Traced and lazy arrays cannot
+        be looked at: there the result has NaN. After ``copy=None`` go on from the error's matrix, not from the
+        old state.
 
     Notes
     -----
@@ -135,12 +136,12 @@ def decorrelate_sample(
     with overflow_ignored():
         matrix, x, v = kernels.update_then_project(state.decorrelator, _pending(state), sample, copy=copy)
         xp = namespace(x)
-        square = xp.square(x)
-        power = xp.sum(square)
-        if is_readable(power) and not math.isfinite(number(power)):
-            raise divergence(None, matrix, None, learning.bound)
+        power = xp.matmul(x, x)
         base, slope, step = kernels.coefficients(learning, power)
-        left, kept = step * x, base + slope * square
+        left, kept = step * x, base + slope * xp.square(x)
+        total = power + xp.matmul(left, left) + xp.matmul(v, v) + xp.matmul(kept, kept)
+        if is_readable(total) and not math.isfinite(number(total)):
+            raise divergence(None, matrix, None, learning)
         limit = gain_limit(kept * diagonal(matrix) + left * v) if grows(learning) else None
     if limit is not None:
         left, kept = left * limit, kept * limit
@@ -168,8 +169,6 @@ def finish_samples(state: SampleState, *, copy: bool | None = True) -> Array:
         If ``state`` is no SampleState.
     ValueError
         If ``copy=False`` meets a read-only matrix.
-    StreamDivergenceError
-        If the matrix would not be finite.
 
     Examples
     --------
@@ -181,11 +180,6 @@ def finish_samples(state: SampleState, *, copy: bool | None = True) -> Array:
            [-0.1,  1. ]])
     """
     _check_state(state)
-    xp = namespace(state.kept)
-    with overflow_ignored():
-        total = sum(xp.sum(xp.square(part)) for part in state[1:])
-    if is_readable(total) and not math.isfinite(number(total)):
-        raise divergence(None, state.decorrelator, None, math.inf)
     return kernels.pull_then_update(state.decorrelator, None, _pending(state), copy=copy)[0]
 
 

@@ -3,8 +3,6 @@
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from pycopi import kernels
 from pycopi._array import (
     Array,
@@ -15,7 +13,6 @@ from pycopi._array import (
     number,
     overflow_ignored,
     slices,
-    to_numpy,
 )
 from pycopi._checks import as_whole, check_finite, check_floats, check_shape
 from pycopi.rules.divergence import StreamDivergenceError, divergence
@@ -123,7 +120,7 @@ def decorrelate_stream(
             block = inputs[rows, :]
             learned, moved = _learn(decorrelator, block, learning)
             if not _is_finite(learned, moved):
-                raise _divergence(decorrelator, block, learned, learning, rows.start, blocks)
+                raise _divergence(decorrelator, block, learning, rows.start, blocks)
             decorrelator = _after(decorrelator, learned, moved, learning)
             blocks.append(learned.decorrelated)
     return DecorrelatedStream(xp.concat(blocks, axis=0) if blocks else inputs, decorrelator)
@@ -155,17 +152,17 @@ def _is_finite(learned: kernels.Block, moved: Array) -> bool:
 
 
 def _divergence(
-    decorrelator: Array,
-    block: Array,
-    learned: kernels.Block,
-    rule: kernels.SampleRule,
-    first: int,
-    before: list[Array],
+    decorrelator: Array, block: Array, rule: kernels.SampleRule, first: int, before: list[Array]
 ) -> StreamDivergenceError:
-    """Return the error for a block, of which ``first`` is the first sample, that is not finite."""
-    wrong = np.flatnonzero(~np.isfinite(to_numpy(learned.powers)))
-    good = int(wrong[0]) if wrong.size else block.shape[0] - 1
+    """Return the error for a block that is not finite, of which ``first`` is the first sample."""
+    good, bad = 0, block.shape[0]
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (
+            (middle, bad) if _is_finite(*_learn(decorrelator, block[:middle, :], rule)) else (good, middle)
+        )
+    rows = block[:0, :]
     if good:
-        decorrelator = _after(decorrelator, *_learn(decorrelator, block[:good, :], rule), rule)
-    whole = namespace(block).concat([*before, learned.decorrelated[:good, :]], axis=0)
-    return divergence(first + good, decorrelator, whole, rule.bound)
+        learned, moved = _learn(decorrelator, block[:good, :], rule)
+        rows, decorrelator = learned.decorrelated, _after(decorrelator, learned, moved, rule)
+    return divergence(first + good, decorrelator, namespace(block).concat([*before, rows], axis=0), rule)
