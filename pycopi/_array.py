@@ -3,6 +3,7 @@
 A *namespace* ``xp`` is what array-api-compat returns for an array; everything above asks for it here.
 """
 
+import functools
 import math
 import sys
 from collections.abc import Callable
@@ -204,6 +205,16 @@ def diagonal(matrix: Array) -> Array:
     if is_numpy(matrix):
         return matrix.diagonal()
     return namespace(matrix).reshape(matrix, (-1,))[:: matrix.shape[0] + 1]
+
+
+def largest_value(array: Array) -> float:
+    """Return the largest finite number in the dtype of an array."""
+    return _largest(array.dtype, namespace(array))
+
+
+@functools.lru_cache(maxsize=64)
+def _largest(dtype: Any, xp: Namespace) -> float:
+    return float(xp.finfo(dtype).max)
 
 
 def number(array: Array) -> float:

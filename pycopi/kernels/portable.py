@@ -76,7 +76,7 @@ def stream_block(projected: Array, rule: SampleRule) -> Block:
         v = scales * x + xp.matmul(xp.matmul(left, x), right)
         square = xp.square(x)
         power = xp.sum(square)
-        base, slope, step = coefficients(rule, power)
+        base, slope, step = coefficients(rule, power, xp)
         kept = base + slope * square
         scales = scales * kept
         left = xp.concat([left * kept[None, :], (step * x)[None, :]], axis=0)

@@ -1,10 +1,18 @@
 """Exact online decorrelation, one sample at a time, where the next sample is not known yet."""
 
-import math
 from typing import NamedTuple
 
 from pycopi import kernels
-from pycopi._array import Array, device, diagonal, is_readable, namespace, number, overflow_ignored
+from pycopi._array import (
+    Array,
+    device,
+    diagonal,
+    is_readable,
+    largest_value,
+    namespace,
+    number,
+    overflow_ignored,
+)
 from pycopi._checks import check_finite, check_floats, check_shape
 from pycopi.rules.divergence import divergence
 from pycopi.rules.sample_rule import StreamRule, gain_limit, grows, sample_rule
@@ -136,11 +144,13 @@ def decorrelate_sample(
     with overflow_ignored():
         matrix, x, v = kernels.update_then_project(state.decorrelator, _pending(state), sample, copy=copy)
         xp = namespace(x)
-        power = xp.matmul(x, x)
-        base, slope, step = kernels.coefficients(learning, power)
+        power, returned = xp.matmul(x, x), xp.matmul(v, v)
+        looks = isinstance(learning.rate, float) and is_readable(power)
+        if looks:
+            power, returned = number(power), number(returned)
+        base, slope, step = kernels.coefficients(learning, power, xp)
         left, kept = step * x, base + slope * xp.square(x)
-        total = power + xp.matmul(left, left) + xp.matmul(v, v) + xp.matmul(kept, kept)
-        if is_readable(total) and not math.isfinite(number(total)):
+        if looks and not _sum_of_squares(power, returned, base, slope, step) <= largest_value(x):
             raise divergence(None, matrix, None, learning)
         limit = gain_limit(kept * diagonal(matrix) + left * v) if grows(learning) else None
     if limit is not None:
@@ -185,6 +195,12 @@ def finish_samples(state: SampleState, *, copy: bool | None = True) -> Array:
 
 def _pending(state: SampleState) -> kernels.RankK:
     return kernels.RankK(state.left[None, :], state.right[None, :], 1.0, state.kept)
+
+
+def _sum_of_squares(power: float, returned: float, base: float, slope: float, step: float) -> float:
+    """Return what bounds the squares of all that a sample makes; NaN where it is."""
+    kept = base + abs(slope) * power
+    return power + returned + kept * kept + step * step * power
 
 
 def _check_state(state: SampleState) -> None:

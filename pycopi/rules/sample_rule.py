@@ -1,5 +1,6 @@
 """The rules that a stream can learn by, by name, and the limit of the rows of its matrix."""
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -12,8 +13,13 @@ StreamRule = Literal["covariance", "rls"]
 RULES = ("covariance", "rls")
 
 
-def sample_rule(rate: Any, rule: str, whitening: float, step_bound: float | None) -> kernels.SampleRule:
+def sample_rule(rate: Any, rule: str, whitening: Any, step_bound: Any) -> kernels.SampleRule:
     """Return the rule that these arguments of a stream describe, checked."""
+    plain = type(rate) is float and type(whitening) is float and type(step_bound) in (float, type(None))
+    return (_known if plain else _checked)(rate, rule, whitening, step_bound)
+
+
+def _checked(rate: Any, rule: str, whitening: Any, step_bound: Any) -> kernels.SampleRule:
     if rule not in RULES:
         msg = f"rule is {rule!r}; expected one of {', '.join(RULES)}"
         raise ValueError(msg)
@@ -29,6 +35,9 @@ def sample_rule(rate: Any, rule: str, whitening: float, step_bound: float | None
         msg = f"rate is {rate}; with rule='rls' it is a sample's share in the second moments: expected below 1"
         raise ValueError(msg)
     return kernels.SampleRule(rate, recursive=True)
+
+
+_known = functools.lru_cache(maxsize=64)(_checked)  # a check takes as long as a small sample
 
 
 def grows(rule: kernels.SampleRule) -> bool:
