@@ -16,6 +16,7 @@ from pycopi.layers import Dense, DenseParameters
 from pycopi.network import Network, mlp
 from pycopi.rules.adam import Adam
 from pycopi.rules.decorrelation import Decorrelation, decorrelation_update
+from pycopi.rules.divergence import StreamDivergenceError
 from pycopi.rules.rank_k import rank_k_update
 from pycopi.rules.sample import SampleState, decorrelate_sample, finish_samples, start_samples
 from pycopi.rules.stream import decorrelate_stream
@@ -54,6 +55,7 @@ __all__ = [
     "SampleState",
     "Schedule",
     "Settings",
+    "StreamDivergenceError",
     "TrainingInterrupted",
     "TrainingState",
     "__version__",

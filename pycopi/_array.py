@@ -3,9 +3,11 @@
 A *namespace* ``xp`` is what array-api-compat returns for an array; everything above asks for it here.
 """
 
+import functools
 import math
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import array_api_compat as compat
@@ -191,6 +193,28 @@ def widest_floats(array: Array) -> Array:
     information = xp.__array_namespace_info__()
     offered = information.dtypes(device=device(array), kind="real floating")
     return xp.astype(array, offered["float64"]) if "float64" in offered else wide_floats(array)
+
+
+def overflow_ignored() -> AbstractContextManager[None]:
+    """Return a block in which NumPy does not warn of overflow: for computations that look at their result."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def diagonal(matrix: Array) -> Array:
+    """Return the diagonal (n,) of a square matrix; the standard has a function for it in an extension only."""
+    if is_numpy(matrix):
+        return matrix.diagonal()
+    return namespace(matrix).reshape(matrix, (-1,))[:: matrix.shape[0] + 1]
+
+
+def largest_value(array: Array) -> float:
+    """Return the largest finite number in the dtype of an array."""
+    return _largest(array.dtype, namespace(array))
+
+
+@functools.lru_cache(maxsize=64)
+def _largest(dtype: Any, xp: Namespace) -> float:
+    return float(xp.finfo(dtype).max)
 
 
 def number(array: Array) -> float:

@@ -19,9 +19,12 @@ def stream_block(
     left: NDArray[Any],
     right: NDArray[Any],
     scales: NDArray[Any],
+    powers: NDArray[Any],
     projected: NDArray[Any],
     rate: float,
     whitening: float,
+    bound: float,
+    recursive: float,
     /,
 ) -> None: ...
 def sweep(

@@ -41,12 +41,29 @@ def decorrelation(
     return r - rate * (bracket @ r if rule == "covariance" else r @ bracket)
 
 
-def stream(r: Matrix, samples: Matrix, rate: float, whitening: float = 0.0) -> tuple[Matrix, Matrix]:
+def stream(
+    r: Matrix, samples: Matrix, rate: float, whitening: float = 0.0, bound: float | None = None
+) -> tuple[Matrix, Matrix]:
     rows = []
     for sample in samples:
         x = r @ sample
         rows.append(x)
-        r = decorrelation(r, x[None, :], rate, whitening=whitening)
+        largest = max(whitening, 1 - whitening) * (x @ x) + whitening
+        own = rate if bound is None or rate * largest <= bound else bound / largest
+        r = decorrelation(r, x[None, :], own, whitening=whitening)
+    return np.array(rows).reshape(samples.shape), r
+
+
+def recursive_stream(r: Matrix, samples: Matrix, rate: float) -> tuple[Matrix, Matrix]:
+    """Return samples whitened by recursive least squares, one after the other, and the last matrix."""
+    rows = []
+    for sample in samples:
+        x = r @ sample
+        rows.append(x)
+        power = x @ x
+        shrunk = np.sqrt((1 - rate) / (1 - rate + rate * power))
+        along = np.outer(x, x) / power if power else 0.0 * np.outer(x, x)
+        r = (r - (1 - shrunk) * along @ r) / np.sqrt(1 - rate)
     return np.array(rows).reshape(samples.shape), r
 
 

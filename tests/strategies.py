@@ -3,7 +3,18 @@
 import numpy as np
 from hypothesis import strategies as st
 
+from pycopi.kernels import SampleRule
+
 DTYPES = st.sampled_from([np.float32, np.float64])
+SAMPLE_RULES = [
+    SampleRule(0.05),
+    SampleRule(0.05, 0.4),
+    SampleRule(0.05, 1.0),
+    SampleRule(0.3, bound=0.5),
+    SampleRule(0.3, 0.4, 0.5),
+    SampleRule(0.3, 1.0, 0.2),
+    SampleRule(0.05, recursive=True),
+]
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -8,7 +8,7 @@ import pytest
 from assertions import assert_same, exactly, tolerance
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import DTYPES, SEEDS
+from strategies import DTYPES, SAMPLE_RULES, SEEDS
 
 from pycopi.kernels import RankK, native, portable
 
@@ -110,20 +110,21 @@ def test_results_do_not_depend_on_where_arrays_lie(name, dtype):
 
 @settings(max_examples=100)
 @given(
-    k=st.integers(1, 40), n=SIZES, dtype=DTYPES, seed=SEEDS, whitening=st.sampled_from([0.0, 0.3, 1.0]),
+    k=st.integers(1, 40), n=SIZES, dtype=DTYPES, seed=SEEDS, rule=st.sampled_from(SAMPLE_RULES),
     layout=st.sampled_from(["plain", "wide", "reversed"]),
 )  # fmt: skip
-def test_stream_block_in_every_layout(k, n, dtype, seed, whitening, layout):
+def test_stream_block_in_every_layout(k, n, dtype, seed, rule, layout):
     projected = np.random.default_rng(seed).uniform(-1, 1, (k, n)).astype(dtype)
-    rate = 0.2 / (n + 1)
-    expected = portable.stream_block(*wide(projected), rate, whitening)
+    rule = rule._replace(rate=4 * rule.rate / (n + 1))
+    expected = portable.stream_block(*wide(projected), rule)
     for name in SETS:
         _core.set_instruction_set(name)
-        outs = [laid_out(np.zeros((k, n), dtype), layout) for _ in range(3)] + [np.empty(n, dtype)]
-        _core.stream_block(*outs, laid_out(projected, layout), rate, whitening)
+        outs = [laid_out(np.zeros((k, n), dtype), layout) for _ in range(3)]
+        outs += [np.empty(n, dtype), np.empty(k, dtype)]
+        _core.stream_block(*outs, laid_out(projected, layout), *rule)
         for actual, wanted in zip(outs, expected, strict=True):
             assert_near(actual, wanted, 4 * (n + k))
-        for actual, wanted in zip(native.stream_block(projected, rate, whitening), outs, strict=True):
+        for actual, wanted in zip(native.stream_block(projected, rule), outs, strict=True):
             assert_same(actual, np.ascontiguousarray(wanted))
 
 
@@ -242,27 +243,29 @@ def test_a_sweep_without_an_update_reads_a_read_only_matrix():
 
 
 def test_stream_block_refuses():
-    block = [ones(2, 3), ones(2, 3), ones(2, 3), ones(3), ones(2, 3)]
+    block = [ones(2, 3), ones(2, 3), ones(2, 3), ones(3), ones(2), ones(2, 3)]
+    rule = 0.1, 0.0, 1.0, False
     cases = [
         (0, ones(2, 4), "left has size 3 along axis 1; expected 4 to fit the arguments before it"),
         (3, ones(2), "scales has size 2 along axis 0; expected 3 to fit the arguments before it"),
         (1, locked(2, 3), "left is read-only; expected a writable array: pass a copy of it"),
+        (4, ones(3), "powers has size 3 along axis 0; expected 2 to fit the arguments before it"),
         (2, block[1], "left overlaps right in memory; expected separate memory: pass a copy of right"),
         (
             0,
-            block[4],
+            block[5],
             "decorrelated overlaps projected in memory; expected separate memory: pass a copy of projected",
         ),
     ]
     for position, array, message in cases:
         arrays = [*block[:position], array, *block[position + 1 :]]
         with pytest.raises(ValueError, match=exactly(message)):
-            _core.stream_block(*arrays, 0.1, 0.0)
-    with pytest.raises(TypeError, match="stream_block takes 7 arguments; got 5"):
+            _core.stream_block(*arrays, *rule)
+    with pytest.raises(TypeError, match="stream_block takes 10 arguments; got 6"):
         _core.stream_block(*block)
     with pytest.raises(TypeError, match="sweep takes 11 arguments; got 1"):
         _core.sweep(ones(2, 2))
     with pytest.raises(TypeError, match="must be real number"):
-        _core.stream_block(*block, "fast", 0.0)
-    _core.stream_block(*(a[:0] for a in block[:3]), block[3], block[4][:0], 0.1, 0.0)
+        _core.stream_block(*block, "fast", *rule[1:])
+    _core.stream_block(*(a[:0] for a in block[:3]), block[3], *(a[:0] for a in block[4:]), *rule)
     assert_same(block[3], ones(3))

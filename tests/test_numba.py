@@ -15,10 +15,10 @@ from assertions import assert_close, assert_same, exactly, tolerance
 from backends import NUMPY
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import DTYPES, SEEDS
+from strategies import DTYPES, SAMPLE_RULES, SEEDS
 
 import pycopi
-from pycopi.kernels import RankK, portable
+from pycopi.kernels import RankK, SampleRule, portable
 from pycopi.kernels import numba as engine
 
 if not engine.available:
@@ -123,19 +123,19 @@ def test_single_sample_sweeps_agree(m, n, dtype, seed, scales, updated, asked, l
         assert (results[0] is own) == (not updated or not copy)
 
 
-@given(k=st.integers(1, 20), n=SIZES.filter(bool), dtype=DTYPES, seed=SEEDS, kappa=st.sampled_from([0.0, 0.4]))
-def test_stream_blocks_agree(k, n, dtype, seed, kappa):
+@given(k=st.integers(1, 20), n=SIZES.filter(bool), dtype=DTYPES, seed=SEEDS, rule=st.sampled_from(SAMPLE_RULES))
+def test_stream_blocks_agree(k, n, dtype, seed, rule):
     projected = drawer(seed, dtype)(k, 2 * n)[:, ::2]
-    results = engine.stream_block(projected, 0.05, kappa)
-    assert_agree(results, portable.stream_block(wide(projected), 0.05, kappa), dtype, 20 * (k + n))
-    for first, second in zip(results, engine.stream_block(projected, 0.05, kappa), strict=True):
+    results = engine.stream_block(projected, rule)
+    assert_agree(results, portable.stream_block(wide(projected), rule), dtype, 20 * (k + n))
+    for first, second in zip(results, engine.stream_block(projected, rule), strict=True):
         assert_same(first, second)
 
 
 def test_rows_as_long_as_a_page_of_the_cache_agree():
     projected = 0.1 * drawer(0, np.float32)(30, 1024)
-    results = engine.stream_block(projected, 0.01, 0.0)
-    assert_agree(results, portable.stream_block(wide(projected), 0.01, 0.0), np.float32, 3000)
+    results = engine.stream_block(projected, SampleRule(0.01))
+    assert_agree(results, portable.stream_block(wide(projected), SampleRule(0.01)), np.float32, 3000)
 
 
 @pytest.mark.parametrize("shape", [(1030, 1001), (3, 700_000)])

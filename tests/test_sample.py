@@ -20,18 +20,23 @@ def drawn(generator, *shape):
     return generator.uniform(-1, 1, shape)
 
 
-@given(samples=sizes(0, 8), n=sizes(1, 6), seed=SEEDS, dtype=DTYPES, kappa=st.sampled_from([0.0, 0.4]))
-def test_samples_equal_the_loop(xp, samples, n, seed, dtype, kappa):
+@given(
+    samples=sizes(0, 8), n=sizes(1, 6), seed=SEEDS, dtype=DTYPES,
+    rule=st.sampled_from([(0.0, None), (0.4, None), (0.0, 0.2), (0.4, 0.2), (1.0, 0.2), "rls"]),
+)  # fmt: skip
+def test_samples_equal_the_loop(xp, samples, n, seed, dtype, rule):
     generator = np.random.default_rng(seed)
     y = (generator.normal(size=(samples, n)) @ (np.eye(n) + 0.5)).astype(dtype)
     r = np.eye(n, dtype=dtype)
     like = xp.asarray(r)
     state, rows = pycopi.start_samples(like), []
-    step = functools.partial(pycopi.decorrelate_sample, rate=0.05, whitening=kappa)
+    keywords = {"rule": rule} if rule == "rls" else {"whitening": rule[0], "step_bound": rule[1]}
+    step = functools.partial(pycopi.decorrelate_sample, rate=0.05, **keywords)
     for sample in y:
         x, state = xp.call(step, state, xp.asarray(sample))
         rows.append(x)
-    wanted, end = reference.stream(r.astype(np.float64), y.astype(np.float64), 0.05, kappa)
+    exact = r.astype(np.float64), y.astype(np.float64), 0.05
+    wanted, end = reference.recursive_stream(*exact) if rule == "rls" else reference.stream(*exact, *rule)
     scale = max([1.0, *np.abs(wanted).ravel(), *np.abs(end).ravel()])
     rtol = tolerance(dtype, 10 * (samples + n))
     for x, expected in zip(rows, wanted, strict=True):
@@ -39,12 +44,13 @@ def test_samples_equal_the_loop(xp, samples, n, seed, dtype, kappa):
     assert_close(pycopi.finish_samples(state), end, xp, like, rtol=rtol, scale=scale)
 
 
-def test_samples_equal_the_stream(rng):
+@pytest.mark.parametrize("keywords", [{}, {"step_bound": 0.2}, {"whitening": 0.5}, {"rule": "rls"}])
+def test_samples_equal_the_stream(keywords, rng):
     y = rng.normal(size=(40, 37)) @ (np.eye(37) + 0.1 * rng.normal(size=(37, 37)))
-    whole = pycopi.decorrelate_stream(np.eye(37), y, rate=0.01)
+    whole = pycopi.decorrelate_stream(np.eye(37), y, rate=0.01, **keywords)
     state, rows = pycopi.start_samples(np.eye(37)), []
     for sample in y:
-        x, state = pycopi.decorrelate_sample(state, sample, rate=0.01, copy=None)
+        x, state = pycopi.decorrelate_sample(state, sample, rate=0.01, copy=None, **keywords)
         rows.append(x)
     assert_close(np.stack(rows), whole.decorrelated, NUMPY, y, rtol=1e-13)
     assert_close(pycopi.finish_samples(state), whole.decorrelator, NUMPY, y, rtol=1e-13)

@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -55,6 +56,23 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
     const ptrdiff_t needed = (a->n - 1) / tile_columns + 1, columns = tile_columns * (panels < needed ? panels : needed);
     const ptrdiff_t values = rows / tile * PACKED_WIDTH(tile_rows) * depth + columns * (depth + 1);
     return (blocking){tile, rows, columns, depth, ROUND_UP((size_t)values * itemsize, CACHE_LINE) + CACHE_LINE};
+}
+
+/* What a sample makes of row i of R: base + slope x_i^2 times the row, and step x_i times v. */
+typedef struct {
+    double base, slope, step;
+} sample_step;
+
+static sample_step step_of(const stream_arguments *a, double power)
+{
+    const double rate = a->rate, whitening = a->whitening;
+    if (a->recursive) {
+        const double kept = 1 - rate, total = kept + rate * power, growth = 1 / sqrt(kept);
+        return (sample_step){growth, 0, -growth * rate / (total * (1 + sqrt(kept / total)))};
+    }
+    const double largest = (whitening < 0.5 ? 1 - whitening : whitening) * power + whitening;
+    const double excess = rate * largest / a->bound, e = excess <= 1 ? rate : rate / excess;
+    return (sample_step){1 + e * whitening, e * (1 - 2 * whitening), -e * (1 - whitening)};
 }
 
 /* What the templates write with, for the T, SET and ROWS of the moment. */

@@ -28,15 +28,25 @@ typedef struct {
 /* The part of streaming decorrelation that goes sample by sample. R = diag(s) R0 + U^T (V R0) is carried through a
  * block of k samples; with g a row of `projected` = Y R0^T, each gives
  *
- *     x = s * g + U^T (V g),   v = s * x + V^T (U x),   kept = 1 + rate * whitening + rate * (1 - 2 whitening) * x^2
+ *     x = s * g + U^T (V g),   v = s * x + V^T (U x),   kept = base + slope * x^2
  *
- * then s and every row of U are multiplied by `kept`, and -rate * (1 - whitening) * x and v become the next rows of
- * U and V. projected, decorrelated (x), left (U) and right (V) are (k, n), scales (s) has n values; no output shares
- * memory with anything else. */
+ * then s and every row of U are multiplied by `kept`, and step * x and v become the next rows of U and V. The three
+ * numbers come from |x|^2. Let
+ *
+ *     e = min(rate, bound / (max(whitening, 1 - whitening) |x|^2 + whitening));
+ *     base = 1 + e * whitening,   slope = e * (1 - 2 whitening),   step = -e * (1 - whitening)
+ *
+ * or, if `recursive`, with l = rate and root = sqrt((1 - l) / (1 - l + l |x|^2)),
+ *
+ *     base = 1 / sqrt(1 - l),   slope = 0,   step = -base * (1 - root) / |x|^2
+ *
+ * projected, decorrelated (x), left (U) and right (V) are (k, n), scales (s) has n values, powers (|x|^2) k; no output
+ * shares memory with anything else. */
 typedef struct {
     ptrdiff_t k, n;
-    double rate, whitening;
-    strided decorrelated, left, right, scales, projected;
+    double rate, whitening, bound; /* the bound is infinite for none */
+    int recursive;
+    strided decorrelated, left, right, scales, powers, projected;
 } stream_arguments;
 
 /* One sweep of a matrix (m, n) for one sample, with one read and at most one write of it:

@@ -81,21 +81,23 @@ static PyObject *product(PyObject *module, PyObject *const *objects, Py_ssize_t 
 }
 
 PyDoc_STRVAR(stream_block_doc,
-             "stream_block(decorrelated, left, right, scales, projected, rate, whitening, /)\n--\n\n"
+             "stream_block(decorrelated, left, right, scales, powers, projected, rate, whitening, bound, recursive, /)"
+             "\n--\n\n"
              "Go through a block of samples one by one; see kernels.h.");
 
 static PyObject *stream_block(PyObject *module, PyObject *const *objects, Py_ssize_t count)
 {
     static const argument_rule rules[] = {
         {"decorrelated", "kn", WRITTEN}, {"left", "kn", WRITTEN}, {"right", "kn", WRITTEN}, {"scales", "n", WRITTEN},
-        {"projected", "kn", 0},          {"rate", "", 0},         {"whitening", "", 0},
+        {"powers", "k", WRITTEN},        {"projected", "kn", 0},  {"rate", "", 0},          {"whitening", "", 0},
+        {"bound", "", 0},                {"recursive", "", 0},
     };
     arguments taken;
     if (take_arguments(&taken, "stream_block", rules, COUNT(rules), objects, count) < 0)
         return NULL;
     const strided *in = taken.arrays;
-    const stream_arguments call = {taken.k, taken.n, taken.numbers[5], taken.numbers[6],
-                                   in[0], in[1], in[2], in[3], in[4]};
+    const stream_arguments call = {taken.k, taken.n, taken.numbers[6], taken.numbers[7], taken.numbers[8],
+                                   taken.numbers[9] != 0, in[0], in[1], in[2], in[3], in[4], in[5]};
     const size_t bytes = stream_workspace(call.k, call.n, taken.itemsize);
     return run(module, STREAM, &call, &taken, threads_claim(0, 0), bytes);
 }

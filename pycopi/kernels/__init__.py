@@ -6,11 +6,14 @@ The functions here choose the engine and check nothing; the public, checked ones
 from pycopi._array import Array
 from pycopi.kernels.engine import engine_for
 from pycopi.kernels.portable import Block, RankK
+from pycopi.kernels.sample_rule import SampleRule, coefficients
 
 __all__ = [
     "Block",
     "RankK",
+    "SampleRule",
     "apply",
+    "coefficients",
     "product",
     "pull_then_update",
     "stream_block",
@@ -34,12 +37,12 @@ def update(
     return engine.rank_k_update(matrix, left, right, scale, row_scale, column_scale, copy)
 
 
-def stream_block(projected: Array, rate: float, whitening: float) -> Block:
+def stream_block(projected: Array, rule: SampleRule) -> Block:
     """Return what a block of samples, each after the other, makes of a decorrelating matrix R0.
 
     ``projected`` is Y R0.T (k, n), k at least 1; afterwards R is ``diag(s) R0 + U.T (V R0)``.
     """
-    block: Block = engine_for(projected).stream_block(projected, rate, whitening)
+    block: Block = engine_for(projected).stream_block(projected, rule)
     return block
 
 

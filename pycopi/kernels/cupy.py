@@ -18,6 +18,7 @@ import numpy as np
 from pycopi._array import Array, is_cupy, may_overwrite, namespace
 from pycopi.kernels import portable
 from pycopi.kernels.portable import Block, RankK
+from pycopi.kernels.sample_rule import SampleRule
 
 SOURCE = Path(__file__).with_name("update.cu")
 TYPES = {"float32": "float", "float64": "double"}
@@ -112,9 +113,9 @@ def product(rows: Array, matrix: Array, transposed: bool) -> Array:
     return out
 
 
-def stream_block(projected: Array, rate: float, whitening: float) -> Block:
+def stream_block(projected: Array, rule: SampleRule) -> Block:
     """Return what the samples of a block make of the matrix, in the portable engine's calls."""
-    return portable.stream_block(projected, rate, whitening)
+    return portable.stream_block(projected, rule)
 
 
 def update_then_project(

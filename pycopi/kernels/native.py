@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pycopi._array import Array, may_overwrite
 from pycopi.kernels import buffers
 from pycopi.kernels.portable import Block, RankK
+from pycopi.kernels.sample_rule import SampleRule
 
 try:
     from pycopi import _core
@@ -94,11 +95,12 @@ def _contiguous(array: Matrix) -> Matrix:
     return array if fits else np.array(array, order="C")
 
 
-def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
+def stream_block(projected: Matrix, rule: SampleRule) -> Block:
     """Return what the samples of a block make of the matrix; see `pycopi.kernels.portable.stream_block`."""
-    decorrelated, left, right = (buffers.empty(projected.shape, projected.dtype) for _ in range(3))
-    block = Block(decorrelated, left, right, buffers.empty(projected.shape[1:], projected.dtype))
-    _core.stream_block(*block, projected, rate, whitening)
+    (k, n), dtype = projected.shape, projected.dtype
+    decorrelated, left, right = (buffers.empty((k, n), dtype) for _ in range(3))
+    block = Block(decorrelated, left, right, buffers.empty((n,), dtype), buffers.empty((k,), dtype))
+    _core.stream_block(*block, projected, *rule)
     return block
 
 

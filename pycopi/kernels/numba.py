@@ -24,6 +24,7 @@ from pycopi._array import Array, aligned_empty
 from pycopi.kernels import buffers, native
 from pycopi.kernels.native import Matrix
 from pycopi.kernels.portable import Block, RankK
+from pycopi.kernels.sample_rule import SampleRule
 
 available = importlib.util.find_spec("numba") is not None
 
@@ -108,7 +109,7 @@ def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     return np.matmul(rows, matrix, out=out)
 
 
-def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
+def stream_block(projected: Matrix, rule: SampleRule) -> Block:
     """Return what the samples of a block make of the matrix; see `pycopi.kernels.portable.stream_block`."""
     k, n = projected.shape
     dtype = projected.dtype
@@ -119,12 +120,11 @@ def stream_block(projected: Matrix, rate: float, whitening: float) -> Block:
     memory = aligned_empty((4 * k + 1, width), dtype)
     (padded, x, left, right), scales = memory[:-1].reshape(4, k, width), memory[-1]
     padded[:, :n], padded[:, n:] = projected, 0
-    partial, weights = aligned_empty((k, lanes), dtype), np.empty(k, dtype)
-    base, slope, step = 1.0 + rate * whitening, rate * (1.0 - 2.0 * whitening), -rate * (1.0 - whitening)
+    partial, weights, powers = aligned_empty((k, lanes), dtype), np.empty(k, dtype), np.empty(k, dtype)
     function = _compiled("stream", dtype, False)
-    function(x, left, right, scales, padded, base, slope, step, partial, weights)
+    function(x, left, right, scales, powers, padded, *rule, partial, weights)
     x, left, right = (np.ascontiguousarray(rows[:, :n]) for rows in (x, left, right))
-    return Block(x, left, right, scales[:n])
+    return Block(x, left, right, scales[:n], powers)
 
 
 def update_then_project(

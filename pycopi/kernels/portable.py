@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from pycopi._array import Array, may_overwrite, namespace
+from pycopi.kernels.sample_rule import SampleRule, coefficients
 
 
 class RankK(NamedTuple):
@@ -20,12 +21,13 @@ class RankK(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block of k samples after `stream_block`: x, U and V (k, n), and s (n,)."""
+    """A block of k samples after `stream_block`: x, U and V (k, n), s (n,), and ``|x|^2`` (k,)."""
 
     decorrelated: Array
     left: Array
     right: Array
     scales: Array
+    powers: Array
 
 
 def rank_k_update(
@@ -58,27 +60,30 @@ def rank_k_update(
     return change
 
 
-def stream_block(projected: Array, rate: float, whitening: float) -> Block:
+def stream_block(projected: Array, rule: SampleRule) -> Block:
     """Return what the samples of a block make of R0, from ``projected = Y R0.T`` (k, n), k at least 1.
 
     After the last sample R is ``diag(s) R0 + U.T (V R0)``.
     """
     xp = namespace(projected)
-    step = -rate * (1.0 - whitening)
     scales = xp.ones_like(projected[0, :])
     left: Array = xp.zeros_like(projected[:0, :])
     right: Array = xp.zeros_like(projected[:0, :])
-    rows = []
+    rows, powers = [], []
     for index in range(projected.shape[0]):
         row = projected[index, :]
         x = scales * row + xp.matmul(xp.matmul(right, row), left)
         v = scales * x + xp.matmul(xp.matmul(left, x), right)
-        kept = 1.0 + rate * whitening + (rate * (1.0 - 2.0 * whitening)) * xp.square(x)
+        square = xp.square(x)
+        power = xp.sum(square)
+        base, slope, step = coefficients(rule, power, xp)
+        kept = base + slope * square
         scales = scales * kept
         left = xp.concat([left * kept[None, :], (step * x)[None, :]], axis=0)
         right = xp.concat([right, v[None, :]], axis=0)
         rows.append(x)
-    return Block(xp.stack(rows, axis=0), left, right, scales)
+        powers.append(power)
+    return Block(xp.stack(rows, axis=0), left, right, scales, xp.stack(powers, axis=0))
 
 
 def update_then_project(

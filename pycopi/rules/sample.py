@@ -3,9 +3,19 @@
 from typing import NamedTuple
 
 from pycopi import kernels
-from pycopi._array import Array, device, namespace
-from pycopi._checks import as_float, check_finite, check_floats, check_shape
-from pycopi.rules.decorrelation import kept_share
+from pycopi._array import (
+    Array,
+    device,
+    diagonal,
+    is_readable,
+    largest_value,
+    namespace,
+    number,
+    overflow_ignored,
+)
+from pycopi._checks import check_finite, check_floats, check_shape
+from pycopi.rules.divergence import divergence
+from pycopi.rules.sample_rule import StreamRule, gain_limit, grows, sample_rule
 
 
 class SampleState(NamedTuple):
@@ -67,7 +77,9 @@ def decorrelate_sample(
     sample: Array,
     *,
     rate: float,
+    rule: StreamRule = "covariance",
     whitening: float = 0.0,
+    step_bound: float | None = 1.0,
     copy: bool | None = True,
 ) -> DecorrelatedSample:
     """Return a sample decorrelated by the matrix that all samples before it have made, and the new state.
@@ -79,9 +91,14 @@ def decorrelate_sample(
     sample : array, shape (n,), dtype of the state
         The next sample y.
     rate : float
-        Step size, dimensionless, at least 0.
+        Step size, dimensionless, at least 0; with ``rls`` a sample's share in the second moments, in [0, 1).
+    rule : {"covariance", "rls"}
+        The plain rule, or recursive least squares, which whitens; see `decorrelate_stream`.
     whitening : float
-        Strength kappa in [0, 1]; see `pycopi.decorrelation_update`.
+        Strength kappa in [0, 1] of the plain rule; see `pycopi.decorrelation_update`.
+    step_bound : float or None
+        Largest step of a sample by the plain rule, dimensionless, above 0; see `decorrelate_stream`. None, as
+        in the paper, takes every step as it is.
     copy : bool or None
         True (the default) never changes the state's matrix, and copies it; None may overwrite it, so do not
         use the old state afterwards; False must.
@@ -98,13 +115,16 @@ def decorrelate_sample(
     ValueError
         If shapes do not fit together, a value is NaN or infinite, a hyperparameter is out of range, or
         ``copy=False`` meets a read-only matrix.
+    StreamDivergenceError
+        If the decorrelated sample, or the matrix after it, would not be finite. Traced and lazy arrays cannot
+        be looked at: there the result has NaN. After ``copy=None`` go on from the error's matrix, not from the
+        old state.
 
     Notes
     -----
-    The same as ``x = R y`` and `decorrelation_update` (rule ``covariance``) for each sample in turn, to
-    rounding, and as `decorrelate_stream`, which is faster where many samples are there at once. The change
-    that a sample makes of R is written while the next one is multiplied: with ``copy=None`` on NumPy, each
-    call reads and writes R once, which takes as long as the memory needs for it.
+    The same as `decorrelate_stream` to rounding, which is faster where many samples are there at once. The
+    change that a sample makes of R is written while the next one is multiplied: with ``copy=None`` on NumPy,
+    each call reads and writes R once, which takes as long as the memory needs for it.
 
     Examples
     --------
@@ -120,11 +140,22 @@ def decorrelate_sample(
     n = state.decorrelator.shape[0]
     check_shape("sample", sample, (n,), f"the state's decorrelator has shape {(n, n)}")
     check_finite(sample=sample)
-    rate, whitening = as_float("rate", rate), as_float("whitening", whitening, most=1.0)
-    matrix, x, v = kernels.update_then_project(state.decorrelator, _pending(state), sample, copy=copy)
-    step = -rate * (1.0 - whitening)
-    kept = kept_share(namespace(x).square(x), rate, whitening)
-    return DecorrelatedSample(x, SampleState(matrix, step * x, v, kept))
+    learning = sample_rule(rate, rule, whitening, step_bound)
+    with overflow_ignored():
+        matrix, x, v = kernels.update_then_project(state.decorrelator, _pending(state), sample, copy=copy)
+        xp = namespace(x)
+        power, returned = xp.matmul(x, x), xp.matmul(v, v)
+        looks = isinstance(learning.rate, float) and is_readable(power)
+        if looks:
+            power, returned = number(power), number(returned)
+        base, slope, step = kernels.coefficients(learning, power, xp)
+        left, kept = step * x, base + slope * xp.square(x)
+        if looks and not _sum_of_squares(power, returned, base, slope, step) <= largest_value(x):
+            raise divergence(None, matrix, None, learning)
+        limit = gain_limit(kept * diagonal(matrix) + left * v) if grows(learning) else None
+    if limit is not None:
+        left, kept = left * limit, kept * limit
+    return DecorrelatedSample(x, SampleState(matrix, left, v, kept))
 
 
 def finish_samples(state: SampleState, *, copy: bool | None = True) -> Array:
@@ -164,6 +195,12 @@ def finish_samples(state: SampleState, *, copy: bool | None = True) -> Array:
 
 def _pending(state: SampleState) -> kernels.RankK:
     return kernels.RankK(state.left[None, :], state.right[None, :], 1.0, state.kept)
+
+
+def _sum_of_squares(power: float, returned: float, base: float, slope: float, step: float) -> float:
+    """Return what bounds the squares of all that a sample makes; NaN where it is."""
+    kept = base + abs(slope) * power
+    return power + returned + kept * kept + step * step * power
 
 
 def _check_state(state: SampleState) -> None:

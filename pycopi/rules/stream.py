@@ -1,10 +1,22 @@
 """Exact sample-by-sample decorrelation of a stream, at the speed of matrix products."""
 
+import math
 from typing import NamedTuple
 
 from pycopi import kernels
-from pycopi._array import Array, copy_array, may_overwrite, namespace, slices
-from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_shape
+from pycopi._array import (
+    Array,
+    copy_array,
+    is_readable,
+    may_overwrite,
+    namespace,
+    number,
+    overflow_ignored,
+    slices,
+)
+from pycopi._checks import as_whole, check_finite, check_floats, check_shape
+from pycopi.rules.divergence import StreamDivergenceError, divergence
+from pycopi.rules.sample_rule import StreamRule, grows, limited, sample_rule
 
 
 class DecorrelatedStream(NamedTuple):
@@ -19,7 +31,9 @@ def decorrelate_stream(
     inputs: Array,
     *,
     rate: float,
+    rule: StreamRule = "covariance",
     whitening: float = 0.0,
+    step_bound: float | None = 1.0,
     block_size: int = 64,
     copy: bool | None = True,
 ) -> DecorrelatedStream:
@@ -32,9 +46,16 @@ def decorrelate_stream(
     inputs : array, shape (T, n), dtype of ``decorrelator``
         Samples in their order.
     rate : float
-        Step size for each sample, dimensionless, at least 0.
+        Step size for each sample, dimensionless, at least 0. With ``rls`` the share that a sample has in the
+        second moments, in [0, 1): they are a mean over some 1 / rate samples, which should be several times n.
+    rule : {"covariance", "rls"}
+        The plain rule, or recursive least squares, which whitens.
     whitening : float
-        Strength kappa in [0, 1]; see `pycopi.decorrelation_update`.
+        Strength kappa in [0, 1] of the plain rule; see `pycopi.decorrelation_update`.
+    step_bound : float or None
+        Largest step of a sample by the plain rule, dimensionless, above 0: the rate of a sample is at most
+        ``step_bound / (max(kappa, 1 - kappa) |x|^2 + kappa)``. Samples whose step is smaller are not touched.
+        None, as in the paper, takes every step as it is.
     block_size : int
         Samples between two writes of the matrix, at least 1. It changes the speed, not the result; no block
         has more than ``max(n, 64)``, beyond which each sample only costs more.
@@ -52,11 +73,26 @@ def decorrelate_stream(
         If the arrays differ in library or dtype, or are not real floating.
     ValueError
         If shapes do not fit together, a value is NaN or infinite, or a hyperparameter is out of range.
+    StreamDivergenceError
+        If a sample, or the matrix after it, would not be finite. Traced and lazy arrays cannot be looked at:
+        there the result has NaN.
 
     Notes
     -----
-    The same as ``x = R y`` and `decorrelation_update` (rule ``covariance``) for each sample y in turn, to
-    rounding. Within a block of k samples the matrix is carried as ``R = diag(s) R0 + U.T (V R0)``, where
+    The plain rule is ``x = R y`` and `decorrelation_update` (rule ``covariance``) for each sample y in turn, to
+    rounding. ``I - rate x x.T`` multiplies what R makes of this sample by ``1 - rate |x|^2``: a step of 1, the
+    default bound, brings it to 0, and beyond 2 it grows with each repetition.
+
+    With ``rls`` R is a root of the inverse of the second moments, ``R.T R = inv(C)``, where each sample makes
+    ``C' = (1 - rate) C + rate y y.T``. The step is the root of the formula of Sherman and Morrison, as in
+    Potter's square-root filter: ``R' = (R - beta x x.T R) / sqrt(1 - rate)`` with
+    ``beta = (1 - sqrt((1 - rate) / (1 - rate + rate |x|^2))) / |x|^2``. Its bound is built in: beta |x|^2 < 1.
+    To first order it is the online whitening of ORICA (Hsu et al., IEEE TNSRE 24(3), 2016) at half its rate.
+
+    Where the powers are brought to 1, an input that is always 0 would have its row grow for ever. A row whose
+    own gain, |R_ii|, is beyond 1 / eps of the dtype after a block is scaled back to that.
+
+    Within a block of k samples the matrix is carried as ``R = diag(s) R0 + U.T (V R0)``, where
     U and V gain a row with each sample, so that no sample touches R0: 6n^2 operations a sample in matrix
     products, and O(nk) beside them.
 
@@ -73,22 +109,60 @@ def decorrelate_stream(
     n = inputs.shape[1]
     check_shape("decorrelator", decorrelator, (n, n), f"inputs have {n} features")
     check_finite(inputs=inputs)
-    rate, whitening = as_float("rate", rate), as_float("whitening", whitening, most=1.0)
+    learning = sample_rule(rate, rule, whitening, step_bound)
     block_size = min(as_whole("block_size", block_size), max(n, 64))
     xp = namespace(inputs)
     if not may_overwrite("decorrelator", decorrelator, copy, inputs):
         decorrelator = copy_array(decorrelator)
-    blocks = []
-    for rows in slices(inputs.shape[0], block_size):
-        block = inputs[rows, :]
-        decorrelated, decorrelator = _decorrelate_block(decorrelator, block, rate, whitening)
-        blocks.append(decorrelated)
+    blocks: list[Array] = []
+    with overflow_ignored():
+        for rows in slices(inputs.shape[0], block_size):
+            block = inputs[rows, :]
+            learned, moved = _learn(decorrelator, block, learning)
+            if not _is_finite(learned, moved):
+                raise _divergence(decorrelator, block, learning, rows.start, blocks)
+            decorrelator = _after(decorrelator, learned, moved, learning)
+            blocks.append(learned.decorrelated)
     return DecorrelatedStream(xp.concat(blocks, axis=0) if blocks else inputs, decorrelator)
 
 
-def _decorrelate_block(decorrelator: Array, block: Array, rate: float, whitening: float) -> tuple[Array, Array]:
-    """Return the decorrelated block (k, n) and the matrix after its last sample."""
-    projected = kernels.product(block, decorrelator, transposed=True)
-    decorrelated, left, right, scales = kernels.stream_block(projected, rate, whitening)
-    moved = kernels.product(right, decorrelator)
-    return decorrelated, kernels.update(decorrelator, left, moved, scale=1.0, row_scale=scales)
+def _learn(decorrelator: Array, block: Array, rule: kernels.SampleRule) -> tuple[kernels.Block, Array]:
+    """Return what a block of samples (k, n) becomes and makes of the matrix, and V times the matrix (k, n)."""
+    learned = kernels.stream_block(kernels.product(block, decorrelator, transposed=True), rule)
+    return learned, kernels.product(learned.right, decorrelator)
+
+
+def _after(decorrelator: Array, learned: kernels.Block, moved: Array, rule: kernels.SampleRule) -> Array:
+    """Return the matrix after a block; it may be overwritten."""
+    after = kernels.update(decorrelator, learned.left, moved, scale=1.0, row_scale=learned.scales)
+    return limited(after) if grows(rule) else after
+
+
+def _is_finite(learned: kernels.Block, moved: Array) -> bool:
+    """Return whether a block, and with it the matrix after it, is finite; True where nothing can be read.
+
+    No element of ``left.T moved`` is beyond the product of their norms, by Cauchy and Schwarz.
+    """
+    xp = namespace(moved)
+    total = xp.sum(learned.powers)
+    for array in (learned.scales, learned.left, moved):
+        flat = xp.reshape(array, (-1,))
+        total = total + xp.matmul(flat, flat)
+    return not is_readable(total) or math.isfinite(number(total))
+
+
+def _divergence(
+    decorrelator: Array, block: Array, rule: kernels.SampleRule, first: int, before: list[Array]
+) -> StreamDivergenceError:
+    """Return the error for a block that is not finite, of which ``first`` is the first sample."""
+    good, bad = 0, block.shape[0]
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (
+            (middle, bad) if _is_finite(*_learn(decorrelator, block[:middle, :], rule)) else (good, middle)
+        )
+    rows = block[:0, :]
+    if good:
+        learned, moved = _learn(decorrelator, block[:good, :], rule)
+        rows, decorrelator = learned.decorrelated, _after(decorrelator, learned, moved, rule)
+    return divergence(first + good, decorrelator, namespace(block).concat([*before, rows], axis=0), rule)

@@ -127,10 +127,11 @@ static int check_sweep(const instruction_set *which, size_t itemsize)
 }
 
 /* The equations of kernels.h, one sample after the other. */
-static void stream(const array *projected, double rate, double whitening)
+static void stream(const array *projected, double rate, double whitening, double bound, int recursive)
 {
     const ptrdiff_t k = projected->rows, n = projected->columns;
     double *const x = expected[0], *const left = expected[1], *const right = expected[2], *const s = expected[3];
+    double *const powers = expected[4];
     for (ptrdiff_t j = 0; j < n; j++)
         s[j] = 1;
     for (ptrdiff_t t = 0; t < k; t++) {
@@ -153,12 +154,18 @@ static void stream(const array *projected, double rate, double whitening)
             for (ptrdiff_t j = 0; j < n; j++)
                 v[j] += weight * right[r * n + j];
         }
+        powers[t] = 0;
+        for (ptrdiff_t j = 0; j < n; j++)
+            powers[t] += own[j] * own[j];
+        const double largest = fmax(whitening, 1 - whitening) * powers[t] + whitening, e = fmin(rate, bound / largest);
+        const double root = sqrt((1 - rate) / (1 - rate + rate * powers[t])), growth = 1 / sqrt(1 - rate);
+        const double shrunk = powers[t] > 0 ? growth * (1 - root) / powers[t] : 0;
         for (ptrdiff_t j = 0; j < n; j++) {
-            const double kept = 1 + rate * whitening + rate * (1 - 2 * whitening) * own[j] * own[j];
+            const double kept = recursive ? growth : 1 + e * whitening + e * (1 - 2 * whitening) * own[j] * own[j];
             s[j] *= kept;
             for (ptrdiff_t r = 0; r < t; r++)
                 left[r * n + j] *= kept;
-            left[t * n + j] = -rate * (1 - whitening) * own[j];
+            left[t * n + j] = -(recursive ? shrunk : e * (1 - whitening)) * own[j];
         }
     }
 }
@@ -167,22 +174,26 @@ static int check_stream(const instruction_set *which, size_t itemsize)
 {
     const ptrdiff_t k = below(20), n = below(below(2) ? 20 : MOST);
     const double rate = 0.2 / (double)(n + 1), whitening = (double)below(3) / 2;
+    const double bound = below(2) ? INFINITY : 0.03;
+    const int recursive = (int)below(3) == 0;
     array projected = make(k, n, itemsize), x = make(k, n, itemsize), left = make(k, n, itemsize);
-    array right = make(k, n, itemsize), scales = make(1, n, itemsize);
+    array right = make(k, n, itemsize), scales = make(1, n, itemsize), powers = make(1, k, itemsize);
     const size_t bytes = stream_workspace(k, n, itemsize), shift = (size_t)below(64);
     char *const workspace = malloc(bytes + shift);
-    const stream_arguments a = {k, n, rate, whitening, view(&x), view(&left), view(&right), view(&scales),
-                                view(&projected)};
+    const stream_arguments a = {k, n, rate, whitening, bound, recursive, view(&x), view(&left), view(&right),
+                                view(&scales), view(&powers), view(&projected)};
     if (!bytes || !workspace)
         exit(2);
-    stream(&projected, rate, whitening);
+    stream(&projected, rate, whitening, bound, recursive);
     which->kernels[STREAM][itemsize == sizeof(double)](&a, 1, workspace + shift);
     const double tolerance = 8.0 * (double)(k + n + 4);
     const int good = equal(&x, expected[0], tolerance) && equal(&left, expected[1], tolerance) &&
-                     equal(&right, expected[2], tolerance) && equal(&scales, expected[3], tolerance);
+                     equal(&right, expected[2], tolerance) && equal(&scales, expected[3], tolerance) &&
+                     equal(&powers, expected[4], tolerance);
     if (!good)
-        printf("%s, %d bytes: wrong block at k=%td n=%td whitening=%g\n", which->name, (int)itemsize, k, n, whitening);
-    array *const all[] = {&projected, &x, &left, &right, &scales};
+        printf("%s, %d bytes: wrong block at k=%td n=%td whitening=%g bound=%g recursive=%d\n", which->name,
+               (int)itemsize, k, n, whitening, bound, recursive);
+    array *const all[] = {&projected, &x, &left, &right, &scales, &powers};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]->base);
     free(workspace);
