@@ -91,4 +91,4 @@ def _decorrelate_block(decorrelator: Array, block: Array, rate: float, whitening
     projected = kernels.product(block, decorrelator, transposed=True)
     decorrelated, left, right, scales = kernels.stream_block(projected, rate, whitening)
     moved = kernels.product(right, decorrelator)
-    return decorrelated, kernels.update(decorrelator, left, moved, scale=1.0, row_scale=scales)
+    return decorrelated, kernels.apply(decorrelator, kernels.RankK(left, moved, 1.0, scales))
