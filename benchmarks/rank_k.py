@@ -1,7 +1,6 @@
 """The rank-k update by size and rank, for each engine, against NumPy, SciPy and the limits of the machine."""
 
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from benchmarks.machine import sweeper
 from benchmarks.sides import Side, installed, left_out, numpy_engines, take_turns
 from benchmarks.table import Column, Scope, Table
 from pycopi._array import aligned_copy
+from pycopi.kernels.protocol import Engine
 
 _SIZES, _RANKS = (256, 1024, 3072, 4096), (1, 8, 50, 128, 1000)
 _SCALE = 1e-9  # values stay small over many calls
@@ -71,7 +71,7 @@ def _measure(n: int, k: int, scope: Scope) -> dict[str, float]:
 
 
 def _engine_sides(
-    name: str, engine: ModuleType, matrix: Any, left: Any, right: Any, columns: Any
+    name: str, engine: Engine, matrix: Any, left: Any, right: Any, columns: Any
 ) -> dict[str, Side]:
     update = engine.rank_k_update
     return {

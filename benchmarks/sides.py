@@ -6,14 +6,13 @@ The turns are within one process, so that a slow spell of the machine meets all 
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from pycopi.kernels.engine import ENGINES
+from pycopi.kernels.engine import BY_NAME
+from pycopi.kernels.protocol import Engine
 
 Side = Callable[[], object]
 
@@ -85,11 +84,8 @@ def left_out(module: str, side: str) -> list[str]:
     return [f"{side} is left out: {module} is not installed ({_INSTALL})."]
 
 
-def numpy_engines() -> dict[str, ModuleType]:
+def numpy_engines() -> dict[str, Engine]:
     """Return these engines by their names."""
-    modules = {name: import_module(f"pycopi.kernels.{name}") for name in ENGINES}
     return {
-        name: module
-        for name, module in modules.items()
-        if getattr(module, "available", True) and getattr(module, "accepts", lambda _: True)(np.eye(2))
+        name: engine for name, engine in BY_NAME.items() if engine.fault() is None and engine.accepts(np.eye(2))
     }

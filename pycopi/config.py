@@ -4,8 +4,8 @@ import os
 import platform
 
 from pycopi import _build
-from pycopi.kernels import native, numba
-from pycopi.kernels.engine import forced_engine
+from pycopi.kernels import native
+from pycopi.kernels.engine import forced_engine, preferred
 
 BACKENDS = {
     "numpy": "numpy",
@@ -19,17 +19,18 @@ BACKENDS = {
 
 
 def configuration() -> dict[str, str]:
-    """Return what is live as texts by their names; nothing is imported for it."""
-    engine = forced_engine()
-    core = "not built" if not native.available else f"built with {_build.COMPILER}"
-    if native.available:
-        core += f", {_core_state()}"
+    """Return what is live as texts by their names.
+
+    Nothing is imported for it but Numba, where that would do the work: whether it can is found out by trying.
+    """
+    forced = forced_engine()
+    engine, faults = (f"{forced} (forced)", {}) if forced else preferred()
     found = {name: _version_of(name) for name in BACKENDS}
     return {
         "pycopi": _build.VERSION,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "engine": f"{engine} (forced)" if engine else _preferred(),
-        "C core": core,
+        "engine": "; ".join([engine, *(f"{name} cannot work: {fault}" for name, fault in faults.items())]),
+        "C core": _core_state(),
         "Numba": _version_of("numba") or "not installed",
         "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "threads": _threads(),
@@ -52,15 +53,14 @@ def show_config() -> None:
         print(f"{name:<{width}}  {text}")
 
 
-def _preferred() -> str:
-    return "native" if native.available else "numba" if numba.available else "portable"
-
-
 def _core_state() -> str:
+    if not native.available:
+        return "cannot be loaded" if native.installed else "not built"
     from pycopi import _core
 
     count = _core.threads()
-    return f"running its {_core.instruction_set()} code in up to {count} thread{'s' * (count > 1)}"
+    code = f"running its {_core.instruction_set()} code in up to {count} thread{'s' * (count > 1)}"
+    return f"built with {_build.COMPILER}, {code}"
 
 
 def _version_of(name: str) -> str | None:

@@ -65,9 +65,11 @@ def test_a_forced_native_engine_does_not_fall_back():
 def test_without_a_c_core_numba_is_chosen_and_without_both_the_portable_engine(monkeypatch):
     monkeypatch.setattr(native, "available", False)
     monkeypatch.setattr(numba, "available", True)
+    monkeypatch.setattr(numba, "fault", lambda: None)
     assert engine_for(M) is numba
     assert engine_for(M.T) is portable
     monkeypatch.setattr(numba, "available", False)
+    monkeypatch.setattr(numba, "fault", lambda: "Numba is not installed; install the extra 'numba'")
     assert engine_for(M) is portable
     message = "use_engine names the engine 'numba', but Numba is not installed"
     with pytest.raises(ValueError, match=exactly(f"{message}; install the extra 'numba', or use 'portable'")):

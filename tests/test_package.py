@@ -132,8 +132,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 def test_the_wheel_holds_every_module():
     for path in ROOT.rglob("*.py"):
         name = ".".join(("pycopi", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-        if path.stem.startswith("numba_") and not numba.available:
-            continue  # what only an installed Numba can compile
+        if path.parent.name == "numba" and not numba.available:
+            continue  # of which some import Numba
         importlib.import_module(name)
 
 

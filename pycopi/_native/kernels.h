@@ -65,8 +65,8 @@ typedef struct {
     strided matrix, pulled, projected, returned, vector, left, right, row_scale, column_scale, sample;
 } sweep_arguments;
 
-/* A kernel for one element type; `arguments` is the structure of its operation. It works in so many threads, of which
- * only a sweep's `pulled` and `returned` depend, and then no further than by rounding. */
+/* A kernel for one element type; `arguments` is the structure of its operation. It works in so many parts, on whose
+ * number only a sweep's `pulled` and `returned` depend, and then no further than by rounding. */
 typedef void kernel(const void *arguments, int parts, void *workspace);
 
 enum { RANK_K, STREAM, SWEEP, OPERATIONS };
@@ -92,13 +92,14 @@ size_t sweep_workspace(ptrdiff_t n, int parts);
 int threads_available(void);
 
 /* In how many parts a call shall be done. `work` is its multiplications, or bytes of matrices moved where those are
- * more. One part where threads do not pay, or where a call from another Python thread is running, or, unless `always`,
- * where the threads are asleep and not worth waking: what depends on the number of parts asks for as many always. Both
- * are called with the GIL held, and threads_release() after every threads_claim(). */
+ * more. One part where threads do not pay, and unless `always`, where a call from another Python thread is running or
+ * the threads are asleep and not worth waking: what depends on the number of parts asks for as many always. Both are
+ * called with the GIL held, and threads_release() after every threads_claim(). */
 int threads_claim(double work, int always);
 void threads_release(void);
 
-/* Calls function(part, parts, arguments, workspace) for every part below `parts`; returns when all are done. */
+/* Calls function(part, parts, arguments, workspace) for every part below `parts`; returns when all are done. Of calls
+ * at once one has the threads, and the others do their parts alone. */
 typedef void part_of_kernel(int part, int parts, const void *arguments, void *workspace);
 void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace);
 

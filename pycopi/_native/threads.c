@@ -32,7 +32,7 @@
 #define PAUSE() (void)0
 #endif
 
-static int calls; /* running now */
+static int calls; /* running now; changed and read with the GIL held */
 
 /* The ticket holds the number of the job, and in its last two bytes the first part that nobody has taken and the one
  * past the last: the caller takes parts from the front, the others from the back, so that each finds in its cache
@@ -42,7 +42,7 @@ static struct {
     const void *arguments;
     void *workspace;
     uint64_t ticket;
-    int parts, done, workers, sleeping, prepared;
+    int parts, done, workers, sleeping, prepared, taken;
     double row, until; /* work of the last job and those shortly before it, and when the next is too late to count */
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -87,7 +87,7 @@ static void *work(void *unused)
 /* A forked child is a thread alone: it starts a pool of its own when it needs one. */
 static void forget(void)
 {
-    pool.workers = pool.sleeping = calls = 0;
+    pool.workers = pool.sleeping = pool.taken = calls = 0;
     pool.ticket &= ~(uint64_t)0xffff;
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.wake, NULL);
@@ -99,8 +99,6 @@ static void hire(int workers)
     sigset_t all, usual;
     if (pool.workers >= workers)
         return;
-    if (!pool.prepared++)
-        pthread_atfork(NULL, NULL, forget);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &usual);
     for (pthread_t thread; pool.workers < workers && !pthread_create(&thread, NULL, work, NULL); pool.workers++)
@@ -120,26 +118,38 @@ int threads_available(void)
     return count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
 }
 
-/* Threads that sleep are woken where that pays: for a job that is large by itself, or one of many in a row. */
+/* Threads that sleep are woken where that pays: for a job that is large by itself, or one of many in a row. What is
+ * noted here is the job's that gets the pool, so a call during another one notes nothing. */
 int threads_claim(double work, int always)
 {
     struct timespec time;
-    if (calls++ || work < 2 * WORK_PER_THREAD)
+    if (!pool.prepared++)
+        pthread_atfork(NULL, NULL, forget);
+    const int others = calls++;
+    if (work < 2 * WORK_PER_THREAD || (others && !always))
         return 1;
+    const int available = threads_available();
+    const int parts = work < available * WORK_PER_THREAD ? (int)(work / WORK_PER_THREAD) : available;
+    if (others)
+        return parts;
     clock_gettime(CLOCK_MONOTONIC, &time);
     const double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-    const int available = threads_available();
     pool.row = now < pool.until ? pool.row + work : work;
     pool.until = now + LULL + SLOWEST * work;
-    if (!always && pool.row < WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST))
-        return 1;
-    return work < available * WORK_PER_THREAD ? (int)(work / WORK_PER_THREAD) : available;
+    return !always && pool.row < WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST) ? 1 : parts;
+}
+
+/* Runs the parts of a job one after the other, where there is one only, or the pool has another job. */
+static void run_alone(part_of_kernel *function, int parts, const void *arguments, void *workspace)
+{
+    for (int part = 0; part < parts; part++)
+        function(part, parts, arguments, workspace);
 }
 
 void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
-    if (parts == 1) {
-        function(0, 1, arguments, workspace);
+    if (parts == 1 || __atomic_exchange_n(&pool.taken, 1, __ATOMIC_ACQUIRE)) {
+        run_alone(function, parts, arguments, workspace);
         return;
     }
     hire(parts - 1);
@@ -159,6 +169,7 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
         continue;
     for (int spin = 0; __atomic_load_n(&pool.done, __ATOMIC_ACQUIRE) < parts; spin++)
         spin < SPINS ? (void)PAUSE() : (void)sched_yield();
+    __atomic_store_n(&pool.taken, 0, __ATOMIC_RELEASE);
 }
 
 #else

@@ -17,24 +17,13 @@ __all__ = [
     "product",
     "pull_then_update",
     "stream_block",
-    "update",
     "update_then_project",
 ]
 
 
-def update(
-    matrix: Array,
-    left: Array,
-    right: Array,
-    *,
-    scale: float,
-    row_scale: Array | None = None,
-    column_scale: Array | None = None,
-    copy: bool | None = None,
-) -> Array:
-    """Return the rank-k update of ``matrix`` by the engine that fits it; see `pycopi.rank_k_update`."""
-    engine = engine_for(matrix)
-    return engine.rank_k_update(matrix, left, right, scale, row_scale, column_scale, copy)
+def apply(matrix: Array, change: RankK, copy: bool | None = None) -> Array:
+    """Return the rank-k update of ``matrix`` that ``change`` describes; see `pycopi.rank_k_update`."""
+    return engine_for(matrix).rank_k_update(matrix, *change, copy)
 
 
 def stream_block(projected: Array, rule: SampleRule) -> Block:
@@ -42,8 +31,7 @@ def stream_block(projected: Array, rule: SampleRule) -> Block:
 
     ``projected`` is Y R0.T (k, n), k at least 1; afterwards R is ``diag(s) R0 + U.T (V R0)``.
     """
-    block: Block = engine_for(projected).stream_block(projected, rule)
-    return block
+    return engine_for(projected).stream_block(projected, rule)
 
 
 def update_then_project(
@@ -58,9 +46,7 @@ def update_then_project(
 
     The update has rank 1. The compiled engines read and write M once, and write only where there is an update.
     """
-    result: tuple[Array, Array, Array | None]
-    result = engine_for(matrix).update_then_project(matrix, update, sample, back, copy)
-    return result
+    return engine_for(matrix).update_then_project(matrix, update, sample, back, copy)
 
 
 def pull_then_update(
@@ -71,13 +57,7 @@ def pull_then_update(
     The update has rank 1. The compiled engines read and write the matrix once, and write only where there is
     an update.
     """
-    result: tuple[Array, Array | None] = engine_for(matrix).pull_then_update(matrix, vector, update, copy)
-    return result
-
-
-def apply(matrix: Array, change: RankK, copy: bool | None = None) -> Array:
-    """Return the rank-k update of ``matrix`` that ``change`` describes."""
-    return update(matrix, **change._asdict(), copy=copy)
+    return engine_for(matrix).pull_then_update(matrix, vector, update, copy)
 
 
 def product(rows: Array, matrix: Array, *, transposed: bool = False) -> Array:

@@ -72,6 +72,11 @@ def has_capturable_products() -> bool:
     return bool(cutensor.check_availability("contraction"))
 
 
+def fault() -> str | None:
+    """Return why this engine cannot do the work here, or None."""
+    return None
+
+
 def accepts(matrix: Array) -> bool:
     """Return whether this engine takes ``matrix``: CuPy, float32 or float64, contiguous."""
     return (

@@ -1,32 +1,31 @@
 """Which engine does the work: chosen by the array, or forced by the user."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import ModuleType
 
 from pycopi._array import Array, library
 from pycopi.kernels import cupy, native, numba, portable
+from pycopi.kernels.protocol import Engine
 
-ENGINES = ("portable", "native", "numba")
+BY_NAME: dict[str, Engine] = {"portable": portable, "native": native, "numba": numba}
 """The engines by name; the portable one is the definition of what the others must return."""
 
-_COMPILED = {"native": native, "numba": numba}
-_MISSING = {
-    "native": (
-        "pycopi was built without its C core; reinstall it on a machine with a C compiler, or use 'portable'"
-    ),
-    "numba": "Numba is not installed; install the extra 'numba', or use 'portable'",
-}
+ENGINES = tuple(BY_NAME)
+"""Their names."""
+
+_ON_GPU: Engine = cupy
 
 
 def _checked(name: str, source: str) -> str:
     if name not in ENGINES:
         msg = f"{source} names the engine {name!r}; expected one of {', '.join(ENGINES)}"
         raise ValueError(msg)
-    if name in _COMPILED and not _COMPILED[name].available:
-        msg = f"{source} names the engine {name!r}, but {_MISSING[name]}"
+    fault = BY_NAME[name].fault()
+    if fault is not None:
+        msg = f"{source} names the engine {name!r}, but {fault}, or use 'portable'"
         raise ValueError(msg)
     return name
 
@@ -48,7 +47,7 @@ def use_engine(name: str) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If there is no engine of that name, or it is not part of this installation.
+        If there is no engine of that name, or it cannot work in this installation; the error says why.
 
     Notes
     -----
@@ -78,21 +77,57 @@ def forced_engine() -> str | None:
     return forced
 
 
-def engine_for(matrix: Array) -> ModuleType:
-    """Return the engine module that works on ``matrix``.
+def engine_for(matrix: Array) -> Engine:
+    """Return the engine that works on ``matrix``.
 
-    For NumPy matrices native, else numba where installed; for CuPy's cupy; for what they do not take, portable.
+    For NumPy matrices native, else numba where it works; for CuPy's cupy; for what they do not take, portable.
     """
     forced = forced_engine()
-    if forced == "portable":
-        return portable
-    engine = numba if forced == "numba" or not native.available else native
-    if engine.available and engine.accepts(matrix):
-        return engine
     if forced is not None:
+        return _forced_for(matrix, forced)
+    if native.accepts(matrix):  # numba takes the same
+        return BY_NAME["native"] if native.available else _second()
+    return _ON_GPU if cupy.accepts(matrix) else portable
+
+
+def _forced_for(matrix: Array, name: str) -> Engine:
+    engine = BY_NAME[name]
+    if not engine.accepts(matrix):
         msg = (
-            f"the engine {forced!r} takes float32 and float64 NumPy matrices with contiguous rows; "
+            f"the engine {name!r} takes float32 and float64 NumPy matrices with contiguous rows; "
             f"got a {library(matrix)} array of dtype {matrix.dtype}: use the engine 'portable'"
         )
         raise TypeError(msg)
-    return cupy if cupy.accepts(matrix) else portable
+    return engine
+
+
+def preferred() -> tuple[str, dict[str, str]]:
+    """Return the engine for NumPy matrices by name, and why those installed before it do not work."""
+    faults: dict[str, str] = {}
+    for name, installed in (("native", native.installed), ("numba", numba.available)):
+        fault = BY_NAME[name].fault() if installed else None
+        if installed and fault is None:
+            return name, faults
+        if fault is not None:
+            faults[name] = fault
+    return "portable", faults
+
+
+_told = False
+
+
+def _second() -> Engine:
+    """Return the engine for NumPy matrices where there is no C core."""
+    global _told
+    if not _told:
+        _told = True
+        _tell()
+    return BY_NAME["numba" if numba.available and numba.fault() is None else "portable"]
+
+
+def _tell() -> None:
+    """Warn of the engines that are installed and do not work."""
+    name, faults = preferred()
+    for broken, fault in faults.items():
+        msg = f"the engine {broken!r} cannot work here, so {name!r} does: {fault}, or set PYCOPI_ENGINE={name}"
+        warnings.warn(msg, RuntimeWarning, stacklevel=5)

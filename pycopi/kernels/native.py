@@ -15,22 +15,33 @@ from pycopi.kernels import buffers
 from pycopi.kernels.portable import Block, RankK
 from pycopi.kernels.sample_rule import SampleRule
 
-try:
-    from pycopi import _core
-except ImportError:  # a pure-Python build
-    available = False
-else:
-    available = True
-
 Matrix = NDArray[Any]
 
+_fault: str | None = None
+installed = True
+try:
+    import pycopi._core as _core
+except ModuleNotFoundError:
+    installed = False
+    _fault = "pycopi was built without its C core; reinstall it on a machine with a C compiler"
+except Exception as error:  # of a core that is there, whatever the system or Python raises
+    _fault = f"pycopi's C core cannot be loaded ({type(error).__name__}: {error}); reinstall pycopi here"
+
+available = _fault is None
+
+_TYPES = (np.ndarray, np.memmap)
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _FEWEST_ROWS, _MOST_ROWS = 4, 256  # of a product: for fewer or more, BLAS is as fast or faster
 
 
+def fault() -> str | None:
+    """Return why this engine cannot do the work here and what to do about it, or None."""
+    return _fault
+
+
 def accepts(matrix: Array) -> bool:
-    """Return whether this engine takes ``matrix``: NumPy, float32 or float64, rows contiguous."""
-    if type(matrix) is not np.ndarray or matrix.dtype not in _DTYPES or matrix.ndim != 2:
+    """Return whether this engine takes ``matrix``: NumPy or a memory map, real, rows contiguous."""
+    if type(matrix) not in _TYPES or matrix.dtype not in _DTYPES or matrix.ndim != 2:
         return False
     flags = matrix.flags
     return bool(flags.aligned and (flags.c_contiguous or matrix.strides[1] == matrix.itemsize))

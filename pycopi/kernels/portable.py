@@ -30,6 +30,16 @@ class Block(NamedTuple):
     powers: Array
 
 
+def fault() -> str | None:
+    """Return why this engine cannot do the work here, or None."""
+    return None
+
+
+def accepts(matrix: Array) -> bool:
+    """Return whether this engine takes ``matrix``: it takes all."""
+    return True
+
+
 def rank_k_update(
     matrix: Array,
     left: Array,

@@ -65,6 +65,4 @@ def rank_k_update(
         size = m if name == "row_scale" else n
         check_shape(name, array, (size,), f"matrix has shape {(m, n)}")
     scale = as_float("scale", scale, least=-float("inf"))
-    return kernels.update(
-        matrix, left, right, scale=scale, row_scale=row_scale, column_scale=column_scale, copy=copy
-    )
+    return kernels.apply(matrix, kernels.RankK(left, right, scale, row_scale, column_scale), copy)

@@ -134,7 +134,7 @@ def _learn(decorrelator: Array, block: Array, rule: kernels.SampleRule) -> tuple
 
 def _after(decorrelator: Array, learned: kernels.Block, moved: Array, rule: kernels.SampleRule) -> Array:
     """Return the matrix after a block; it may be overwritten."""
-    after = kernels.update(decorrelator, learned.left, moved, scale=1.0, row_scale=learned.scales)
+    after = kernels.apply(decorrelator, kernels.RankK(learned.left, moved, 1.0, learned.scales))
     return limited(after) if grows(rule) else after
 
 

@@ -1,23 +1,19 @@
-"""The Numba engine's update by few ranks; the rules of ``numba_loops.py`` hold.
-
-What updates a whole matrix returns False, and has changed nothing, where ``out`` shares memory with what is not
-``matrix``.
-"""
+"""The Numba engine's rank-k update; the rules of ``loops.py`` hold."""
 
 from typing import Any
 
 import numba
 from numba import types
 
-from pycopi.kernels.numba_loops import apart, inner, reading, writing
-from pycopi.kernels.numba_vectors import lanes, load, multiply, prefetch, spread, store
-from pycopi.kernels.numba_vectors import multiply_add as fma
+from pycopi.kernels.numba.loops import apart, inner, reading, share, writing
+from pycopi.kernels.numba.vectors import lanes, load, multiply, prefetch, spread, store
+from pycopi.kernels.numba.vectors import multiply_add as fma
 
-_CACHED = 8_000_000  # bytes from which a matrix lies in no cache
+_CACHED = 8_000_000  # bytes from which a matrix fits in no cache
 
 
 def update_signature(dtype: Any) -> Any:
-    """Return the types of what `update` and `update_shared` take."""
+    """Return the types of what `update` takes."""
     matrices, vectors = [reading(dtype, 2)] * 3, [reading(dtype, 1)] * 2
     return types.boolean(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
 
@@ -33,36 +29,19 @@ def update(
     columns: Any,
     parts: Any,
 ) -> bool:
-    """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``.
+    """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``, which may be ``matrix``.
 
-    ``out`` may be ``matrix`` itself; ``strips`` (parts, 4k or more) is memory to work in;
-    rank 1 needs none.
+    Return False, and change nothing, where ``out`` shares memory with what is not ``matrix``. ``strips``
+    (parts, 4k + 128 or more) is memory to work in; rank 1 needs none.
     """
     if not apart(out, left, right, rows, columns):
         return False
-    _update_rows(out, matrix, left, right, strips, 0, scale, rows, columns, 0, out.shape[0])
-    return True
-
-
-def update_shared(
-    out: Any,
-    matrix: Any,
-    left: Any,
-    right: Any,
-    strips: Any,
-    scale: Any,
-    rows: Any,
-    columns: Any,
-    parts: Any,
-) -> bool:
-    """Do what `update` does, in several threads."""
-    if not apart(out, left, right, rows, columns):
-        return False
-    share = (out.shape[0] + 4 * parts - 1) // (4 * parts) * 4
     for part in numba.prange(parts):
-        first = min(part * share, out.shape[0])
-        last = min(first + share, out.shape[0])
-        _update_rows(out, matrix, left, right, strips, part, scale, rows, columns, first, last)
+        first, last = share(out.shape[0], 4, part, parts)
+        if left.shape[0] == 1:
+            update_by_one(out, matrix, left, right, scale, rows, columns, first, last)
+        else:
+            _update_rows(out, matrix, left, right, strips[part], scale, rows, columns, first, last)
     return True
 
 
@@ -72,20 +51,20 @@ def _update_rows(
     matrix: Any,
     left: Any,
     right: Any,
-    strips: Any,
-    part: Any,
+    strip: Any,
     scale: Any,
     rows: Any,
     columns: Any,
     first: Any,
     last: Any,
 ) -> None:
-    """Update rows: four of them and two registers of columns at a time, and what is left over row by row."""
-    if left.shape[0] == 1:
-        update_by_one(out, matrix, left, right, scale, rows, columns, first, last)
-        return
-    k, n, lane, strip = left.shape[0], out.shape[1], lanes(out), strips[part]
-    bottom, edge = first + (last - first) // 4 * 4, n // (2 * lane) * (2 * lane)
+    """Update rows: four of them and two registers of columns at a time, and what is left over row by row.
+
+    Columns that do not fill the last registers are computed together with those before them, which have been
+    written; only they are written then.
+    """
+    k, n, lane = left.shape[0], out.shape[1], lanes(out)
+    bottom = first + (last - first) // 4 * 4 if n >= 2 * lane else first
     zero, one, step = spread(out.dtype.type(0)), spread(out.dtype.type(1)), spread(scale)
     for i in range(first, bottom, 4):
         for p in range(k):
@@ -94,7 +73,8 @@ def _update_rows(
         r0 = r1 = r2 = r3 = one
         if rows.size:
             r0, r1, r2, r3 = spread(rows[i]), spread(rows[i + 1]), spread(rows[i + 2]), spread(rows[i + 3])
-        for j in range(0, edge, 2 * lane):
+        for start in range(0, n, 2 * lane):
+            j = min(start, n - 2 * lane)
             h = j + lane
             a0 = a1 = b0 = b1 = c0 = c1 = d0 = d1 = zero
             for p in range(k):
@@ -107,6 +87,12 @@ def _update_rows(
                 c0, c1 = fma(x, y0, c0), fma(x, y1, c1)
                 x = spread(strip[4 * p + 3])
                 d0, d1 = fma(x, y0, d0), fma(x, y1, d1)
+            if j < start:
+                for r, sums in enumerate(((a0, a1), (b0, b1), (c0, c1), (d0, d1))):
+                    store(strip, 4 * k + 2 * r * lane, sums[0])
+                    store(strip, 4 * k + (2 * r + 1) * lane, sums[1])
+                _write_edge(out, matrix, strip[4 * k :], scale, rows, columns, i, start, j)
+                continue
             s0 = s1 = one
             if columns.size:
                 s0, s1 = load(columns, j), load(columns, h)
@@ -118,10 +104,31 @@ def _update_rows(
             store(out, (i + 2, h), fma(step, c1, multiply(multiply(load(matrix, (i + 2, h)), r2), s1)))
             store(out, (i + 3, j), fma(step, d0, multiply(multiply(load(matrix, (i + 3, j)), r3), s0)))
             store(out, (i + 3, h), fma(step, d1, multiply(multiply(load(matrix, (i + 3, h)), r3), s1)))
-    if edge < n:
-        update_plainly(out, matrix, left, right, scale, rows, columns, first, bottom, edge)
     if bottom < last:
         update_plainly(out, matrix, left, right, scale, rows, columns, bottom, last, 0)
+
+
+@inner
+def _write_edge(
+    out: Any,
+    matrix: Any,
+    sums: Any,
+    scale: Any,
+    rows: Any,
+    columns: Any,
+    i: Any,
+    start: Any,
+    j: Any,
+) -> None:
+    """Write four rows from column ``start`` on; ``sums`` are those of two registers from column ``j`` on."""
+    width = 2 * lanes(out)
+    for r in range(4):
+        kept = rows[i + r] if rows.size else out.dtype.type(1)
+        for c in range(start, out.shape[1]):
+            old = matrix[i + r, c] * kept
+            if columns.size:
+                old *= columns[c]
+            out[i + r, c] = old + scale * sums[r * width + c - j]
 
 
 @inner
@@ -138,7 +145,7 @@ def update_by_one(
 ) -> None:
     """Do what `_update_rows` does for rank 1, where memory is the limit: reading comes before writing.
 
-    In a matrix that lies in no cache the next rows are fetched meanwhile.
+    In a matrix that fits in no cache the next rows are fetched meanwhile.
     """
     n, lane, one, far = out.shape[1], lanes(out), out.dtype.type(1), matrix.nbytes >= _CACHED
     bottom, edge = first + (last - first) // 4 * 4, n // lane * lane

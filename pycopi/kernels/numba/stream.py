@@ -1,13 +1,13 @@
-"""The Numba engine's block of a stream, sample by sample; the rules of ``numba_loops.py`` hold."""
+"""The Numba engine's block of a stream, sample by sample; the rules of ``loops.py`` hold."""
 
 import math
 from typing import Any
 
 from numba import types
 
-from pycopi.kernels.numba_loops import inner, reading, writing
-from pycopi.kernels.numba_vectors import lanes, load, multiply, spread, store, total
-from pycopi.kernels.numba_vectors import multiply_add as fma
+from pycopi.kernels.numba.loops import inner, reading, writing
+from pycopi.kernels.numba.vectors import lanes, load, multiply, spread, store, total
+from pycopi.kernels.numba.vectors import multiply_add as fma
 
 
 def stream_signature(dtype: Any) -> Any:

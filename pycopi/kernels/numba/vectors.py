@@ -62,21 +62,6 @@ def _indices(builder: Any, kind: Any, index: Any) -> list[Any]:
     return cgutils.unpack_tuple(builder, index) if isinstance(kind, types.BaseTuple) else [index]
 
 
-def broadcast(builder: Any, number: Any, vector: Any) -> Any:
-    """Return code for a number in all lanes of a register of LLVM's type ``vector``."""
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
-    return builder.shuffle_vector(first, first, everywhere)
-
-
-def fuse(builder: Any, first: Any, second: Any, addend: Any) -> Any:
-    """Return code for ``first * second + addend``."""
-    vector = first.type
-    name = f"llvm.fmuladd.v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-    return builder.call(function, [first, second, addend])
-
-
 @intrinsic
 def lanes(_: Any, array: Any) -> Any:
     """Return how many of an array's numbers fill a register."""
@@ -134,7 +119,9 @@ def spread(_: Any, number: Any) -> Any:
     """Return one number in all lanes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return broadcast(builder, arguments[0], context.get_value_type(signature.return_type))
+        vector, index = context.get_value_type(signature.return_type), ir.IntType(32)
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), arguments[0], ir.Constant(index, 0))
+        return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(index, vector.count), None))
 
     return Vector(number)(number), generate
 
@@ -154,7 +141,10 @@ def multiply_add(_: Any, first: Any, second: Any, addend: Any) -> Any:
     """Return ``first * second + addend`` lane by lane, rounded once where the processor can."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return fuse(builder, *arguments)
+        vector = context.get_value_type(first)
+        name = f"llvm.fmuladd.v{vector.count}f{first.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        return builder.call(function, arguments)
 
     return first(first, second, addend), generate
 

@@ -2,7 +2,8 @@
 
 Rules of the files that import this one: matrices are C-contiguous; an argument of size 0 stands for one that is
 not there; sums over a row are kept in registers and added in a fixed order, so that a result depends on the
-values alone. Functions named ``_shared`` share the rows among ``parts`` threads; the others ignore ``parts``.
+values alone. What takes ``parts`` divides the rows among so many, which threads share where it is compiled for
+threads, and one thread goes through in turn where it is not: the result is the same.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,13 @@ def apart(out: Any, left: Any, right: Any, rows: Any, columns: Any) -> Any:
 def _meet(out: Any, other: Any) -> Any:
     first, second = out.ctypes.data, other.ctypes.data
     return other.size > 0 and first < second + other.nbytes and second < first + out.nbytes
+
+
+@inner
+def share(count: Any, step: Any, part: Any, parts: Any) -> Any:
+    """Return the first row of a part, and the one after its last: whole steps, except at the end."""
+    size = (count + step * parts - 1) // (step * parts) * step
+    return min(part * size, count), min((part + 1) * size, count)
 
 
 def writing(dtype: Any, dimensions: int) -> Any:

@@ -1,18 +1,20 @@
-"""The Numba engine's sweep of a matrix for one sample; the rules of ``numba_loops.py`` hold."""
+"""The Numba engine's sweep of a matrix for one sample; the rules of ``loops.py`` hold."""
 
 from typing import Any
 
 import numba
 from numba import types
 
-from pycopi.kernels.numba_loops import inner, reading, writing
-from pycopi.kernels.numba_update import update_by_one, update_plainly
-from pycopi.kernels.numba_vectors import lanes, load, multiply, spread, store, total
-from pycopi.kernels.numba_vectors import multiply_add as fma
+from pycopi.kernels.numba.loops import inner, reading, share, writing
+from pycopi.kernels.numba.update import update_by_one, update_plainly
+from pycopi.kernels.numba.vectors import lanes, load, multiply, spread, store, total
+from pycopi.kernels.numba.vectors import multiply_add as fma
+
+_STRIP = 8  # rows that a sweep works on while they are in the cache
 
 
 def sweep_signature(dtype: Any) -> Any:
-    """Return the types of what `sweep` and `sweep_shared` take."""
+    """Return the types of what `sweep` takes."""
     written = [writing(dtype, 2), writing(dtype, 2), writing(dtype, 1)]
     return types.void(
         *written, reading(dtype, 1), *[reading(dtype, 2)] * 2, *[reading(dtype, 1)] * 3, dtype, types.intp
@@ -35,63 +37,14 @@ def sweep(
     """Pull a vector back through a matrix, update the matrix, and project a sample, in one sweep.
 
     ``sums`` (parts, n) gets ``matrix.T vector`` of before the update, or without a vector
-    ``matrix.T projected`` of after it; ``projected`` (m,) gets ``matrix sample`` of after it. ``left`` is
-    (1, m), and ``right`` (1, n).
+    ``matrix.T projected`` of after it, a row from each part of the rows; ``projected`` (m,) gets
+    ``matrix sample`` of after it. ``left`` is (1, m), and ``right`` (1, n).
     """
-    _sweep(
-        matrix,
-        sums,
-        projected,
-        vector,
-        left,
-        right,
-        rows,
-        columns,
-        sample,
-        scale,
-        0,
-        0,
-        matrix.shape[0],
-    )
-
-
-def sweep_shared(
-    matrix: Any,
-    sums: Any,
-    projected: Any,
-    vector: Any,
-    left: Any,
-    right: Any,
-    rows: Any,
-    columns: Any,
-    sample: Any,
-    scale: Any,
-    parts: Any,
-) -> None:
-    """Do what `sweep` does, in several threads; each has a row of ``sums`` of its own."""
-    m = matrix.shape[0]
-    share = (m + _STRIP * parts - 1) // (_STRIP * parts) * _STRIP
     for part in numba.prange(parts):
-        first = min(part * share, m)
-        last = min(first + share, m)
+        first, last = share(matrix.shape[0], _STRIP, part, parts)
         _sweep(
-            matrix,
-            sums,
-            projected,
-            vector,
-            left,
-            right,
-            rows,
-            columns,
-            sample,
-            scale,
-            part,
-            first,
-            last,
-        )
-
-
-_STRIP = 8  # rows that a sweep works on while they are in the cache
+            matrix, sums, projected, vector, left, right, rows, columns, sample, scale, part, first, last
+        )  # fmt: skip
 
 
 @inner

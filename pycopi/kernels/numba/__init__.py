@@ -1,0 +1,22 @@
+"""The Numba engine: for NumPy matrices where there is no C core. Importing it does not import Numba."""
+
+from pycopi.kernels.numba.compiler import available, fault
+from pycopi.kernels.numba.engine import (
+    accepts,
+    product,
+    pull_then_update,
+    rank_k_update,
+    stream_block,
+    update_then_project,
+)
+
+__all__ = [
+    "accepts",
+    "available",
+    "fault",
+    "product",
+    "pull_then_update",
+    "rank_k_update",
+    "stream_block",
+    "update_then_project",
+]
