@@ -32,6 +32,7 @@ HEAVY = (
 FLOORS = (
     ("_array", "_build", "_files", "_core", "data"),
     ("_checks",),
+    ("_moving", "_targets"),
     ("kernels",),
     ("rules", "activations", "config", "credit"),
     ("losses",),
