@@ -62,9 +62,16 @@ class RunFolder(NamedTuple):
         """Return the parameters of the run that lies here."""
         return load(self.path / MODEL, like=like).parameters
 
-    def save(self, plan: Plan, network: Network, samples: int, state: TrainingState) -> None:
+    def save(
+        self,
+        plan: Plan,
+        network: Network,
+        samples: int,
+        state: TrainingState,
+        labels: Sequence[Any] | None,
+    ) -> None:
         """Write the model and the history of a run after an epoch."""
-        details = describe_run(plan, samples, state.history)
+        details = describe_run(plan, samples, state.history, labels)
         save(self.path / MODEL, network, state.parameters, details=details)
         with whole_file(self.path / HISTORY) as temporary:
             temporary.write_text(history_json(details), encoding="utf-8")
@@ -74,12 +81,18 @@ class RunFolder(NamedTuple):
         return [name for name in names if (self.path / name).exists()]
 
 
-def describe_run(plan: Plan, samples: int, history: Sequence[EpochRecord]) -> dict[str, Any]:
-    """Return what is needed to go on with a run besides its parameters, for a model file."""
+def describe_run(
+    plan: Plan, samples: int, history: Sequence[EpochRecord], labels: Sequence[Any] | None
+) -> dict[str, Any]:
+    """Return what is needed to go on with a run besides its parameters, for a model file.
+
+    ``labels`` are those of the classes, in the order of their numbers; None for real-valued targets.
+    """
     records = [{name: _as_json(value) for name, value in record._asdict().items()} for record in history]
     return {
         "data": plan.data,
         "samples": samples,
+        "classes": None if labels is None else list(labels),
         "settings": plan.as_json(),
         "history": records,
     }

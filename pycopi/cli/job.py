@@ -40,7 +40,7 @@ class Job(NamedTuple):
 
     def save(self, state: TrainingState) -> None:
         """Write model and history of a state."""
-        self.folder.save(self.plan, self.network, self.samples, state)
+        self.folder.save(self.plan, self.network, self.samples, state, self.splits.labels)
 
     def run(self, shown: Shown) -> TrainingState:
         """Return the state at the end; it is saved after each epoch."""
@@ -81,7 +81,8 @@ class Job(NamedTuple):
     def _keep_last_good(self, error: DivergenceError) -> str:
         """Save the last good parameters of a run that diverged, and return what to say."""
         path = self.folder.path / LAST_GOOD
-        details = describe_run(self.plan, self.samples, (error.state or self.state).history)
+        history = (error.state or self.state).history
+        details = describe_run(self.plan, self.samples, history, self.splits.labels)
         save(path, self.network, error.parameters, details=details)
         return f"{error.describe(flags=True)}; the last good parameters are in {path}"
 
