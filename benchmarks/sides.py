@@ -6,6 +6,7 @@ The turns are within one process, so that a slow spell of the machine meets all 
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 

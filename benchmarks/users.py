@@ -42,14 +42,14 @@ class Failed(Exception):
 
 def train_and_predict(split: Split, seed: int) -> Array:
     """Return the predictions of the test rows by the model that the command leaves."""
-    from pycopi.cli.folder import MODEL
+    from pycopi.training.checkpoint import chosen_model
 
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder, "data.npz"), Path(folder, "run")
         np.savez(file, **split.arrays())  # type: ignore[arg-type]
         _command("train", file, "--quiet", "--seed", seed, "--output", run)
         _command("evaluate", run, file, "--json")
-        saved = pycopi.load(run / MODEL)
+        saved = pycopi.load(chosen_model(run))
     inputs = split.x_test.astype(saved.parameters[0].weight.dtype)
     outputs = np.asarray(saved.network.predict(saved.parameters, inputs), dtype=np.float64)
     return np.argmax(outputs, axis=1) if split.classes else outputs.reshape(split.y_test.shape)

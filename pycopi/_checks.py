@@ -35,13 +35,7 @@ def common_namespace(**arrays: Array) -> Namespace:
     """Return the namespace that all the named arrays share; raise TypeError naming the odd one."""
     reference, first = next(iter(arrays.items()))
     for name, array in arrays.items():
-        if not is_array(array):
-            msg = (
-                f"{name} is a {type(array).__name__}; expected an array of a library that follows the "
-                f"array API standard (NumPy, CuPy, JAX, PyTorch, ...): convert it first, "
-                f"as in numpy.asarray({name})"
-            )
-            raise TypeError(msg)
+        check_array(name, array)
         if namespace(array) is not namespace(first):
             msg = (
                 f"{name} is a {library(array)} array but {reference} is a {library(first)} array; "
@@ -53,6 +47,80 @@ def common_namespace(**arrays: Array) -> Namespace:
             msg = f"{name} is on device {here} but {reference} is on {there}; move them to one device"
             raise ValueError(msg)
     return namespace(first)
+
+
+def check_array(name: str, thing: Any, like: Array | None = None) -> None:
+    """Check that something is an array of a library that pycopi can work with.
+
+    Advice names the dtype of ``like``, where the array must have it.
+    """
+    if is_array(thing):
+        return
+    msg = (
+        f"{name} is a {type(thing).__name__}; expected an array of a library that follows the "
+        f"array API standard (NumPy, CuPy, JAX, PyTorch, ...){_conversion(name, thing, like)}"
+    )
+    raise TypeError(msg)
+
+
+def _conversion(name: str, thing: Any, like: Array | None) -> str:
+    """Return how to make an array of something, where there is a way."""
+    module, dtype = type(thing).__module__, "" if like is None else f"dtype={dtype_name(like.dtype)!r}"
+    if module.startswith("numpy.ma"):
+        return ": fill what is masked first, as with .filled(0)"
+    if module.startswith("pandas"):
+        return f": convert it first, with .to_numpy({dtype})"
+    if hasattr(thing, "toarray"):  # a sparse matrix
+        return f": convert it first, with .toarray(){dtype and f'.astype({dtype})'}"
+    if isinstance(thing, (list, tuple, Real)) or hasattr(thing, "__array__"):
+        arguments = ", ".join(filter(None, (name if name.isidentifier() else "...", dtype)))
+        return f": convert it first, as in numpy.asarray({arguments})"
+    return ""
+
+
+def dtype_name(dtype: Any) -> str:
+    """Return the plain name of a dtype of any library, such as ``"float32"``."""
+    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
+
+
+def cast(array: Array, dtype: str) -> str:
+    """Return the code that converts an array of this library to the dtype of a name."""
+    if library(array) == "torch":
+        return f".to(torch.{dtype})"
+    if library(array) == "array_api_strict":
+        return f"array_api_strict.astype(..., array_api_strict.{dtype})"
+    return f".astype({dtype!r})"
+
+
+def check_features(name: str, inputs: Array, features: int) -> None:
+    """Check that inputs are rows of so many features."""
+    shape = tuple(inputs.shape)
+    if len(shape) == 2 and shape[1] == features:
+        return
+    advice = f", or a network made for {shape[1]} inputs" if len(shape) == 2 else ""
+    if shape == (features,):
+        advice = "; a single sample is a row as well: add an axis with [None, :]"
+    elif len(shape) == 1 and features == 1:
+        advice = "; make rows of one feature with [:, None]"
+    elif len(shape) == 2 and shape[0] == features:
+        advice = "; samples are rows: transpose with .T"
+    elif len(shape) > 2 and math.prod(shape[1:]) == features:
+        advice = f"; flatten each sample: reshape to {(shape[0], features)}"
+    msg = f"{name} has shape {shape} but the network takes {features} features; expected (any, {features})"
+    raise ValueError(msg + advice)
+
+
+def check_reals(name: str, array: Array, like: Array) -> None:
+    """Check that data have the real floating dtype of ``like``, in whichever library they are."""
+    wanted = dtype_name(like.dtype)
+    if not namespace(array).isdtype(array.dtype, "real floating"):
+        msg = f"{name} has dtype {array.dtype}; expected a real floating dtype such as float32"
+    elif dtype_name(array.dtype) != wanted:
+        msg = f"{name} has dtype {dtype_name(array.dtype)} but parameters have {wanted}; expected the same"
+    else:
+        return
+    msg += f": convert with {cast(array, wanted)}"
+    raise TypeError(msg)
 
 
 def check_floats(**arrays: Array) -> Namespace:
@@ -87,15 +155,20 @@ def check_shape(name: str, array: Array, expected: tuple[int | None, ...], becau
 def check_finite(**arrays: Array) -> None:
     """Check that the named arrays hold no NaN and no infinity; traced and lazy arrays are not read."""
     for name, array in arrays.items():
-        if not is_readable(array):
-            continue
-        xp = namespace(array)
-        rows = max(1, _BLOCK // max(1, math.prod(array.shape[1:])))
-        for block in slices(array.shape[0], rows):
-            part = array[block, ...]
-            finite = xp.all(xp.isfinite(part))
-            if is_readable(finite) and not bool(finite):
-                _raise_not_finite(name, to_numpy(part), block.start)
+        check_finite_rows(name, array)
+
+
+def check_finite_rows(name: str, array: Array, start: int = 0) -> None:
+    """Check what `check_finite` does for one array, whose first row is row ``start`` of the user's."""
+    if not is_readable(array):
+        return
+    xp = namespace(array)
+    rows = max(1, _BLOCK // max(1, math.prod(array.shape[1:])))
+    for block in slices(array.shape[0], rows):
+        part = array[block, ...]
+        finite = xp.all(xp.isfinite(part))
+        if is_readable(finite) and not bool(finite):
+            _raise_not_finite(name, to_numpy(part), start + block.start)
 
 
 def is_finite(array: Array) -> bool:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from pycopi._array import Array, is_readable, namespace, one_hot, wide_integers
-from pycopi._checks import check_finite, check_floats, check_shape, common_namespace
+from pycopi._array import Array, namespace, one_hot
+from pycopi._checks import common_namespace
+from pycopi._targets import check_target_form, check_target_values
 from pycopi.activations import Activation, Affine, Identity
 
 
@@ -97,33 +98,6 @@ def encode_targets(targets: Array, like: Array) -> Array:
 
 def check_targets(targets: Array, samples: int, outputs: int, like: Array) -> None:
     """Check targets for samples and outputs; ``like`` has the library, device and dtype of the network."""
-    xp = common_namespace(targets=targets, parameters=like)
-    classes = targets.ndim == 1 and xp.isdtype(targets.dtype, "integral")
-    if classes or (targets.ndim == 1 and outputs == 1):
-        check_shape("targets", targets, (samples,), f"inputs have {samples} rows")
-    else:
-        because = f"inputs have {samples} rows and the network {outputs} outputs"
-        check_shape("targets", targets, (samples, outputs), because)
-    if not xp.isdtype(targets.dtype, ("integral", "bool")):
-        check_floats(parameters=like, targets=targets)
-    check_target_values(targets, outputs)
-
-
-def check_target_values(targets: Array, outputs: int) -> None:
-    """Check that class numbers lie in 0 .. outputs - 1, and that real numbers are finite."""
-    xp = namespace(targets)
-    if not xp.isdtype(targets.dtype, ("integral", "bool")):
-        check_finite(targets=targets)
-    elif targets.ndim == 1 and targets.shape[0] > 0 and is_readable(targets):
-        wide = wide_integers(targets)
-        least, most = xp.min(wide), xp.max(wide)
-        if not is_readable(least):
-            return
-        lowest, highest = int(least), int(most)
-        if lowest < 0 or highest >= outputs:
-            wrong = lowest if lowest < 0 else highest
-            msg = (
-                f"targets have the class number {wrong} but the network has {outputs} outputs; expected "
-                f"whole numbers from 0 to {outputs - 1} (real-valued targets need a floating dtype)"
-            )
-            raise ValueError(msg)
+    common_namespace(parameters=like, targets=targets)
+    check_target_form("targets", targets, samples, outputs, like)
+    check_target_values("targets", targets, outputs)

@@ -10,13 +10,17 @@ import numpy as np
 from pycopi._array import Array, HostArray, aligned_copy, from_numpy, is_numpy, namespace, slices, to_numpy
 from pycopi._checks import (
     as_whole,
+    check_array,
+    check_features,
     check_finite,
+    check_finite_rows,
     check_floats,
+    check_reals,
     check_samples,
-    check_shape,
     common_namespace,
     is_finite,
 )
+from pycopi._moving import check_movable, take
 from pycopi.activations import Activation, resolve
 from pycopi.credit import Trace
 from pycopi.layers import Dense, DenseParameters
@@ -153,7 +157,7 @@ class Network:
         if data is None:
             return {}
         common_namespace(data=data)
-        check_shape("data", data, (None, self.inputs), f"the network takes {self.inputs} features")
+        check_features("data", data, self.inputs)
         check_samples("data", data.shape[0])
         check_finite(data=data)
         mean, spread = mean_and_spread(to_numpy(data))
@@ -202,8 +206,9 @@ class Network:
         parameters : tuple of DenseParameters
             Parameters of this network.
         inputs : array, shape (N, n), dtype of the parameters
-            Samples, a row each. NumPy arrays and memory maps may go with parameters of any library: their
-            batches are moved there one by one.
+            Samples, a row each. What is in host memory may go with parameters of any library, its batches
+            are moved there one by one: NumPy arrays and memory maps, Dask arrays, and tensors of PyTorch
+            and arrays of JAX on the CPU.
         batch_size : int
             Samples at a time, at least 1.
 
@@ -228,16 +233,15 @@ class Network:
         """
         batch_size = as_whole("batch_size", batch_size)
         self.check_parameters(parameters)
-        common_namespace(inputs=inputs)
-        check_shape("inputs", inputs, (None, self.inputs), f"the network takes {self.inputs} features")
         like = parameters[0].weight
-        moves = is_numpy(inputs) and not is_numpy(like)
+        check_array("inputs", inputs, like)
+        check_features("inputs", inputs, self.inputs)
+        check_movable("inputs", inputs, like)
         batches = []
         for rows in slices(inputs.shape[0], batch_size) or [slice(0, 0)]:
-            batch = inputs[rows, ...]
-            batch = from_numpy(batch, like) if moves else batch
+            batch = take(inputs, rows, like)
             self.check_inputs(parameters, batch)
-            check_finite(inputs=batch)
+            check_finite_rows("inputs", batch, rows.start)
             for layer, own in zip(self.layers, parameters, strict=True):
                 batch = layer.activation(layer.forward(own, batch)[1])
             if not is_finite(batch):
@@ -280,9 +284,11 @@ class Network:
 
     def check_inputs(self, parameters: Parameters, inputs: Array) -> None:
         """Check that a batch fits the network and the parameters' library, device and dtype."""
-        common_namespace(inputs=inputs)
-        check_shape("inputs", inputs, (None, self.inputs), f"the network takes {self.inputs} features")
-        check_floats(parameters=parameters[0].weight, inputs=inputs)
+        like = parameters[0].weight
+        check_array("inputs", inputs, like)
+        check_features("inputs", inputs, self.inputs)
+        check_reals("inputs", inputs, like)
+        common_namespace(parameters=like, inputs=inputs)
 
 
 def mlp(

@@ -482,7 +482,10 @@ REFUSED = {
     "features": (
         lambda: analysis.layer_correlations(NETWORK, PARAMETERS, Y[:, 1:]),
         ValueError,
-        "inputs has shape (11, 4) but the network takes 5 features; expected (any, 5)",
+        (
+            "inputs has shape (11, 4) but the network takes 5 features; expected (any, 5), or a network "
+            "made for 4 inputs"
+        ),
     ),
     "batch size": (
         lambda: analysis.zca(Y, batch_size=0),
@@ -499,7 +502,7 @@ REFUSED = {
         ValueError,
         (
             "targets have the class number 3 but the network has 3 outputs; expected "
-            "whole numbers from 0 to 2 (real-valued targets need a floating dtype)"
+            "whole numbers from 0 to 2; number the classes from 0: subtract 1"
         ),
     ),
     "feedback": (lambda: analysis.feedback_alignment_angle(NETWORK, PLAIN, Y, CLASSES), ValueError, MISSING),

@@ -17,9 +17,13 @@ import numpy as np
 import pytest
 
 from pycopi.data import Dataset, archive, cifar10, digits, idx, load_dataset, locate, mnist
+from pycopi.data.dataset import scale_bytes
 
 REAL_DATA = os.environ.get("PYCOPI_DATA")  # before the fixture below hides it
 REPLACE = "; replace the file by an undamaged copy"
+MORE_CLASSES = (
+    "; if this is a set of more classes, save x and y with numpy.savez and name that file; if not, replace it"
+)
 MNIST_NAMES = ", ".join(mnist.FILES.names)
 
 
@@ -89,11 +93,11 @@ def assert_raises(error, message, call, *args, **options):
     assert "\n" not in message
 
 
-def assert_dataset(data, name, x_train, y_train, x_test, y_test):
-    """Raise unless a data set has this name and these arrays: dtype, shape and every value."""
+def assert_dataset(data, name, x_train, y_train, x_test, y_test, classes=tuple(range(10))):
+    """Raise unless a data set has this name, classes and arrays: dtype, shape and every value."""
     assert isinstance(data, Dataset)
-    assert data.name == name
-    for got, wanted in zip(data[1:], (x_train, y_train, x_test, y_test), strict=True):
+    assert (data.name, data.classes) == (name, classes)
+    for got, wanted in zip(data[1:5], (x_train, y_train, x_test, y_test), strict=True):
         if got is None or wanted is None:
             assert got is wanted
             continue
@@ -119,7 +123,13 @@ def test_helpers_fail_on_wrong_input():
     assert_dataset(data, *data)
     with pytest.raises(AssertionError):
         assert_raises(ValueError, "c", fail, "b")
-    other = ({"name": "b"}, {"x_train": f32([[2]])}, {"y_train": f32([0])}, {"x_test": i64(1)})
+    other = (
+        {"name": "b"},
+        {"classes": (1,)},
+        {"x_train": f32([[2]])},
+        {"y_train": f32([0])},
+        {"x_test": i64(1)},
+    )
     for wrong in other:
         with pytest.raises(AssertionError):
             assert_dataset(data, *data._replace(**wrong))
@@ -212,22 +222,111 @@ def test_mnist_counts_must_agree(tmp_path):
 
 def test_mnist_label_out_of_range(tmp_path):
     path = write_mnist(tmp_path, labels=np.array([0, 1, 2, 10, 11, 0, 0, 0], np.uint8))[1]
-    message = f"{path}: offset 11: expected a label from 0 to 9, got 10{REPLACE}"
+    message = f"{path}: offset 11: expected a label from 0 to 9, got 10 (the labels go up to 11)"
+    message += f"{MORE_CLASSES} by an undamaged copy"
     assert_raises(ValueError, message, load_dataset, "mnist", data_dir=tmp_path)
+
+
+def test_a_set_of_more_classes_is_taken_as_a_file(tmp_path):
+    """The letters of EMNIST are numbered from 1 to 26; the advice of the message, followed."""
+    labels = np.repeat(np.arange(1, 27, dtype=np.uint8), 2)
+    paths = write_mnist(tmp_path, train=40, test=12, labels=labels)
+    with pytest.raises(ValueError, match=r"save x and y with numpy\.savez"):
+        load_dataset("mnist", data_dir=tmp_path)
+    x, y = idx.read_idx(paths[0], (None, 28, 28)), idx.read_idx(paths[1], (None,))
+    np.savez(tmp_path / "letters.npz", x=x, y=y)
+    data = load_dataset(tmp_path / "letters.npz")
+    assert_dataset(data, "letters", scale_bytes(x, 255), i64(y) - 1, None, None, tuple(range(1, 21)))
 
 
 # ---- search order and downloads
 
 
 def test_search_order(tmp_path, cache, monkeypatch):
+    load = functools.partial(load_dataset, "mnist", download=False)
+    write_mnist(cache, train=4)
+    assert len(load().x_train) == 4
+    write_mnist(tmp_path / "variable", train=3)
     monkeypatch.setenv("PYCOPI_DATA", str(tmp_path / "variable"))
-    load = functools.partial(load_dataset, "mnist", data_dir=tmp_path / "named", download=False)
-    for rows, folder in ((4, cache), (3, tmp_path / "variable"), (2, tmp_path / "named")):
-        write_mnist(folder, train=rows)
-        assert len(load().x_train) == rows
-    mnist_labels = tmp_path / "named" / mnist.FILES.names[3]
-    mnist_labels.unlink()  # a folder counts only when it is complete
     assert len(load().x_train) == 3
+    write_mnist(tmp_path / "named", train=2)
+    assert len(load(data_dir=tmp_path / "named").x_train) == 2
+
+
+@pytest.fixture
+def elsewhere(tmp_path, cache, monkeypatch):
+    """Put MNIST where it is found if nobody names a folder."""
+    write_mnist(cache, train=4)
+    write_mnist(tmp_path / "variable", train=3)
+    return functools.partial(monkeypatch.setenv, "PYCOPI_DATA"), tmp_path / "variable"
+
+
+@pytest.mark.parametrize("by", ["data_dir", "PYCOPI_DATA"])
+def test_a_named_folder_is_not_passed_over(tmp_path, elsewhere, by):
+    """Neither for another folder that has the data, nor by a download."""
+    name, variable = elsewhere
+    name(str(variable))
+    folder = tmp_path / "named"
+
+    def load():
+        if by == "PYCOPI_DATA":
+            name(str(folder))
+        return load_dataset("mnist", data_dir=folder if by == "data_dir" else None)
+
+    def refused(why):
+        reason = f"the folder {folder} that {by} names {why}"
+        assert_raises(FileNotFoundError, missing_mnist(reason, folder), load)
+
+    refused("does not exist")
+    folder.write_text("")
+    refused("is a file")
+    folder.unlink()
+    paths = write_mnist(folder, train=2)
+    other = paths[2].rename(folder / "t10k-images.idx3-ubyte")
+    near = [other.name, paths[3].name, paths[0].name, paths[1].name]
+    refused(f"has files that nearly fit, {', '.join(near)}")
+    other.rename(paths[2])  # the advice, followed
+    assert len(load().x_train) == 2
+    inner = folder / "fashion" / "raw"
+    write_mnist(inner, end=".gz")
+    for path in paths:
+        path.unlink()
+    near = sorted(str((inner / f"{path.name}.gz").relative_to(folder)) for path in paths)
+    refused(f"has files that nearly fit, {', '.join(near)}")
+    assert len(load_dataset("mnist", data_dir=inner).x_train) == 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train-images-idx3-ubyte.zip",
+        "train-images-idx3-ubyte (1).gz",
+        "train_images.idx3-ubyte",
+        "Train-Images.gz",
+        "emnist-letters-train-images-idx3-ubyte.gz",
+    ],
+)
+def test_names_that_nearly_fit(tmp_path, name):
+    (tmp_path / name).write_text("")
+    with pytest.raises(FileNotFoundError, match=f"nearly fit, {re.escape(name)}; searched"):
+        load_dataset("mnist", data_dir=tmp_path)
+
+
+def test_cifar10_in_another_format_nearly_fits(tmp_path):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_text("")
+    with pytest.raises(FileNotFoundError, match="nearly fit, cifar-10-batches-py/data_batch_1; "):
+        load_dataset("cifar10", data_dir=tmp_path)
+
+
+def test_a_variable_for_other_sets_is_passed_over_with_a_warning(tmp_path, elsewhere, cache):
+    name, _ = elsewhere
+    folder = tmp_path / "others"
+    write_cifar10(folder)
+    name(str(folder))
+    message = f"PYCOPI_DATA names {folder}, which has no files of MNIST; those in {cache} are used"
+    with pytest.warns(UserWarning, match=re.escape(message)):
+        assert len(load_dataset("mnist").x_train) == 4
 
 
 @pytest.mark.parametrize(
@@ -251,20 +350,21 @@ def test_user_cache(monkeypatch, platform, variable, value, expected):
 def missing_mnist(reason, *folders):
     return (
         f"MNIST was not found: {reason}; searched {', '.join(map(str, folders))} (and mnist/, "
-        f"MNIST/raw/ in each) for {MNIST_NAMES} (plain or .gz); put them there, or name their "
-        "folder with data_dir or the environment variable PYCOPI_DATA"
+        f"MNIST/raw/ in each) for {MNIST_NAMES} (plain or .gz); put them there by these names, or name "
+        "their folder with data_dir or the environment variable PYCOPI_DATA"
     )
 
 
-def test_missing_without_download(tmp_path, cache):
-    message = missing_mnist("downloading is switched off", tmp_path, cache)
+def test_missing_without_download(tmp_path):
+    message = missing_mnist("downloading is switched off", tmp_path)
     options = {"data_dir": tmp_path, "download": False}
     assert_raises(FileNotFoundError, message, load_dataset, "mnist", **options)
     message = (
-        f"CIFAR-10 was not found: downloading is switched off; searched {tmp_path}, {cache} (and "
+        f"CIFAR-10 was not found: downloading is switched off; searched {tmp_path} (and "
         "cifar-10-batches-bin/, cifar10/cifar-10-batches-bin/ in each) for data_batch_1.bin, "
         "data_batch_2.bin, data_batch_3.bin, data_batch_4.bin, data_batch_5.bin, test_batch.bin; "
-        "put them there, or name their folder with data_dir or the environment variable PYCOPI_DATA"
+        "put them there by these names, or name their folder with data_dir or the environment variable "
+        "PYCOPI_DATA"
     )
     assert_raises(FileNotFoundError, message, load_dataset, "cifar10", **options)
 
@@ -295,6 +395,19 @@ def test_download_of_mnist(tmp_path, cache, server, monkeypatch):
     first = load_dataset("mnist")
     assert sorted(path.name for path in (cache / "mnist").iterdir()) == sorted(mnist.MD5)
     assert_dataset(load_dataset("mnist", download=False), *first)
+
+
+def test_a_download_into_a_named_folder_goes_on_where_it_ended(tmp_path, server, monkeypatch):
+    pytest.importorskip("pooch")
+    paths = write_mnist(tmp_path / "www", end=".gz")
+    monkeypatch.setattr(mnist, "URL", server)
+    monkeypatch.setattr(mnist, "MD5", {path.name: md5(path) for path in paths})
+    folder = tmp_path / "named"
+    folder.mkdir()
+    first = load_dataset("mnist", data_dir=folder)
+    assert (folder / "mnist" / paths[0].name).exists()
+    (folder / "mnist" / paths[3].name).unlink()
+    assert_dataset(load_dataset("mnist", data_dir=folder), *first)
 
 
 def test_download_with_a_wrong_checksum(tmp_path, cache, server, monkeypatch):
@@ -348,7 +461,8 @@ def test_cifar10_label_out_of_range(tmp_path):
     records = cifar_records(0)
     records[2, 0] = 10
     path.write_bytes(records.tobytes())
-    message = f"{path}: offset 6146: expected a label from 0 to 9, got 10{REPLACE}"
+    message = f"{path}: offset 6146: expected a label from 0 to 9, got 10 (the labels go up to 10)"
+    message += f"{MORE_CLASSES} by an undamaged copy"
     assert_raises(ValueError, message, load_dataset, "cifar10", data_dir=tmp_path)
 
 

@@ -208,31 +208,116 @@ def test_idx_with_random_damage(folder, flips, packed):
 )
 def test_npz_inputs(tmp_path, save, x, expected):
     path = npz(tmp_path / "own.npz", save, x=x, y=[1, 0], other=np.array([None]))
-    assert_dataset(load_dataset(path), "own", expected, i64([1, 0]), None, None)
+    assert_dataset(load_dataset(path), "own", expected, i64([1, 0]), None, None, (0, 1))
     path = npz(tmp_path / "own.npz", save, x=x, y=[1, 0], x_test=x[:1], y_test=[3])
     data = load_dataset(str(path))
-    assert_dataset(data, "own", expected, i64([1, 0]), expected[:1], i64([3]))
+    assert_dataset(data, "own", expected, i64([1, 0]), expected[:1], i64([2]), (0, 1, 3))
 
 
 @pytest.mark.parametrize(
-    ("y", "expected"),
+    ("y", "expected", "classes"),
     [
-        (np.array([1, 0], np.uint8), i64([1, 0])),
-        (np.array([2**63 - 1, 0], np.uint64), i64([2**63 - 1, 0])),
-        (np.array([0.5, -1], np.float16), f32([0.5, -1])),
-        (np.array([[0.5], [-1]]), np.array([[0.5], [-1]])),
+        (np.array([1, 0], np.uint8), i64([1, 0]), (0, 1)),
+        (np.array([2**64 - 1, 0], np.uint64), i64([1, 0]), (0, 2**64 - 1)),
+        (np.array([7, -3]), i64([1, 0]), (-3, 7)),
+        (np.array([[7], [-3]]), i64([1, 0]), (-3, 7)),
+        (np.array([True, False]), i64([1, 0]), (False, True)),
+        (np.array(["bee", "ape"]), i64([1, 0]), ("ape", "bee")),
+        (np.array(["bee", "ape"], ">U7"), i64([1, 0]), ("ape", "bee")),
+        (np.array([b"b\xc3\xa9e", b"ap\xff"]), i64([1, 0]), ("ap\\xff", "bée")),
+        (np.array([0.5, -1], np.float16), f32([0.5, -1]), None),
+        (np.array([[0.5], [-1]]), np.array([[0.5], [-1]]), None),
+        (np.array([1.0, 0.0]), np.array([1.0, 0.0]), None),
     ],
 )
-def test_npz_targets(tmp_path, y, expected):
+def test_npz_targets(tmp_path, y, expected, classes):
     path = npz(tmp_path / "own.NPZ.npz", x=np.eye(2), y=y)
-    assert_dataset(load_dataset(path), "own.NPZ", np.eye(2), expected, None, None)
+    assert_dataset(load_dataset(path), "own.NPZ", np.eye(2), expected, None, None, classes)
+
+
+WHOLE = np.array([0.0, 1.0, 2.0, 2.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "classes"),
+    [
+        (WHOLE, None, (0, 1, 2)),
+        (f32(WHOLE * 5 - 1), None, (-1, 4, 9)),
+        (WHOLE[:, None], None, (0, 1, 2)),
+        (WHOLE, "regression", None),
+        (WHOLE / 4, None, None),
+        (WHOLE / 4, "classes", (0, 0.25, 0.5)),
+        (np.ones(6), None, None),
+        (np.arange(6.0), None, None),
+        (np.arange(6.0), "classes", tuple(range(6))),
+        (np.repeat(np.arange(20.0), 2), None, tuple(range(20))),
+        (np.repeat(np.arange(21.0), 2), None, None),
+        (np.eye(2)[[0, 1, 1]], None, None),
+        (np.arange(6), "regression", None),
+        (np.eye(2, dtype=int), "regression", None),
+        (WHOLE > 0, "regression", None),
+    ],
+)
+def test_what_targets_of_a_file_are(tmp_path, y, task, classes):
+    """Whole floats of few values are labels, as a table that once had a gap stores them."""
+    data = load_dataset(npz(tmp_path / "a.npz", x=np.ones((len(y), 1)), y=y), task=task)
+    assert data.classes == classes
+    if classes is None:
+        wanted = y if y.dtype.kind == "f" else f32(y)
+    else:
+        wanted = i64([classes.index(label) for label in y.ravel()])
+    assert (data.y_train.dtype, data.y_train.shape) == (wanted.dtype, wanted.shape)
+    assert np.array_equal(data.y_train, wanted)
+
+
+def test_labels_are_numbered_over_training_and_test(tmp_path):
+    arrays = {"x": X, "y": np.array(["cow", "ape"]), "x_test": X, "y_test": np.array(["ape", "zebra"])}
+    data = load_dataset(npz(tmp_path / "a.npz", **arrays))
+    assert_dataset(data, "a", X, i64([1, 0]), X, i64([0, 2]), ("ape", "cow", "zebra"))
+
+
+def test_targets_that_cannot_be_what_they_are_to_be(tmp_path):
+    path = npz(tmp_path / "a.npz", x=X, y=np.array(["a", "b"]))
+    message = (
+        f"{path}: expected numbers in y for regression, got text; save numbers, or take the targets as classes"
+    )
+    assert_raises(ValueError, message, load_dataset, path, task="regression")
+    assert load_dataset(path, task="classes").classes == ("a", "b")
+    assert_raises(
+        ValueError,
+        "task is 'rank'; expected one of classes, regression, or None",
+        load_dataset,
+        path,
+        task="rank",
+    )
+    path = npz(tmp_path / "b.npz", x=X, y=np.array(["a", None], object))
+    message = (
+        "expected integers, floats, booleans or text in array y, got dtype object; "
+        "save numbers, or text with .astype(str)"
+    )
+    with pytest.raises(ValueError, match=f": {re.escape(message)}$"):
+        load_dataset(path)
+    assert load_dataset(npz(path, x=X, y=np.array(["a", None], object).astype(str))).classes == ("None", "a")
+
+
+def test_npz_text_with_no_characters_of_unicode(tmp_path):
+    y = npy_bytes(header((2,), "<U1"), np.array([97, 1 << 24], "<u4").tobytes())
+    with zipfile.ZipFile(npz(tmp_path / "a.npz", x=X), "a") as file:
+        file.writestr("y.npy", y)
+    with pytest.raises(ValueError, match=r"array y holds no valid values \(a character above 0x10ffff\)"):
+        load_dataset(tmp_path / "a.npz")
+    empty = npy_bytes(header((2,), "<U0"))
+    with zipfile.ZipFile(npz(tmp_path / "b.npz", x=X), "a") as file:
+        file.writestr("y.npy", empty)
+    with pytest.raises(ValueError, match=r"booleans or text in array y, got dtype <U0"):
+        load_dataset(tmp_path / "b.npz")
 
 
 def test_npz_header_of_version_2(tmp_path):
     header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 1)}"
     member = npy_bytes(header, np.array([[1.0], [2.0]]).tobytes(), version=2)
     data = load_dataset(raw_npz(tmp_path / "a.npz", member))
-    assert_dataset(data, "a", np.array([[1.0], [2.0]]), i64([0, 1]), None, None)
+    assert_dataset(data, "a", np.array([[1.0], [2.0]]), i64([0, 1]), None, None, (0, 1))
 
 
 X, Y = np.eye(2), np.array([0, 1])
@@ -271,24 +356,14 @@ NPZ_ERRORS = [
         "save x.reshape(-1, 1) for a single feature",
     ),
     (
-        {"x": X, "y": Y[:, None]},
-        "expected class numbers y of shape (N,), got (2, 1)",
-        "save y.ravel(), or argmax(axis=1) of one-hot rows",
+        {"x": X, "y": np.eye(2, dtype=int)},
+        "expected labels y of shape (N,), one for each row of x, got (2, 2)",
+        "save argmax(axis=1) of one-hot rows, or floats for regression",
     ),
     (
         {"x": X, "y": np.zeros((2, 1, 1))},
         "expected y of shape (N,) or (N, outputs), got (2, 1, 1)",
         "save one value or one row of values for each row of x",
-    ),
-    (
-        {"x": X, "y": np.array([0, -3])},
-        "expected class numbers 0, 1, 2, ... in y, got -3 in row 1",
-        "number the classes from 0, or save floats for regression",
-    ),
-    (
-        {"x": X, "y": np.array([0, 2**63], np.uint64)},
-        "expected class numbers 0, 1, 2, ... in y, got 9223372036854775808 in row 1",
-        "number the classes from 0, or save floats for regression",
     ),
     (
         {"x": np.array([[0, 1], [np.nan, 1]]), "y": Y},

@@ -146,14 +146,17 @@ REFUSED = {
     "features": (
         lambda: NETWORK.forward(GOOD, X[:, :2]),
         ValueError,
-        "inputs has shape (5, 2) but the network takes 3 features; expected (any, 3)",
+        (
+            "inputs has shape (5, 2) but the network takes 3 features; expected (any, 3), or a network "
+            "made for 2 inputs"
+        ),
     ),
     "dtype": (
         lambda: NETWORK.predict(GOOD, X.astype(np.float64)),
         TypeError,
         (
-            "inputs has dtype float64 but parameters has float32; "
-            "convert one of them, as in xp.astype(inputs, parameters.dtype)"
+            "inputs has dtype float64 but parameters have float32; expected the same: convert with "
+            ".astype('float32')"
         ),
     ),
     "nan": (

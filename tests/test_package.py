@@ -33,6 +33,7 @@ HEAVY = (
 FLOORS = (
     ("_array", "_build", "_files", "_json", "_lock", "_core"),
     ("_checks", "_tensors", "data"),
+    ("_moving", "_targets"),
     ("kernels",),
     ("rules", "activations", "config", "credit"),
     ("losses",),

@@ -217,7 +217,7 @@ REFUSED = {
         (Y, CLASSES + 1, pycopi.Settings()),
         "targets have the class number 3 but the network has 3 outputs",
     ),
-    "rows": ((Y, CLASSES[:4], pycopi.Settings()), "targets has shape (4,) but inputs have 6 rows"),
+    "rows": ((Y, CLASSES[:4], pycopi.Settings()), "targets have 4 rows but inputs have 6"),
     "nothing": ((Y[:0], CLASSES[:0], pycopi.Settings()), "inputs has no rows; expected a batch"),
     "infinite target": ((Y, np.where(ONE_HOT == 1, np.inf, 0.0), pycopi.Settings()), "targets has "),
     "no feedback": (

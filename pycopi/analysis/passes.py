@@ -5,8 +5,16 @@ from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import NamedTuple
 
-from pycopi._array import Array, detached, from_numpy, is_numpy, slices
-from pycopi._checks import as_whole, check_finite, check_samples, check_shape, common_namespace
+from pycopi._array import Array, detached, slices
+from pycopi._checks import (
+    as_whole,
+    check_array,
+    check_features,
+    check_finite_rows,
+    check_samples,
+    common_namespace,
+)
+from pycopi._moving import check_movable, take
 from pycopi.credit import Trace
 from pycopi.losses import check_targets, encode_targets
 from pycopi.network import Network, Parameters
@@ -26,24 +34,25 @@ class Pass(NamedTuple):
 def passes(network: Network, parameters: Parameters, inputs: Array, batch_size: int) -> Iterator[Pass]:
     """Yield the forward passes of checked data in their order, a batch at a time.
 
-    NumPy arrays and memory maps may go with parameters of any library: their batches are moved there.
+    Data in host memory may go with parameters of any library: their batches are moved there.
     """
     batch_size = as_whole("batch_size", batch_size)
     network.check_parameters(parameters)
-    common_namespace(inputs=inputs)
-    check_shape("inputs", inputs, (None, network.inputs), f"the network takes {network.inputs} features")
+    check_array("inputs", inputs, parameters[0].weight)
+    check_features("inputs", inputs, network.inputs)
     check_samples("inputs", inputs.shape[0])
+    check_movable("inputs", inputs, parameters[0].weight)
     parameters = tuple(own.map(detached) for own in parameters)
     for rows in slices(inputs.shape[0], batch_size):
-        batch = _take(inputs, rows, parameters[0].weight)
+        batch = take(inputs, rows, parameters[0].weight)
         network.check_inputs(parameters, batch)
-        check_finite(inputs=batch)
+        check_finite_rows("inputs", batch, rows.start)
         yield Pass(rows, batch, network.trace(parameters, batch))
 
 
 def answers(targets: Array, rows: slice, like: Array) -> Array:
     """Return the targets of some rows as real numbers in the shape of ``like``, which are outputs."""
-    part = _take(targets, rows, like)
+    part = take(targets, rows, like)
     check_targets(part, like.shape[0], like.shape[1], like)
     return encode_targets(part, like)
 
@@ -75,8 +84,3 @@ def upto(network: Network, last: int) -> Network:
 def total(arrays: Iterable[Array]) -> Array:
     """Return the sum of arrays of one shape, of which there is at least one."""
     return reduce(operator.add, arrays)
-
-
-def _take(array: Array, rows: slice, like: Array) -> Array:
-    part = array[rows, ...]
-    return from_numpy(part, like) if is_numpy(part) and not is_numpy(like) else detached(part)

@@ -17,7 +17,7 @@ from pycopi.cli.findings import Findings, Subject, find, layer_rows, print_findi
 from pycopi.cli.flags import read_flag
 from pycopi.cli.folder import read_plan
 from pycopi.cli.pictures import draw_pictures
-from pycopi.cli.splits import is_real, open_data, place
+from pycopi.cli.splits import is_real, open_for_model, place
 from pycopi.data import Dataset
 from pycopi.settings import Settings
 from pycopi.storage import Saved, load
@@ -60,7 +60,8 @@ def analyse(
         msg = f"--output {folder} is a file; expected a folder"
         raise ValueError(msg)
     notes: list[str] = []
-    subject = _subject(saved, path, open_data(data, data_dir, no_download), samples, backend, device, notes)
+    dataset = open_for_model(saved.details, data, data_dir, no_download)
+    subject = _subject(saved, path, dataset, samples, backend, device, notes)
     with _status() as announce:
         findings = find(subject, announce)
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from pycopi._array import Array, HostArray, is_numpy
 from pycopi.cli import options as o
 from pycopi.cli.backends import reference_array
 from pycopi.cli.flags import read_flag
-from pycopi.cli.splits import open_data, place
+from pycopi.cli.splits import open_for_model, place
 from pycopi.data import Dataset
 from pycopi.storage import Saved, load
 from pycopi.training.checkpoint import chosen_model
@@ -32,7 +32,8 @@ def evaluate(
     saved = load(path)
     loss = _stored_loss(saved) if loss is None else read_flag("loss", loss)
     like = _reference(saved, backend, device)
-    pair = place(*choose_split(open_data(data, data_dir, no_download), split), like)
+    dataset = open_for_model(saved.details, data, data_dir, no_download)
+    pair = place(*choose_split(dataset, split), like)
     if not is_numpy(like):
         saved = load(path, like=like)
     result = evaluate_network(saved.network, saved.parameters, *pair, loss=loss)

@@ -21,6 +21,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "dtype": ("float32", "float64"),
     "preset": ("paper", "fast"),
     "split": ("test", "train"),
+    "task": ("classes", "regression"),
 }
 """What flags with a fixed set of values take, by parameter name; the first is the default."""
 

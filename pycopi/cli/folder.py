@@ -1,7 +1,7 @@
 """The output folder of a run: its files, how they get there, and how a run is found again."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +23,13 @@ class Origin(NamedTuple):
     """What a run is besides its state: what it does, and with which data; a model file keeps it.
 
     ``samples`` counts those it is trained on; ``fingerprint`` is None for a run of an older version.
+    ``labels`` are those of the classes, in the order of their numbers; None for real-valued targets.
     """
 
     plan: Plan
     samples: int
     fingerprint: Mapping[str, str] | None
+    labels: Sequence[Any] | None = None
 
     def details(self) -> dict[str, Any]:
         """Return the origin as values that JSON has."""
@@ -35,6 +37,7 @@ class Origin(NamedTuple):
             "data": self.plan.data,
             "samples": self.samples,
             "fingerprint": self.fingerprint,
+            "classes": None if self.labels is None else list(self.labels),
             "settings": self.plan.as_json(),
         }
 
@@ -114,7 +117,7 @@ def read_origin(path: Path, details: Mapping[str, Any]) -> Origin:
     """Return the origin of a run, from the details of its model file."""
     plan = read_plan(path, details)
     try:
-        return Origin(plan, int(details["samples"]), details.get("fingerprint"))
+        return Origin(plan, int(details["samples"]), details.get("fingerprint"), details.get("classes"))
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
 

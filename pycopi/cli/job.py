@@ -165,8 +165,8 @@ def _check_data(plan: Plan, splits: Splits, data: str) -> None:
 def _open(plan: Plan, source: Source) -> tuple[Origin, Splits, Array]:
     """Return the origin of a run, its data, and an array of the library and device of the plan."""
     like = reference_array(plan.backend, plan.device, plan.dtype)
-    data = open_data(*source)
+    data = open_data(*source, plan.task)
     splits = split(data, like)
     _check_data(plan, splits, source.data)
     plan = plan.for_targets(classes=splits.classes, outputs=splits.outputs)
-    return Origin(plan, len(data.x_train), dataset_fingerprint(data)), splits, like
+    return Origin(plan, len(data.x_train), dataset_fingerprint(data), splits.labels), splits, like

@@ -236,6 +236,16 @@ Patience = Annotated[
 ]
 
 Bias = Annotated[bool | None, _switch(_NETWORK, "--bias/--no-bias", "Give each layer a bias; files: on.")]
+Task = Annotated[
+    str | None,
+    _option(
+        _NETWORK,
+        "--task",
+        "NAME",
+        "What the targets of a file are: classes or regression.",
+        "classes if they are text, booleans, integers, or whole floats of few values",
+    ),
+]
 Standardize = Annotated[
     bool | None,
     _switch(

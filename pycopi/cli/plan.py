@@ -42,6 +42,7 @@ class Plan:
     epochs: int
     decorrelation_epochs: int
     activation: str = "leaky_relu"
+    task: Literal["classes", "regression"] | None = None
     bias: bool = False
     standardize: bool = False
     scale_targets: bool = False

@@ -1,5 +1,6 @@
 """The arrays of a data set, as a run needs them."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,19 +8,51 @@ import numpy as np
 
 from pycopi._array import Array, HostArray, from_numpy
 from pycopi.data import Dataset, load_dataset
+from pycopi.data.targets import MOST_VALUES, Label, Task
 
 Pair = tuple[Array, Array]
+_LISTED = 10  # classes that a line names
 
 
-def open_data(data: str, data_dir: Path | None, no_download: bool) -> Dataset:
-    """Return the data set that a command names."""
-    return load_dataset(data, data_dir=data_dir, download=not no_download)
+def open_data(data: str, data_dir: Path | None, no_download: bool, task: Task | None = None) -> Dataset:
+    """Return the data set that a command names; ``task`` says what the targets of a file are for."""
+    return load_dataset(data, data_dir=data_dir, download=not no_download, task=task)
+
+
+def open_for_model(details: Mapping[str, Any], data: str, data_dir: Path | None, no_download: bool) -> Dataset:
+    """Return the data set that a command names, with the class numbers of a model that has these details.
+
+    Where the model does not say which classes it learned, labels that are whole numbers are class numbers.
+    """
+    known = "classes" in details
+    own = details.get("classes")
+    task: Task | None = None if not known else "regression" if own is None else "classes"
+    dataset = open_data(data, data_dir, no_download, task)
+    if dataset.classes is None or (own is None and not all(type(label) is int for label in dataset.classes)):
+        return dataset
+    numbers = np.asarray(dataset.classes if own is None else _numbers(dataset, own))
+    y_test = None if dataset.y_test is None else numbers[dataset.y_test]
+    classes = None if own is None else tuple(own)
+    return dataset._replace(y_train=numbers[dataset.y_train], y_test=y_test, classes=classes)
+
+
+def _numbers(dataset: Dataset, own: Sequence[Label]) -> list[int]:
+    """Return the number that a model has for each class of a data set."""
+    numbers = {label: number for number, label in enumerate(own)}
+    for label in dataset.classes or ():
+        if label not in numbers:
+            msg = (
+                f"{dataset.name} has the label {label!r}, which the model has not learned; "
+                f"expected one of {_listed(own)}"
+            )
+            raise ValueError(msg)
+    return [numbers[label] for label in dataset.classes or ()]
 
 
 class Splits(NamedTuple):
     """Data on the library and device of a run, and the sizes that the network needs.
 
-    ``test`` is None for a file without test arrays.
+    ``test`` is None for a file without test arrays; ``labels`` are those of the classes, if there are such.
     """
 
     train: Pair
@@ -27,6 +60,13 @@ class Splits(NamedTuple):
     inputs: int
     outputs: int
     classes: bool
+    labels: tuple[Label, ...] | None = None
+
+    def describe(self) -> str:
+        """Return what the targets are taken for."""
+        if self.labels is None:
+            return f"real numbers, {self.outputs} for each sample"
+        return f"labels of {self.outputs} classes: {_listed(self.labels)}"
 
 
 def split(dataset: Dataset, like: Array) -> Splits:
@@ -34,10 +74,12 @@ def split(dataset: Dataset, like: Array) -> Splits:
     pairs = [(dataset.x_train, dataset.y_train)]
     if dataset.x_test is not None and dataset.y_test is not None:
         pairs.append((dataset.x_test, dataset.y_test))
-    outputs = _outputs(dataset.name, [y for _, y in pairs], len(dataset.x_train))
+    outputs = _outputs(dataset)
     placed = [place(*pair, like) for pair in pairs]
     test = placed[1] if len(placed) > 1 else None
-    return Splits(placed[0], test, dataset.x_train.shape[1], outputs, not is_real(dataset.y_train))
+    return Splits(
+        placed[0], test, dataset.x_train.shape[1], outputs, not is_real(dataset.y_train), dataset.classes
+    )
 
 
 def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:
@@ -51,16 +93,25 @@ def is_real(targets: HostArray) -> bool:
     return bool(np.issubdtype(targets.dtype, np.floating))
 
 
-def _outputs(name: str, targets: list[HostArray], samples: int) -> int:
+def _outputs(dataset: Dataset) -> int:
     """Return the number of classes, or of target columns."""
-    first = targets[0]
-    if is_real(first):
+    if dataset.classes is None:
+        first = dataset.y_train
         return int(first.shape[1]) if first.ndim == 2 else 1
-    classes = 1 + max(int(y.max(initial=0)) for y in targets)
-    if classes > max(samples, 2):
+    count, samples = len(dataset.classes), len(dataset.y_train)
+    if count == 1:
+        msg = f"{dataset.name} has the label {dataset.classes[0]!r} alone; expected two classes or more"
+        raise ValueError(msg)
+    if count > max(MOST_VALUES, samples // 2):
         msg = (
-            f"{name}: the largest class number is {classes - 1} but there are {samples} samples; "
-            f"number the classes 0, 1, 2, ..., or save floats for regression"
+            f"{dataset.name} has {count} different labels on {samples} samples; expected two samples of each "
+            f"class or more; if they are no labels, save y.astype('float64') for regression"
         )
         raise ValueError(msg)
-    return classes
+    return count
+
+
+def _listed(classes: Sequence[Label]) -> str:
+    """Return the labels of classes for a message, at most so many."""
+    names = ", ".join(map(str, classes[:_LISTED]))
+    return f"{names}, ..." if len(classes) > _LISTED else names

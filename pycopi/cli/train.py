@@ -15,6 +15,7 @@ from pycopi.cli.job import Job, Source, resume, start
 from pycopi.cli.plan import Plan, data_name
 from pycopi.cli.progress import show_progress
 from pycopi.cli.summary import print_table, summary_rows
+from pycopi.data import NAMES
 from pycopi.training.checkpoint import BEST, MODEL
 from pycopi.training.history import TrainingInterrupted, TrainingState
 
@@ -47,6 +48,7 @@ def train(
     freeze_decorrelation_after: o.Freeze = None,
     keep_decorrelated: o.KeepDecorrelated = None,
     patience: o.Patience = None,
+    task: o.Task = None,
     bias: o.Bias = None,
     standardize: o.Standardize = None,
     scale_targets: o.ScaleTargets = None,
@@ -90,6 +92,8 @@ def _run(job: Job, source: Source, *, quiet: bool) -> None:
     console = Console(highlight=False)
     state = job.state
     job.save(state)  # from here on there is something to resume, or still the run that is replaced
+    if not quiet and job.plan.data not in NAMES:
+        console.print(f"targets: {job.splits.describe()}", soft_wrap=True, markup=False)
     try:
         with show_progress(console, job.plan.epochs, state.history, quiet=quiet) as shown:
             state = job.run(shown)

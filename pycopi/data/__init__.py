@@ -1,8 +1,8 @@
 """The data room: named sets and files of the user's own, as NumPy arrays.
 
 The handwritten digits come with pycopi; MNIST and CIFAR-10 are looked for in a folder that the
-caller names, in the folder that ``PYCOPI_DATA`` names and in the user's cache, and fetched where
-they are missing; an ``.npz`` file with arrays x and y (and x_test, y_test) is a data set as well.
+caller names, or else in the one that ``PYCOPI_DATA`` names and in the user's cache, and fetched
+where they are missing; an ``.npz`` file with arrays x and y (and x_test, y_test) is a data set as well.
 
 Rules of this room: of pycopi it imports `_files` alone; parsers check magic numbers, sizes and ranges
 before they allocate; a bad file is a ValueError of one line that names the file; nothing is
@@ -13,8 +13,12 @@ import os
 from pathlib import Path
 
 from pycopi.data.dataset import Dataset
+from pycopi.data.targets import TASKS, Task
 
-__all__ = ["Dataset", "load_dataset"]
+__all__ = ["NAMES", "Dataset", "load_dataset"]
+
+NAMES = ("digits", "mnist", "cifar10")
+"""The named sets; anything else is a file."""
 
 
 def load_dataset(
@@ -22,6 +26,7 @@ def load_dataset(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
+    task: Task | None = None,
 ) -> Dataset:
     """Return a data set by its name, or from an ``.npz`` file.
 
@@ -30,24 +35,30 @@ def load_dataset(
     name_or_path : str or os.PathLike
         ``"digits"`` (embedded), ``"mnist"``, ``"cifar10"``, or the path of an ``.npz`` file.
     data_dir : str or os.PathLike, optional
-        The folder to search for MNIST and CIFAR-10 before ``PYCOPI_DATA`` and the user's cache.
+        The folder that holds MNIST and CIFAR-10; no other is searched then. By default these are
+        ``PYCOPI_DATA`` and the user's cache.
     download : bool, default True
-        Whether to fetch them where they are found nowhere, with pooch, into the first of these
-        folders.
+        Whether to fetch them where they are missing, with pooch, into the first of these folders.
+    task : {"classes", "regression"} or None
+        What the targets of an ``.npz`` file are for. None takes integers, booleans and text for labels
+        of classes, and floats as well if all are whole numbers of 2 to 20 different values, each of
+        which occurs twice or more on average. The named sets have classes whatever it says.
 
     Returns
     -------
     Dataset
         New arrays. For the named sets inputs are float32 (N, features) in [0, 1] and targets int64
         class numbers (N,). For an ``.npz`` file uint8 inputs are divided by 255, other values stay
-        as they are (as float32, or float64 where stored so), float targets are for regression.
+        as they are (as float32, or float64 where stored so); labels are numbered in their sorted
+        order, and ``classes`` keeps them.
 
     Raises
     ------
     FileNotFoundError
-        If a file is not there and cannot be fetched; the message says what to put where.
+        If a named folder does not exist or holds files that nearly fit, or a file is not there and
+        cannot be fetched; the message says what to put where.
     ValueError
-        If the name is unknown, or a file is damaged or holds something else.
+        If the name or the task is unknown, or a file is damaged or holds something else.
 
     Notes
     -----
@@ -60,6 +71,9 @@ def load_dataset(
     ((1437, 64), dtype('float32'), array([1, 2, 3, 4, 6]))
     """
     name = os.fspath(name_or_path)
+    if task not in (None, *TASKS):
+        what = f"task is {task!r}; expected one of {', '.join(TASKS)}, or None"
+        raise ValueError(what)
     folder = None if data_dir is None else Path(data_dir)
     if name == "digits":
         from pycopi.data.digits import load_digits
@@ -76,6 +90,6 @@ def load_dataset(
     if name.lower().endswith(".npz"):
         from pycopi.data.npz import load_npz
 
-        return load_npz(Path(name))
+        return load_npz(Path(name), task)
     what = f"{name!r}: expected digits, mnist, cifar10, or the path of a file that ends in .npz"
     raise ValueError(what)

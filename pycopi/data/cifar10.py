@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pycopi.data.dataset import Dataset, Floats, class_numbers, scale_bytes
+from pycopi.data.dataset import DIGITS, Dataset, Floats, class_numbers, scale_bytes
 from pycopi.data.locate import FileSet, locate, retrieve
 from pycopi.data.reading import bad_file
 
@@ -14,6 +14,7 @@ FILES = FileSet(
     names=(*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"),
     suffixes=("",),
     layouts=("", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin"),
+    fetched="cifar10/cifar-10-batches-bin",
 )
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -28,7 +29,7 @@ def load_cifar10(data_dir: Path | None, download: bool) -> Dataset:
     Parameters
     ----------
     data_dir : pathlib.Path or None
-        The folder to search first.
+        The only folder to search; None searches those of `pycopi.data.locate`.
     download : bool
         Whether to fetch the files where they are missing.
 
@@ -52,7 +53,7 @@ def load_cifar10(data_dir: Path | None, download: bool) -> Dataset:
     paths = locate(FILES, data_dir, _fetch if download else None)
     x_train, y_train = _read(paths[:-1])
     x_test, y_test = _read(paths[-1:])
-    return Dataset("cifar10", x_train, y_train, x_test, y_test)
+    return Dataset("cifar10", x_train, y_train, x_test, y_test, DIGITS)
 
 
 def _read(paths: list[Path]) -> tuple[Floats, NDArray[np.int64]]:
@@ -85,4 +86,4 @@ def _fetch(folder: Path) -> list[Path]:
 
     archive = retrieve(URL, MD5, folder / "cifar10")
     members = [f"cifar-10-batches-bin/{name}" for name in FILES.names]
-    return unpack(archive, members, RECORDS * RECORD, folder / "cifar10" / "cifar-10-batches-bin")
+    return unpack(archive, members, RECORDS * RECORD, folder / FILES.fetched)

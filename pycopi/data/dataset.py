@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycopi.data.reading import Bytes, bad_file
+from pycopi.data.targets import Label
 
 Floats = NDArray[np.float32]
 
@@ -24,6 +25,8 @@ class Dataset(NamedTuple):
         Class numbers 0, 1, 2, ...; floats are regression targets and come from ``.npz`` files only.
     x_test, y_test : numpy.ndarray or None
         The same for the test set; both None for an ``.npz`` file without them.
+    classes : tuple of bool, int, float or str, or None
+        The label that each class number stands for, in their order; None for regression targets.
     """
 
     name: str
@@ -31,6 +34,11 @@ class Dataset(NamedTuple):
     y_train: NDArray[Any]
     x_test: NDArray[Any] | None
     y_test: NDArray[Any] | None
+    classes: tuple[Label, ...] | None = None
+
+
+DIGITS = tuple(range(10))
+"""The classes of the named sets."""
 
 
 def scale_bytes(values: Bytes, largest: int, out: Floats | None = None) -> Floats:
@@ -84,6 +92,7 @@ def class_numbers(path: Path, labels: Bytes, start: int, step: int) -> NDArray[n
     """
     if labels.max() > 9:
         first = int(np.argmax(labels > 9))
-        what = f"expected a label from 0 to 9, got {labels[first]}"
-        raise bad_file(path, start + first * step, what)
+        what = f"expected a label from 0 to 9, got {labels[first]} (the labels go up to {labels.max()})"
+        advice = "if this is a set of more classes, save x and y with numpy.savez and name that file; "
+        raise bad_file(path, start + first * step, what, f"{advice}if not, replace it by an undamaged copy")
     return labels.astype(np.int64)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pycopi.data.dataset import Dataset, class_numbers, scale_bytes
+from pycopi.data.dataset import DIGITS, Dataset, class_numbers, scale_bytes
 from pycopi.data.idx import read_idx
 from pycopi.data.reading import bad_file
 
@@ -57,4 +57,4 @@ def load_digits() -> Dataset:
     x = scale_bytes(pixels, BRIGHTEST)
     y = class_numbers(labels, read_idx(labels, (COUNT,)), 8, 1)
     test = np.arange(COUNT) % TEST_EVERY == 0
-    return Dataset("digits", x[~test], y[~test], x[test], y[test])
+    return Dataset("digits", x[~test], y[~test], x[test], y[test], DIGITS)

@@ -1,13 +1,20 @@
 """Where data files are looked for, and how they are fetched where they are missing.
 
-Search order: the folder that the caller names, the folder that the environment variable
-``PYCOPI_DATA`` names, the user's cache. A folder counts only when it holds every file of a set, so
-files of two sources are never mixed. What is downloaded goes to the first folder of that order.
+Rules of this file:
+
+- a folder that the caller names is the only one searched; otherwise the folder that the environment
+  variable ``PYCOPI_DATA`` names, then the user's cache;
+- a folder counts only when it holds every file of a set, so files of two sources are never mixed;
+- a named folder that does not exist, or holds files that nearly fit, is an error; where the variable's
+  has nothing of the set and the cache has it all, a warning says so;
+- what is downloaded goes to the first folder searched.
 """
 
 import importlib
 import os
+import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -28,12 +35,15 @@ class FileSet(NamedTuple):
         Endings that a file may carry, the preferred one first.
     layouts : tuple of str
         Folders within a searched folder, ``""`` for itself.
+    fetched : str
+        The folder among these that downloads go to.
     """
 
     title: str
     names: tuple[str, ...]
     suffixes: tuple[str, ...]
     layouts: tuple[str, ...]
+    fetched: str
 
 
 def locate(files: FileSet, data_dir: Path | None, fetch: Callable[[Path], list[Path]] | None) -> list[Path]:
@@ -44,7 +54,7 @@ def locate(files: FileSet, data_dir: Path | None, fetch: Callable[[Path], list[P
     files : FileSet
         What to look for.
     data_dir : pathlib.Path or None
-        The folder to search before the others.
+        The only folder to search, if not None.
     fetch : callable or None
         Puts the files into the folder that it is given and returns their paths; None: do not
         download.
@@ -57,12 +67,15 @@ def locate(files: FileSet, data_dir: Path | None, fetch: Callable[[Path], list[P
     Raises
     ------
     FileNotFoundError
-        If the files are not there and cannot be fetched; the message says what to put where.
+        If a named folder does not exist or holds files that nearly fit, or the files are not there and
+        cannot be fetched; the message says what to put where.
     ValueError
         If a downloaded file is not the expected one.
     """
     folders = search_folders(data_dir)
     found = _find(files, folders)
+    if found is None or not found[0].is_relative_to(folders[0]):
+        _judge(files, folders[0], data_dir, found)
     if found is not None:
         return found
     if fetch is None:
@@ -88,9 +101,9 @@ def search_folders(data_dir: Path | None) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        One to three folders, which need not exist.
+        That folder alone, or the environment variable's if it is set and the cache; none need exist.
     """
-    named = [data_dir, os.environ.get(VARIABLE) or None, _user_cache()]
+    named = [os.environ.get(VARIABLE) or None, _user_cache()] if data_dir is None else [data_dir]
     return [Path(os.path.expanduser(folder)) for folder in named if folder is not None]
 
 
@@ -168,6 +181,43 @@ def _find(files: FileSet, folders: Iterable[Path]) -> list[Path] | None:
     return None
 
 
+def _judge(files: FileSet, folder: Path, data_dir: Path | None, found: list[Path] | None) -> None:
+    """Raise or warn if it was the user who named a folder that does not hold the files."""
+    by = "data_dir" if data_dir is not None else VARIABLE if os.environ.get(VARIABLE) else ""
+    if not by:
+        return
+    reason = ""
+    if not os.path.isdir(folder):
+        kind = "is a file" if os.path.exists(folder) else "does not exist"
+        reason = f"the folder {folder} that {by} names {kind}"
+    elif near := _near(files, folder):
+        listed = f"{', '.join(near[:6])}{', ...' if len(near) > 6 else ''}"
+        reason = f"the folder {folder} that {by} names has files that nearly fit, {listed}"
+    if reason:
+        raise FileNotFoundError(_missing(files, [folder], reason))
+    if found is not None:
+        what = f"{by} names {folder}, which has no files of {files.title}"
+        warnings.warn(f"{what}; those in {found[0].parent} are used", stacklevel=2)
+
+
+def _near(files: FileSet, folder: Path) -> list[str]:
+    """Return the files under a folder, three levels deep, with names like those of a set; not downloads."""
+    wanted = tuple(_key(name) for name in files.names)
+    near = []
+    for place, inner, names in os.walk(folder):
+        here = Path(place).relative_to(folder)
+        inner[:] = sorted(inner) if len(here.parts) < 3 else []
+        if here != Path(files.fetched):  # what an interrupted download left is completed
+            near += [str(here / name) for name in sorted(names) if _key(name).endswith(wanted)]
+    return near
+
+
+def _key(name: str) -> str:
+    """Return what names that people take for the same have in common."""
+    stem = re.sub(r"\(\d+\)|\.(gz|zip|z|bz2|xz|bin|txt|idx|dat)$", "", name.lower())
+    return re.sub(r"(idx\d)?(ubyte)?$", "", re.sub(r"[^a-z0-9]", "", stem))
+
+
 def _missing(files: FileSet, folders: Iterable[Path], reason: str) -> str:
     """Return the message for files that are not there."""
     names = ", ".join(files.names)
@@ -176,6 +226,6 @@ def _missing(files: FileSet, folders: Iterable[Path], reason: str) -> str:
     searched = ", ".join(map(str, folders))
     return (
         f"{files.title} was not found: {reason}; searched {searched} (and {inner} in each) for "
-        f"{names}{f' (plain or {ends})' if ends else ''}; put them there, or name their folder "
-        f"with data_dir or the environment variable {VARIABLE}"
+        f"{names}{f' (plain or {ends})' if ends else ''}; put them there by these "
+        f"names, or name their folder with data_dir or the environment variable {VARIABLE}"
     )

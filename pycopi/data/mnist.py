@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pycopi.data.dataset import Dataset, class_numbers, scale_bytes
+from pycopi.data.dataset import DIGITS, Dataset, class_numbers, scale_bytes
 from pycopi.data.idx import read_idx
 from pycopi.data.locate import FileSet, locate, retrieve
 from pycopi.data.reading import Bytes, bad_file
@@ -20,6 +20,7 @@ FILES = FileSet(
     ),
     suffixes=("", ".gz"),
     layouts=("", "mnist", "MNIST/raw"),
+    fetched="mnist",
 )
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 MD5 = {
@@ -39,7 +40,7 @@ def load_mnist(data_dir: Path | None, download: bool) -> Dataset:
     Parameters
     ----------
     data_dir : pathlib.Path or None
-        The folder to search first.
+        The only folder to search; None searches those of `pycopi.data.locate`.
     download : bool
         Whether to fetch the files where they are missing.
 
@@ -58,7 +59,7 @@ def load_mnist(data_dir: Path | None, download: bool) -> Dataset:
     paths = locate(FILES, data_dir, _fetch if download else None)
     x_train, y_train = _read_pair(paths[0], paths[1])
     x_test, y_test = _read_pair(paths[2], paths[3])
-    return Dataset("mnist", scale_bytes(x_train, 255), y_train, scale_bytes(x_test, 255), y_test)
+    return Dataset("mnist", scale_bytes(x_train, 255), y_train, scale_bytes(x_test, 255), y_test, DIGITS)
 
 
 def _read_pair(images: Path, labels: Path) -> tuple[Bytes, NDArray[np.int64]]:
@@ -73,4 +74,4 @@ def _read_pair(images: Path, labels: Path) -> tuple[Bytes, NDArray[np.int64]]:
 
 def _fetch(folder: Path) -> list[Path]:
     """Download the four files into ``<folder>/mnist``."""
-    return [retrieve(URL + name, md5, folder / "mnist") for name, md5 in MD5.items()]
+    return [retrieve(URL + name, md5, folder / FILES.fetched) for name, md5 in MD5.items()]

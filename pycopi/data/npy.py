@@ -11,6 +11,7 @@ Rules of this file:
 
 import io
 import math
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -35,8 +36,11 @@ class Header(NamedTuple):
     length: int
 
 
-def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Return one numeric array of an open ``.npz`` archive.
+KINDS = {"i": "integers", "u": "integers", "f": "floats", "b": "booleans", "U": "text", "S": "text"}
+
+
+def read_member(path: Path, archive: zipfile.ZipFile, name: str, kinds: str = "iuf") -> NDArray[Any]:
+    """Return one array of an open ``.npz`` archive.
 
     Parameters
     ----------
@@ -46,17 +50,18 @@ def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]
         The same file, open.
     name : str
         The array's name, without ``.npy``; it must be there.
+    kinds : str
+        The kinds of dtypes that it may have, as NumPy abbreviates them, of ``"iufbUS"``.
 
     Returns
     -------
-    numpy.ndarray, integer or floating
-        A new array in C order and in the machine's byte order.
+    numpy.ndarray
+        A new array in C order and in the machine's byte order; bytes are decoded as UTF-8.
 
     Raises
     ------
     ValueError
-        If the member is damaged, is not an integer or floating array, is empty, or declares a size
-        that it cannot have.
+        If the member is damaged, is not of these kinds, is empty, or declares a size that it cannot have.
     """
     info = archive.getinfo(f"{name}.npy")
     offset = info.header_offset
@@ -64,7 +69,7 @@ def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]
     with damaged(path, offset, f"array {name} cannot be unpacked"), archive.open(info) as stream:
         start = stream.read(_LONGEST_HEADER)
     header = _read_header(path, offset, name, start)
-    _check_header(path, info, name, header)
+    _check_header(path, info, name, header, kinds)
     values = np.empty(info.file_size - header.length, np.uint8)
     with damaged(path, offset, f"array {name} cannot be unpacked"), archive.open(info) as stream:
         stream.read(header.length)
@@ -74,7 +79,22 @@ def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]
         raise bad_file(path, offset, what)
     order: Literal["C", "F"] = "F" if header.column_major else "C"
     array = values.view(header.dtype).reshape(header.shape, order=order)
-    return np.ascontiguousarray(array, header.dtype.newbyteorder("="))
+    array = np.ascontiguousarray(array, header.dtype.newbyteorder("="))
+    with damaged(path, offset, f"array {name} holds no valid values"):
+        return _sound(array)
+
+
+def _sound(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array whose bytes are values of its dtype; raise if there are none such."""
+    sound: NDArray[Any] = array
+    if array.dtype.kind == "b":
+        sound = array.view(np.uint8) != 0
+    if array.dtype.kind == "S":
+        sound = np.char.decode(array, "utf-8", "backslashreplace")
+    if array.dtype.kind == "U" and array.view(np.uint32).max() > sys.maxunicode:
+        message = f"a character above {sys.maxunicode:#x}"
+        raise ValueError(message)
+    return sound
 
 
 def _check_sizes(path: Path, info: zipfile.ZipInfo, name: str) -> None:
@@ -108,12 +128,14 @@ def _read_header(path: Path, offset: int, name: str, start: bytes) -> Header:
     return Header(*declared, stream.tell())
 
 
-def _check_header(path: Path, info: zipfile.ZipInfo, name: str, header: Header) -> None:
-    """Raise unless the declared array is numeric, not empty, and as large as the member."""
+def _check_header(path: Path, info: zipfile.ZipInfo, name: str, header: Header, kinds: str) -> None:
+    """Raise unless the declared array is of the kinds, not empty, and as large as the member."""
     offset, shape = info.header_offset, header.shape
-    if header.dtype.kind not in "iuf":
-        what = f"expected integers or floats in array {name}, got dtype {header.dtype}"
-        raise bad_file(path, offset, what, "save a numeric array")
+    if header.dtype.kind not in kinds or not header.dtype.itemsize:
+        *others, last = dict.fromkeys(KINDS[kind] for kind in kinds)
+        what = f"expected {', '.join(others)} or {last} in array {name}, got dtype {header.dtype}"
+        advice = "save a numeric array" if "U" not in kinds else "save numbers, or text with .astype(str)"
+        raise bad_file(path, offset, what, advice)
     if not 1 <= len(shape) <= MAX_AXES or min(shape) < 1:
         what = f"expected 1 to {MAX_AXES} axes of length 1 or more in array {name}, got {shape}"
         raise bad_file(path, offset, what, "save an array with values")

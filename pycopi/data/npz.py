@@ -12,6 +12,7 @@ from pycopi.data.dataset import Dataset, scale_bytes
 from pycopi.data.members import check_contents, check_members
 from pycopi.data.npy import read_member
 from pycopi.data.reading import damaged
+from pycopi.data.targets import Label, Task, are_labels, number_labels
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -19,7 +20,7 @@ TEST = ("x_test", "y_test")
 _ALIKE = 0.9  # of the letters of a name: one letter of ``x_test.npy`` may be another
 
 
-def load_npz(path: Path) -> Dataset:
+def load_npz(path: Path, task: Task | None = None) -> Dataset:
     """Return the data set that an ``.npz`` file holds.
 
     Parameters
@@ -27,46 +28,50 @@ def load_npz(path: Path) -> Dataset:
     path : pathlib.Path
         A file as ``numpy.savez`` and ``numpy.savez_compressed`` write it. Other arrays in it are
         passed over, once their checksums have been found right.
+    task : {"classes", "regression"} or None
+        What the targets are for; None judges by `pycopi.data.targets.are_labels`.
 
     Returns
     -------
     Dataset
         Named after the file. Inputs are flattened to (N, features): uint8 is divided by 255 and
         becomes float32, other integers and float16 become float32, float32 and float64 stay, wider
-        floats become float64. Targets that are integers are class numbers and become int64 (N,);
-        floats, (N,) or (N, outputs), are for regression and keep their dtype by the same rule.
+        floats become float64. Targets (N,) or (N, 1) that are labels become class numbers, int64
+        (N,), in the sorted order of the labels, which ``classes`` keeps; others, (N,) or
+        (N, outputs), are for regression and get their dtype by the same rule as inputs.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, or an array is missing, misspelt, not numeric, of the wrong rank or
-        length, not finite, or a test array has another dtype or row shape than its training array.
+        If the file is damaged, or an array is missing, misspelt, of the wrong kind, rank or length,
+        not finite, or a test array has another dtype or row shape than its training array.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "corners.npz")
-    >>> np.savez(path, x=np.array([[0, 255], [51, 0]], np.uint8), y=[1, 0])
+    >>> np.savez(path, x=np.array([[0, 255], [51, 0]], np.uint8), y=["white", "black"])
     >>> data = load_npz(path)
-    >>> data.name, data.x_train, data.y_train, data.x_test
+    >>> data.name, data.x_train, data.y_train, data.classes
     ('corners', array([[0. , 1. ],
-           [0.2, 0. ]], dtype=float32), array([1, 0]), None)
+           [0.2, 0. ]], dtype=float32), array([1, 0]), ('black', 'white'))
     """
     if not path.is_file():
         what = f"{path}: there is no such file; expected an .npz file with arrays x and y"
         raise FileNotFoundError(what)
     stored = _read(path)
     _check_twins(path, stored)
-    arrays = {name: _convert(path, name, array) for name, array in stored.items()}
-    for end in ("", "_test") if "x_test" in arrays else ("",):
-        rows, targets = len(arrays[f"x{end}"]), len(arrays[f"y{end}"])
-        if rows != targets:
-            what = f"expected as many rows in y{end} as the {rows} in x{end}, got {targets}"
+    ends = ("", "_test") if "x_test" in stored else ("",)
+    inputs = [_inputs(path, f"x{end}", stored[f"x{end}"]) for end in ends]
+    targets, classes = _targets(path, {f"y{end}": stored[f"y{end}"] for end in ends}, task)
+    for end, x, y in zip(ends, inputs, targets, strict=True):
+        if len(x) != len(y):
+            what = f"expected as many rows in y{end} as the {len(x)} in x{end}, got {len(y)}"
             raise _unfit(path, what, "save one target for each row")
-    x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
-    return Dataset(path.stem, arrays["x"], arrays["y"], x_test, y_test)
+    x_test, y_test = (inputs[1], targets[1]) if len(ends) > 1 else (None, None)
+    return Dataset(path.stem, inputs[0], targets[0], x_test, y_test, classes)
 
 
 def _read(path: Path) -> Arrays:
@@ -84,7 +89,8 @@ def _read(path: Path) -> Arrays:
             raise _unfit(path, what, "save them by these names with numpy.savez")
         if len(names) == 2:
             _check_alike(path, members)
-        arrays = {name: read_member(path, archive, name) for name in names}
+        kinds = {name: "iuf" if name.startswith("x") else "iufbUS" for name in names}
+        arrays = {name: read_member(path, archive, name, kinds[name]) for name in names}
         check_contents(path, archive, sorted(set(members) - {f"{name}.npy" for name in names}))
         return arrays
 
@@ -103,22 +109,36 @@ def _check_twins(path: Path, stored: Arrays) -> None:
     for name in ("x", "y") if "x_test" in stored else ():
         train, test = stored[name], stored[f"{name}_test"]
         wanted, got = train.shape[1:], test.shape[1:]
-        if (train.dtype, wanted) != (test.dtype, got):
+        text = train.dtype.kind == test.dtype.kind == "U"  # whose length may differ
+        if wanted != got or (train.dtype != test.dtype and not text):
             what = f"expected {name}_test of dtype {train.dtype} with rows of shape {wanted}"
             advice = f"save {name} and {name}_test in one form"
             raise _unfit(path, f"{what} as in {name}, got {test.dtype} and {got}", advice)
 
 
-def _convert(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Return a stored array as the inputs or targets that its name says it holds."""
-    if name.startswith("x"):
-        return _inputs(path, name, array)
-    if array.dtype.kind in "iu":
-        return _class_numbers(path, name, array)
-    if array.ndim > 2:
-        what = f"expected {name} of shape (N,) or (N, outputs), got {array.shape}"
-        raise _unfit(path, what, "save one value or one row of values for each row of x")
-    return _finite(path, name, array)
+def _targets(
+    path: Path, stored: Arrays, task: Task | None
+) -> tuple[list[NDArray[Any]], tuple[Label, ...] | None]:
+    """Return targets as class numbers and the label of each, or as real numbers and None."""
+    finite = [_finite(path, name, y) if y.dtype.kind == "f" else y for name, y in stored.items()]
+    if task == "classes" or (task is None and are_labels(finite)):
+        return number_labels([_column(path, name, y) for name, y in zip(stored, finite, strict=True)])
+    for name, y in stored.items():
+        if y.ndim > 2:
+            what = f"expected {name} of shape (N,) or (N, outputs), got {y.shape}"
+            raise _unfit(path, what, "save one value or one row of values for each row of x")
+        if y.dtype.kind == "U":
+            what = f"expected numbers in {name} for regression, got text"
+            raise _unfit(path, what, "save numbers, or take the targets as classes")
+    return [_finite(path, name, y) for name, y in zip(stored, finite, strict=True)], None
+
+
+def _column(path: Path, name: str, labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels (N,), which may be stored as a column."""
+    if labels.ndim == 1 or labels.shape[1:] == (1,):
+        return labels.ravel()
+    what = f"expected labels {name} of shape (N,), one for each row of x, got {labels.shape}"
+    raise _unfit(path, what, "save argmax(axis=1) of one-hot rows, or floats for regression")
 
 
 def _inputs(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -141,19 +161,6 @@ def _finite(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
         what = f"expected finite values in {name}, got NaN or infinity in row {np.argmin(finite)}"
         raise _unfit(path, what, "remove such rows or replace the values")
     return values
-
-
-def _class_numbers(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.int64]:
-    """Return integer targets as int64 class numbers."""
-    if array.ndim != 1:
-        what = f"expected class numbers {name} of shape (N,), got {array.shape}"
-        raise _unfit(path, what, f"save {name}.ravel(), or argmax(axis=1) of one-hot rows")
-    wrong = (array < 0) | (array > np.iinfo(np.int64).max)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        what = f"expected class numbers 0, 1, 2, ... in {name}, got {array[row]} in row {row}"
-        raise _unfit(path, what, "number the classes from 0, or save floats for regression")
-    return array.astype(np.int64)
 
 
 def _unfit(path: Path, what: str, advice: str) -> ValueError:

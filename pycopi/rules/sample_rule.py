@@ -65,4 +65,4 @@ def limited(decorrelator: Array) -> Array:
     if scale is None:
         return decorrelator
     nothing = decorrelator[:0, :]
-    return kernels.update(decorrelator, nothing, nothing, scale=1.0, row_scale=scale)
+    return kernels.apply(decorrelator, kernels.RankK(nothing, nothing, 1.0, scale))

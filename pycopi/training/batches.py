@@ -1,17 +1,32 @@
 """Where batches come from: arrays, memory maps, Dask arrays, or anything that can be iterated again."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, HostArray, detached, from_numpy, is_dask, is_numpy, namespace, slices, to_numpy
-from pycopi._checks import as_whole, check_finite, check_samples, check_shape, common_namespace
-from pycopi.losses import check_target_values
+from pycopi._array import Array, HostArray, is_array, is_dask, namespace, slices, to_numpy
+from pycopi._checks import as_whole, check_array, check_features, check_finite, check_reals, check_samples
+from pycopi._moving import check_movable, take
+from pycopi._targets import check_target_form, check_target_values
 from pycopi.network import Network, Parameters
-from pycopi.training.step import check_batch
 
 Batch = tuple[Array, Array]
+
+
+class Names(NamedTuple):
+    """What messages call the two arrays of a source, in the user's words."""
+
+    inputs: str = "inputs"
+    targets: str = "targets"
+
+    def of_batch(self, number: int) -> "Names":
+        """Return the names of the arrays of a batch, counted from 1."""
+        return Names(*(f"{name} of batch {number}" for name in self))
+
+
+VALIDATION = Names("validation inputs", "validation targets")
 
 
 class Probe(NamedTuple):
@@ -36,6 +51,7 @@ class Batches(NamedTuple):
     seed: int | None
     classes: bool
     steps: int | None
+    names: Names = Names()
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Return the batches of an epoch, counted from 0."""
@@ -72,47 +88,35 @@ class Batches(NamedTuple):
             chosen = rows if order is None else order[rows]
             batch = self._take(inputs, chosen), self._take(targets, chosen)
             if is_dask(inputs) or is_dask(targets):  # unread until now
-                check_batch(self.network, self.parameters, *batch)
+                self._check_read(*batch, np.arange(samples)[rows] if order is None else order[rows])
             yield batch
 
     def _take(self, array: Array, rows: Any) -> Array:
-        """Return rows of an array, moved to the library of the parameters if they lie in host memory."""
-        like = self.parameters[0].weight
-        if is_dask(array):
-            return from_numpy(_read(array, rows), like)
-        if is_numpy(array):
-            self._check_host(array, like)
-            return from_numpy(np.asarray(array[rows]), like)
-        array = detached(array)
-        if isinstance(rows, slice):
-            return array[rows, ...]
-        return namespace(array).take(array, from_numpy(rows, array), axis=0)
+        return take(array, rows, self.parameters[0].weight)
 
-    @staticmethod
-    def _check_host(array: HostArray, like: Array) -> None:
-        """Check the dtype of real numbers in host memory, which a library might convert unasked."""
-        wanted = str(like.dtype).rpartition(".")[2]
-        if array.dtype.kind == "f" and array.dtype.name != wanted:
-            msg = (
-                f"data have dtype {array.dtype} but parameters have {wanted}; "
-                f"convert one of them, as in data.astype({wanted!r})"
-            )
-            raise TypeError(msg)
+    def _check_read(self, inputs: Array, targets: Array, rows: HostArray) -> None:
+        """Check the values of a batch of a lazy array, whose rows are these of the whole."""
+        for name, values in zip(self.names, map(to_numpy, (inputs, targets)), strict=True):
+            wrong = ~np.isfinite(values)
+            if wrong.any():
+                row = rows[np.argwhere(wrong)[0][0]]
+                msg = (
+                    f"{name} has {values[wrong][0]} at row {row}; "
+                    f"expected finite numbers: remove or fill them first"
+                )
+                raise ValueError(msg)
+        check_target_values(self.names.targets, targets, self.network.outputs)
 
     def _iterate(self) -> Iterator[Batch]:
-        empty = True
-        for item in self.source:
-            empty = False
-            inputs, targets = _pair(item)
-            common_namespace(inputs=inputs)
-            common_namespace(targets=targets)
-            check_target_values(targets, self.network.outputs)
-            batch = self._take(inputs, slice(None)), self._take(targets, slice(None))
-            check_batch(self.network, self.parameters, *batch)
-            yield batch
-        if empty:
+        number = 0
+        for number, item in enumerate(self.source, 1):
+            names = self.names.of_batch(number)
+            inputs, targets = (np.asarray(a) if is_dask(a) else a for a in _pair(item, number))
+            _check_pair(self.network, self.parameters, inputs, targets, names)
+            yield self._take(inputs, slice(None)), self._take(targets, slice(None))
+        if number == 0:
             msg = "the batches gave nothing when iterated"
-            msg += "; expected a re-iterable, such as a list or an object with __iter__"
+            msg += "; expected a re-iterable that begins anew each time, such as a list or a DataLoader"
             raise ValueError(msg)
 
 
@@ -124,60 +128,95 @@ def open_batches(
     *,
     batch_size: int,
     seed: int | None,
+    names: Names = Names(),  # noqa: B008  (a tuple of two strings)
 ) -> Batches:
     """Return a checked source of batches; ``targets=None`` says that ``inputs`` is an iterable of batches.
 
-    ``seed=None`` keeps the order of the samples.
+    ``seed=None`` keeps the order of the samples. ``names`` are for messages.
     """
     batch_size = as_whole("batch_size", batch_size)
+    network.check_parameters(parameters)
     if targets is None:
-        _check_iterable(inputs)
-        batches = Batches(network, parameters, inputs, batch_size, seed, True, None)
+        _check_iterable(names.inputs, inputs, parameters[0].weight)
+        batches = Batches(network, parameters, inputs, batch_size, seed, True, None, names)
         return batches._replace(classes=_are_classes(to_numpy(next(batches.epoch(0))[1])))
-    common_namespace(inputs=inputs)
-    common_namespace(targets=targets)
-    check_shape("inputs", inputs, (None, network.inputs), f"the network takes {network.inputs} features")
-    if targets.ndim == 0:
-        check_shape("targets", targets, (inputs.shape[0],), f"inputs have {inputs.shape[0]} rows")
-    samples = inputs.shape[0]
-    if targets.shape[0] != samples:
-        msg = f"targets have {targets.shape[0]} rows but inputs have {samples}; expected the same number"
-        raise ValueError(msg)
-    check_samples("inputs", samples)
-    steps = -(-samples // batch_size)
-    batches = Batches(network, parameters, (inputs, targets), batch_size, None, True, steps)
-    sample_inputs, sample_targets = next(batches.epoch(0))
-    check_batch(network, parameters, sample_inputs, sample_targets)
-    check_finite(inputs=inputs)
-    check_target_values(targets, network.outputs)
-    whole = sample_targets if is_dask(targets) else targets
+    _check_pair(network, parameters, inputs, targets, names)
+    steps = -(-inputs.shape[0] // batch_size)
+    batches = Batches(network, parameters, (inputs, targets), batch_size, None, True, steps, names)
+    lazy = is_dask(inputs) or is_dask(targets)
+    first = next(batches.epoch(0))[1] if lazy else None  # which checks the values of a batch
+    whole = first if is_dask(targets) else targets
     return batches._replace(seed=seed, classes=_are_classes(to_numpy(whole)))
 
 
-def _read(lazy: Array, rows: Any) -> HostArray:
-    """Return rows of a Dask array, read in their order there, so that each chunk is read once."""
-    if isinstance(rows, slice):
-        return np.asarray(lazy[rows])
-    order = np.argsort(rows)
-    return np.asarray(lazy[rows[order]])[np.argsort(order)]
+def open_validation(network: Network, parameters: Parameters, validation: Any) -> Batches:
+    """Return a checked source of batches to evaluate on: a pair (inputs, targets), or an iterable of batches.
 
-
-def _check_iterable(source: Iterable[Any]) -> None:
-    """Check that a source of batches can be iterated more than once."""
-    if not isinstance(source, Iterable):
-        kind = type(source).__name__
-        msg = f"inputs are a {kind} without targets; expected arrays, or an iterable of (inputs, targets)"
+    Two batches in a list or tuple are batches; anything else in a tuple or list of two is the pair.
+    """
+    two = isinstance(validation, (tuple, list)) and len(validation) == 2
+    if not two or all(isinstance(item, (tuple, list)) and all(map(is_array, item)) for item in validation):
+        validation = (validation, None)
+    elif any(item is None for item in validation):
+        msg = "validation is a pair with None in it; expected (inputs, targets), or None alone"
         raise TypeError(msg)
+    return open_batches(network, parameters, *validation, batch_size=1024, seed=None, names=VALIDATION)
+
+
+def _check_pair(network: Network, parameters: Parameters, inputs: Any, targets: Any, names: Names) -> None:
+    """Check inputs and targets before anything is moved: first what they are, then their values."""
+    like = parameters[0].weight
+    check_array(names.inputs, inputs, like)
+    check_array(names.targets, targets)
+    _check_order(network, inputs, targets, names)
+    for name, array in zip(names, (inputs, targets), strict=True):
+        if array.ndim and math.isnan(array.shape[0]):
+            msg = f"{name} is a Dask array with an unknown number of rows; call its compute_chunk_sizes() first"
+            raise ValueError(msg)
+    check_features(names.inputs, inputs, network.inputs)
+    check_target_form(names.targets, targets, inputs.shape[0], network.outputs, like, names.inputs)
+    check_samples(names.inputs, inputs.shape[0])
+    check_reals(names.inputs, inputs, like)
+    check_movable(names.inputs, inputs, like)
+    check_movable(names.targets, targets, like)
+    check_finite(**{names.inputs: inputs})
+    check_target_values(names.targets, targets, network.outputs)
+
+
+def _check_order(network: Network, inputs: Array, targets: Array, names: Names) -> None:
+    """Check that inputs and targets are not swapped, as far as their shapes tell."""
+    shapes = tuple(inputs.shape), tuple(targets.shape)
+    first, second = (len(shape) == 2 and shape[1] == network.inputs for shape in shapes)
+    if second and not first:
+        msg = (
+            f"{names.inputs} has shape {shapes[0]}, {names.targets} {shapes[1]}, and the network takes "
+            f"{network.inputs} features; the two seem to be swapped: give inputs first, then targets"
+        )
+        raise ValueError(msg)
+
+
+def _check_iterable(name: str, source: Iterable[Any], like: Array) -> None:
+    """Check that a source of batches can be iterated more than once."""
+    kind = type(source).__name__
+    wanted = "expected arrays, or an iterable of batches (inputs, targets)"
+    if isinstance(source, (tuple, list)) and len(source) == 2 and all(map(is_array, source)):
+        msg = f"{name} are a {kind} of two arrays without targets; give them as two arguments: inputs, targets"
+        raise TypeError(msg)
+    if is_array(source) or isinstance(source, (str, dict)) or not isinstance(source, Iterable):
+        msg = f"{name} are a {kind} without targets; {wanted}"
+        raise TypeError(msg)
+    if type(source).__module__.startswith("pandas"):
+        check_array(name, source, like)
     if isinstance(source, Iterator):
-        msg = f"inputs are a {type(source).__name__}, which can be iterated only once"
+        msg = f"{name} are a {kind}, which can be iterated only once"
         msg += "; expected a re-iterable, such as a list or an object with __iter__"
         raise TypeError(msg)
 
 
-def _pair(item: Any) -> Batch:
+def _pair(item: Any, number: int) -> Batch:
     if not isinstance(item, (tuple, list)) or len(item) != 2:
         size = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
-        msg = f"a batch is a {type(item).__name__}{size}; expected a pair (inputs, targets)"
+        msg = f"batch {number} is a {type(item).__name__}{size}; expected a pair (inputs, targets)"
         raise TypeError(msg)
     return item[0], item[1]
 
