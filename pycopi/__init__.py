@@ -2,35 +2,20 @@
 
 The names here are the whole public interface, together with the modules `pycopi.analysis`, `pycopi.data`,
 `pycopi.activations` and `pycopi.plotting`.
+
+They are imported when the first of them is used: importing the package alone brings no NumPy, so that the
+command can answer Ctrl-C while libraries are still being loaded.
 """
 
-from pycopi import activations, analysis
+# ruff: noqa: F403, F405  (what the star brings is in _public.py)
+
 from pycopi._build import VERSION as __version__
-from pycopi.config import show_config
-from pycopi.kernels.engine import use_engine
-from pycopi.layers import Dense, DenseParameters
-from pycopi.network import Network, mlp
-from pycopi.rules.adam import Adam
-from pycopi.rules.decorrelation import Decorrelation, decorrelation_update
-from pycopi.rules.rank_k import rank_k_update
-from pycopi.rules.sample import SampleState, decorrelate_sample, finish_samples, start_samples
-from pycopi.rules.stream import decorrelate_stream
-from pycopi.rules.weights import copi_update, gradient_update
-from pycopi.settings import Rates, Settings
-from pycopi.storage import load, save
-from pycopi.training.divergence import DivergenceError
-from pycopi.training.evaluate import evaluate
-from pycopi.training.fit import fit
-from pycopi.training.guard import Guard
-from pycopi.training.history import (
-    EpochRecord,
-    TrainingInterrupted,
-    TrainingState,
-    early_stopping,
-)
-from pycopi.training.schedules import Schedule
-from pycopi.training.step import train_step
-from pycopi.training.steps import train_steps
+
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pycopi._public import *
 
 __all__ = [
     "Adam",
@@ -69,3 +54,22 @@ __all__ = [
     "train_steps",
     "use_engine",
 ]
+
+
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
+    if name in __all__ and name not in ("activations", "analysis"):
+        globals()[name] = found = getattr(import_module("pycopi._public"), name)
+        return found
+    try:
+        return import_module(f"pycopi.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"pycopi.{name}":  # something that the module needs
+            raise
+    msg = f"module 'pycopi' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "data", "plotting"})

@@ -40,7 +40,7 @@ FLOORS = (
     ("network",),
     ("analysis", "storage"),
     ("training",),
-    ("plotting",),
+    ("plotting", "_public"),
     ("experiments",),
     ("cli",),
     ("__main__",),
