@@ -35,9 +35,9 @@ from pycopi.settings import Rates as Rates
 from pycopi.settings import Settings as Settings
 from pycopi.storage import load as load
 from pycopi.storage import save as save
+from pycopi.training.divergence import DivergenceError as DivergenceError
 from pycopi.training.evaluate import evaluate as evaluate
 from pycopi.training.fit import fit as fit
-from pycopi.training.divergence import DivergenceError as DivergenceError
 from pycopi.training.guard import Guard as Guard
 from pycopi.training.history import (
     EpochRecord as EpochRecord,

@@ -186,6 +186,18 @@ def test_live_bar_in_a_terminal(tmp_path: Path) -> None:
     assert "\x1b[?25h" in shown  # the cursor is back
 
 
+@pytest.mark.parametrize("columns", [60, 40, 120])
+def test_nothing_is_wider_than_the_terminal(columns: int, run: Path, tmp_path: Path) -> None:
+    """A line that is too long would be cut within a word, and a bar could not be drawn over."""
+    trained = show("train", "digits", "--epochs", "2", "--output", "run", cwd=tmp_path, columns=columns)
+    plan = ("reproduce", "digits", "--methods", "copi-bp", "--seeds", "1", "--epochs", "2", "--output", "p")
+    reproduced = show(*plan, cwd=tmp_path, columns=columns).partition("report: ")[0]
+    for text in map(without_codes, (trained, reproduced, show("info", cwd=tmp_path, columns=columns))):
+        assert max(map(len, re.split(r"[\r\n]+", text))) <= columns, text
+    assert re.search(r"epoch [01]/2 ━+ decorrelating", without_codes(trained))
+    assert "decorrelating" in without_codes(reproduced)
+
+
 def test_bar_of_a_regression_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import COMMAND, FILES, SMALL, call, read_history, start, without_codes
+from command import COMMAND, FILES, SMALL, call, read_history, show, start, without_codes
 
 from pycopi.cli.streams import lost, tolerant
 
@@ -64,11 +64,11 @@ def test_an_analysis_goes_on_when_its_terminal_is_closed(run: Path, tmp_path: Pa
 def test_a_run_goes_on_when_the_reader_of_its_output_has_seen_enough(
     arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
-    process = start(*arguments, cwd=tmp_path)
-    assert "decorrelating" in process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr.read() == ""
-    assert process.wait(timeout=240) == 0
+    with start(*arguments, cwd=tmp_path) as process:
+        assert "decorrelating" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=240) == 0
     assert list(tmp_path.rglob("*.png"))
 
 
@@ -162,19 +162,7 @@ def test_a_table_keeps_its_shape_where_letters_are_escaped(tmp_path: Path) -> No
 def test_no_colours_where_none_are_wanted(
     arguments: tuple[str, ...], variables: dict[str, str], tmp_path: Path
 ) -> None:
-    ours, theirs = pty.openpty()
-    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **variables}
-    process = start(*arguments, cwd=tmp_path, stdout=theirs, env=env)
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # the other end is closed
-        pass
-    os.close(ours)
-    assert process.wait(timeout=240) == 0
-    text = shown.decode()
+    text = show(*arguments, cwd=tmp_path, columns=80, **variables)
     assert "numpy" in text.lower()
     assert "\x1b[3" not in text.replace("\x1b[3m", "")
     assert variables.get("TERM") != "dumb" or without_codes(text) == text
