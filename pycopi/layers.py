@@ -48,6 +48,18 @@ class DenseParameters(NamedTuple):
         """Return the arrays that are there by their names, each followed by ``suffix``."""
         return {f"{name}{suffix}": array for name, array in self._asdict().items() if array is not None}
 
+    def __repr__(self) -> str:
+        """Return dtypes and shapes in place of the numbers, which would fill a screen."""
+        shown = (f"{name}={_in_short(array)}" for name, array in self.named().items())
+        return f"DenseParameters({', '.join(shown)})"
+
+
+def _in_short(array: Any) -> str:
+    """Return dtype and shape of an array; what is none, such as a leaf of a tree of JAX, as it is."""
+    if not hasattr(array, "dtype"):
+        return repr(array)
+    return f"{str(array.dtype).rpartition('.')[2]} {tuple(array.shape)}"
+
 
 _OF_LEARNING = ("feedback", "moments", "bias_moments", "gathered")  # what a folded layer does without
 

@@ -40,10 +40,10 @@ def start(*arguments: object, cwd: Path, **keywords: Any) -> subprocess.Popen[st
     return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=cwd, text=True, **pipes)
 
 
-def show(*arguments: object, cwd: Path, columns: int) -> str:
+def show(*arguments: object, cwd: Path, columns: int, **variables: str) -> str:
     """Return what the command shows in a terminal, escape codes included; raise unless it succeeds."""
     ours, theirs = pty.openpty()
-    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), **variables}
     process = start(*arguments, cwd=cwd, stdout=theirs, env=env)
     os.close(theirs)
     shown = b""

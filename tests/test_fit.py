@@ -1,8 +1,6 @@
 """The epoch loop: what it learns from, what it records, how it ends and how it goes on."""
 
-import io
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from pycopi.data import load_dataset
 from pycopi.training.batches import open_batches
 from pycopi.training.frozen import View
 from pycopi.training.guard import Watch
-from pycopi.training.progress import ProgressLine, Report, choose_reporter
 
 RNG = np.random.default_rng(11)
 CENTRES = RNG.uniform(size=(3, 6))
@@ -397,36 +394,6 @@ def test_the_guard_keeps_parameters_between_epochs():
     assert any(np.abs(a - b).max() > 0 for a, b in zip(flat(kept), flat(state.parameters), strict=True))
     with pytest.raises(ValueError, match="every is 0; expected a whole number of at least 1"):
         pycopi.Guard(every=0)
-
-
-def test_the_progress_line_is_for_terminals_only(capfd):
-    run(progress=None)
-    assert capfd.readouterr() == ("", "")
-    run(progress=True, epochs=2)
-    error = capfd.readouterr().err
-    assert "\repoch 1/2 [" in error
-    assert error.count("\n") == 2
-    assert "accuracy 0." in error
-    reports = []
-    run(progress=reports.append)
-    assert reports[-1] == Report(4, 4, 8, 8, reports[-1].loss, reports[-1].accuracy)
-    assert choose_reporter(False) is None
-
-
-def test_the_progress_line_shows_in_a_terminal(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    run(progress=None, epochs=1)
-    assert "epoch 1/1 [########################] loss" in sys.stderr.getvalue()
-
-
-def test_the_progress_line_without_a_known_end():
-    stream = io.StringIO()
-    ProgressLine(stream)(Report(1, 2, 5, None, 0.5, None))
-    assert stream.getvalue() == "\repoch 1/2 [########################] loss 0.5000"
 
 
 def test_inputs_that_overflow_on_other_samples_are_a_divergence():

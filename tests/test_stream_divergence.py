@@ -12,12 +12,12 @@ import pycopi
 from pycopi import kernels
 from pycopi.data import load_dataset
 from pycopi.kernels import native
-from pycopi.kernels import numba as numba_engine
+from pycopi.kernels.numba import engine as numba_engine
 from pycopi.rules.sample_rule import limited
 
 ENGINES = [
     "portable",
-    *(name for name, engine in (("native", native), ("numba", numba_engine)) if engine.available),
+    *(name for name, engine in (("native", native), ("numba", numba_engine)) if engine.fault() is None),
 ]
 DTYPES = [np.float32, np.float64]
 

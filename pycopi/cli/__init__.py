@@ -4,24 +4,36 @@ Rules of this room:
 
 - nothing but ``python -m pycopi`` imports it; typer and rich are imported when the command runs, array
   libraries, matplotlib and data when they are needed;
-- an error is one line on standard error and exit status 2; Ctrl-C is exit status 130;
+- an error is one line on standard error and exit status 2; Ctrl-C is exit status 130, from the first import on;
+- nobody has to read what is printed: a terminal that was closed, or a reader that has ended, ends no run;
 - a file in an output folder is there whole or not at all.
 """
 
-import os
-import sys
+from pycopi.cli.interrupts import leave_at_once
 
 _NEEDED = ("typer", "rich", "click")
 
 
 def main() -> None:
     """Run the command with the arguments of this process, and exit with its status."""
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # closed by who started it
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+    leave_at_once()
+    import sys
+
+    from pycopi.cli.streams import lost, tolerant
+
+    sys.stdout, sys.stderr = tolerant(sys.stdout), tolerant(sys.stderr)
+    status, reason = _run(), lost(sys.stdout)
+    if reason is not None:
+        print(f"error: standard output: {reason}", file=sys.stderr)
+    raise SystemExit(status or (0 if reason is None else 2))
+
+
+def _run() -> int:
+    """Run the command, and return its status."""
+    import sys
+
     try:
         from pycopi.cli.app import app
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:
             raise
@@ -30,5 +42,9 @@ def main() -> None:
             f'install it with: pip install "pycopi[cli]"',
             file=sys.stderr,
         )
-        raise SystemExit(2) from None
-    app(prog_name="pycopi")
+        return 2
+    try:
+        app(prog_name="pycopi")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0

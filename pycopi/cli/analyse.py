@@ -141,5 +141,6 @@ def _results(subject: Subject, findings: Findings) -> dict[str, Any]:
 def _status() -> Iterator[Any]:
     """Show on a terminal what is being done; the block gets the function to tell it."""
     console = Console(stderr=True)
-    with console.status("reading") as status:
+    spinner = "dots" if console.encoding.startswith("utf") else "line"
+    with console.status("reading", spinner=spinner) as status:
         yield lambda text: status.update(f"analysing: {text}")

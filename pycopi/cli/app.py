@@ -10,11 +10,12 @@ from typer.core import TyperCommand, TyperGroup
 from pycopi.cli.analyse import analyse
 from pycopi.cli.evaluate import evaluate
 from pycopi.cli.info import info
+from pycopi.cli.interrupts import INTERRUPTED, leave_silently, raise_again
 from pycopi.cli.reproduce import reproduce
 from pycopi.cli.train import train
 
-FAILED, INTERRUPTED = 2, 130
-"""Exit statuses after an error, and after Ctrl-C as shells have it."""
+FAILED = 2
+"""Exit status after an error."""
 
 _EXPECTED = (
     ValueError,
@@ -67,12 +68,14 @@ class OneLineErrors(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
         try:
+            raise_again()
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, BrokenPipeError):  # typer knows what to do
+        except (typer.Exit, typer.Abort):  # typer knows what to do
             raise
         except _UsageError as error:
             raise _usage(error) from None
         except KeyboardInterrupt as interruption:
+            leave_silently()  # a second one ends this too
             print(": ".join(["interrupted", *map(str, interruption.args)]), file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         except _EXPECTED as error:
@@ -80,6 +83,8 @@ class OneLineErrors(TyperGroup):
                 raise
             print(f"error: {describe(error)}", file=sys.stderr)
             raise typer.Exit(FAILED) from None
+        finally:
+            leave_silently()
 
 
 def _as_switch(option: Any) -> Any:

@@ -110,7 +110,7 @@ def print_findings(console: Console, findings: Findings) -> None:
         cells = [(row[name], form) for _, name, form in shown]
         table.add_row(*("-" if value is None else format(value, form) for value, form in cells))
     console.print(table)
-    console.print(_legend(findings), soft_wrap=True)
+    console.print(_legend(findings), soft_wrap=not console.is_terminal)
 
 
 def _legend(findings: Findings) -> str:

@@ -17,7 +17,8 @@ def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | 
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(Text(name), Text(value))
+        known = value.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        table.add_row(Text(name), Text(known))  # escapes have their places in the table, too
     console.print(table)
 
 

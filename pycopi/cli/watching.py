@@ -9,12 +9,16 @@ from typing import Any
 
 from rich.console import Console
 
+from pycopi.cli.progress import print_parts
 from pycopi.experiments.plan import Run
 from pycopi.experiments.runner import Watcher, epochs_done
-from pycopi.training.progress import Report
+from pycopi.training.progress import Report, fitting, is_terminal, name_epoch
 
 COST = {"digits": 0.01, "mnist": 1.0, "cifar10": 3.0}
 """About how long an epoch of COPI takes on each data set, in units of one on MNIST."""
+
+_BAR = 12
+_RIGHT = _BAR + len("  2 h 30 min")  # columns of the bar and the time left
 
 
 class _Lines(Watcher):
@@ -57,7 +61,7 @@ class _Bar(_Lines):
         from rich.progress import BarColumn, Progress, TextColumn
 
         super().__init__(console, runs, output)
-        columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[left]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(_BAR), TextColumn("{task.fields[left]}"))
         self.progress = Progress(*columns, console=console)
         self.task = self.progress.add_task("", total=self.total, left="")
         self.progress.update(self.task, completed=self.done)
@@ -65,12 +69,14 @@ class _Bar(_Lines):
     def step(self, run: Run, report: Report) -> None:
         """Move the bar within an epoch."""
         share = _cost(run, 1) * report.step / (report.steps or report.step)
-        text = f"{run.data} {run.name} epoch {report.epoch}/{run.epochs}"
+        waiting = "  decorrelating" if report.decorrelating else ""
+        text = f"{run.data} {run.name}  {name_epoch(report.epoch, run.epochs)}{waiting}"
+        text = fitting(text, self.console.width - _RIGHT)
         self.progress.update(self.task, description=text, completed=self.done + share, left=self.left())
 
     def print(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, soft_wrap=True, highlight=False)
+        print_parts(self.console, text)
 
 
 @contextmanager
@@ -79,7 +85,7 @@ def watch_plan(runs: Sequence[Run], output: Path, *, quiet: bool) -> Iterator[Wa
     console = Console(highlight=False)
     if quiet:
         yield Watcher()
-    elif sys.stdout.isatty() and not console.is_dumb_terminal:
+    elif is_terminal(sys.stdout) and not console.is_dumb_terminal:
         bar = _Bar(console, runs, output)
         with bar.progress:
             yield bar
@@ -88,11 +94,11 @@ def watch_plan(runs: Sequence[Run], output: Path, *, quiet: bool) -> Iterator[Wa
 
 
 def describe_epoch(run: Run, entry: dict[str, Any], seconds: float) -> str:
-    """Return what an epoch came to."""
-    return (
-        f"{run.data} {run.name}  epoch {entry['epoch']:>{len(str(run.epochs))}}/{run.epochs}  "
-        f"training {entry['train_accuracy']:.2%}  test {entry['test_accuracy']:.2%}  {seconds:.1f} s"
-    )
+    """Return what an epoch came to; no accuracies where only the decorrelating matrices learned."""
+    results = f"training {entry['train_accuracy']:.2%}  test {entry['test_accuracy']:.2%}"
+    if entry["weight_rate"] == 0 and entry["decorrelation_rate"] > 0 and run.preset.decorrelated:
+        results = "decorrelating"
+    return f"{run.data} {run.name}  {name_epoch(entry['epoch'], run.epochs)}  {results}  {seconds:.1f} s"
 
 
 def as_duration(seconds: float) -> str:

@@ -29,6 +29,12 @@ _QUANTITIES = (
 )
 _BAND = "Mean over the seeds, with a band of one standard deviation where there are several."
 
+OWN_ADAM = (
+    "Adam's seconds are those of pycopi's own NumPy code; the fused Adam of PyTorch takes a fifth to a half of "
+    "them a step."
+)
+"""What a comparison by seconds must say."""
+
 
 def method_pictures(summaries: Sequence[Summary], folder: Path, prefix: str) -> Gallery:
     """Draw accuracy and loss of the methods on one data set, against epochs and against seconds."""
@@ -38,11 +44,14 @@ def method_pictures(summaries: Sequence[Summary], folder: Path, prefix: str) -> 
             path = folder / f"{prefix}-{field.replace('_', '-')}-{against}.png"
             marked = field == "test_accuracy" and against == "epoch"
             curves = [_method_curve(summary, field, marked=marked) for summary in summaries]
-            compare_curves(curves, path, label=label, against=against, factor=factor, skipped=1)
+            own = against == "seconds" and any(summary.run.preset.rule == "adam" for summary in summaries)
+            note = "Adam in pycopi's own NumPy code" if own else ""
+            compare_curves(curves, path, label=label, against=against, factor=factor, skipped=1, note=note)
             what = label.partition(" (")[0].capitalize()
             behind = "the epoch" if against == "epoch" else "the training time"
             marks = " Dotted: the published peaks." if any(curve.published for curve in curves) else ""
-            pictures.append(Picture(path, f"{what} against {behind}. {_BAND}{marks}"))
+            slower = f" {OWN_ADAM}" if own else ""
+            pictures.append(Picture(path, f"{what} against {behind}. {_BAND}{marks}{slower}"))
     return Gallery(pictures)
 
 

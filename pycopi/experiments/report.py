@@ -12,7 +12,7 @@ from pycopi.experiments.document import Block, Code, Heading, Text, pictures_of
 from pycopi.experiments.experiment import ANALYSED, Experiment, Size
 from pycopi.experiments.html import render_html
 from pycopi.experiments.markdown import render_markdown
-from pycopi.experiments.pictures import correlation_pictures, method_pictures, shrink, step_pictures
+from pycopi.experiments.pictures import OWN_ADAM, correlation_pictures, method_pictures, shrink, step_pictures
 from pycopi.experiments.plan import Run
 from pycopi.experiments.results import Clock, Result, as_json, collect, summarise, timings_json, write_csv
 from pycopi.experiments.runner import Source
@@ -96,7 +96,7 @@ def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analys
     blocks: list[Block] = [
         Heading("Constrained parameter inference: the paper, run again", 1),
         Text(_introduction(results)),
-        Text(_SECONDS[request.clock]),
+        Text(f"{_SECONDS[request.clock]} {OWN_ADAM}"),
         Code(request.command),
     ]
     if checks:

@@ -43,6 +43,7 @@ def compare_curves(
     factor: float = 1.0,
     skipped: int = 0,
     from_zero: bool = False,
+    note: str = "",
 ) -> None:
     """Draw curves in one panel, each the mean over its seeds with a band of one standard deviation.
 
@@ -63,6 +64,8 @@ def compare_curves(
         them is left out, unless none has more.
     from_zero : bool
         Whether that axis begins at 0.
+    note : str
+        What to say of the horizontal axis, behind its label.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def compare_curves(
     _set_limits(axes, counting or shown)
     if from_zero:
         axes.set_ylim(bottom=0.0)
-    axes.set_xlabel("epoch" if against == "epoch" else "training time (s)")
+    axes.set_xlabel(("epoch" if against == "epoch" else "training time (s)") + (f"; {note}" if note else ""))
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     _set_ticks(axes, against)

@@ -94,8 +94,8 @@ def fit(
         Each is called with the `TrainingState` after every epoch, whose parameters it may keep; if one
         returns True, the run ends. `pycopi.early_stopping` makes one that keeps the best parameters.
     progress : bool, callable or None
-        None shows a line on the standard error stream if that is a terminal; True always; False never. A
-        callable gets a `Report` about ten times a second.
+        None shows a line on the standard error stream if that is a terminal or a notebook's; True always, in
+        a file a line an epoch; False never. A callable gets a `Report` about ten times a second.
     history : sequence of EpochRecord, or of what JSON made of them
         Records of the epochs that made ``parameters``: the run goes on after them exactly as if it had not
         been interrupted.
@@ -298,19 +298,20 @@ class _Run(NamedTuple):
                 watch.look(live, batch, epoch + 1, index)
                 looked = index
             if self.reporter is not None and clock.due() and index != self.batches.steps:
-                self.reporter(self._report(epoch, index, self.batches.steps, loss, right, samples))
+                self.reporter(self._report(epoch, index, self.batches.steps, loss, right, samples, rates))
         if looked != index:
             watch.look(live, batch, epoch + 1, index)
-        means = self._report(epoch, index, index, loss, right, samples)
+        means = self._report(epoch, index, index, loss, right, samples, rates)
         if self.reporter is not None:
             self.reporter(means)
         return live, means, full
 
     def _report(
-        self, epoch: int, step: int, steps: int | None, loss: Array, right: Array, samples: int
+        self, epoch: int, step: int, steps: int | None, loss: Array, right: Array, samples: int, rates: Rates
     ) -> Report:
         share = min(1.0, number(right) / samples) if self.batches.classes else None
-        return Report(epoch + 1, self.epochs, step, steps, number(loss) / samples, share)
+        waiting = rates.weights is None and _largest(rates.decorrelation) > 0
+        return Report(epoch + 1, self.epochs, step, steps, number(loss) / samples, share, waiting)
 
     @np.errstate(over="ignore", invalid="ignore")
     def _correlations(self, watch: Watch, epoch: int, step: int) -> tuple[float, ...]:

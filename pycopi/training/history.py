@@ -90,6 +90,28 @@ class TrainingState(NamedTuple):
     history: tuple[EpochRecord, ...] = ()
     selected: int | None = None
 
+    def __repr__(self) -> str:
+        """Return layers and the last epoch in a line each; the fields may hold anything."""
+        layers, records = (part if isinstance(part, tuple) else (part,) for part in self)
+        lines = [f"TrainingState of {len(layers)} layers after {len(records)} epochs"]
+        lines += [f"layer {number}: {layer!r}" for number, layer in enumerate(layers, 1)]
+        if len(lines) > _MOST_LINES:
+            lines[_MOST_LINES // 2 : -_MOST_LINES // 2] = ["..."]
+        return "\n  ".join([*lines, *map(_in_short, records[-1:])])
+
+
+_MOST_LINES = 8  # of layers in a text; those in the middle are left out
+
+
+def _in_short(record: Any) -> str:
+    """Return loss and accuracy of an epoch; what is no record, as it is."""
+    if not isinstance(record, EpochRecord):
+        return repr(record)
+    names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+    values = ((name, getattr(record, name)) for name in names)
+    shown = [f"{name} {value:.4f}" if isinstance(value, float) else "" for name, value in values]
+    return f"epoch {record.epoch}: {', '.join(filter(None, shown))}"
+
 
 class TrainingInterrupted(KeyboardInterrupt):
     """Raised by `fit` in place of KeyboardInterrupt; ``state`` is that of the last complete epoch."""
