@@ -12,7 +12,7 @@ import pycopi
 from pycopi import kernels
 from pycopi.data import load_dataset
 from pycopi.kernels import native
-from pycopi.kernels.numba import engine as numba_engine
+from pycopi.kernels import numba as numba_engine
 from pycopi.rules.sample_rule import limited
 
 ENGINES = [

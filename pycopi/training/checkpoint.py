@@ -84,6 +84,11 @@ class Checkpoint:
             self._lock.close()
             self._lock = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the folder is locked by this object."""
+        return self._lock is not None
+
     def load(self, like: Array | None = None) -> StoredRun | None:
         """Return the last state that was saved.
 

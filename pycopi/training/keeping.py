@@ -1,0 +1,65 @@
+"""A run of `fit` in a folder: what it begins with, and what keeps it after each epoch."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+from pycopi._array import is_numpy
+from pycopi.network import Network
+from pycopi.training.checkpoint import Checkpoint, StoredRun
+from pycopi.training.fingerprint import check_fingerprint, fingerprint
+from pycopi.training.history import Callback, EarlyStopping, TrainingState
+
+Folder = Checkpoint | str | os.PathLike[str]
+
+
+class Kept(NamedTuple):
+    """What a run begins with, and its callbacks; ``ended`` says that early stopping has ended it already."""
+
+    state: TrainingState
+    callbacks: tuple[Callback, ...]
+    ended: bool
+
+
+@contextmanager
+def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) -> Iterator[Kept]:
+    """Give what a run goes on with: the state that a folder holds, or that of a new run.
+
+    The folder is locked until the block ends, unless it is a Checkpoint that is open. NumPy arrays among the
+    data are known again by their fingerprint.
+    """
+    opened = nullcontext(folder) if isinstance(folder, Checkpoint) and folder.is_open else _checkpoint(folder)
+    with opened as checkpoint:
+        arrays = zip(("inputs", "targets"), data, strict=True)
+        details = {"fingerprint": fingerprint({name: array for name, array in arrays if is_numpy(array)})}
+        stops = [callback for callback in new.callbacks if isinstance(callback, EarlyStopping)]
+        others = [callback for callback in new.callbacks if not isinstance(callback, EarlyStopping)]
+        like = new.state.parameters[0].weight
+        stored = checkpoint.load(like=like)
+        if stored is not None:
+            _check_same(checkpoint, stored, network, details["fingerprint"])
+            best = checkpoint.load_best(like=like)
+            for stop in stops:
+                stop.best = stop.best or (best and best.state)
+
+        def save(state: TrainingState) -> None:
+            checkpoint.save(network, state, details)
+            if any(stop.best is state for stop in stops):
+                checkpoint.save_best(network, state, details)
+
+        state = new.state if stored is None else stored.state
+        ended = any([stop(state) for stop in stops])
+        yield Kept(state, (*stops, save, *others), ended)
+
+
+def _checkpoint(folder: Folder) -> Checkpoint:
+    return folder if isinstance(folder, Checkpoint) else Checkpoint(folder)
+
+
+def _check_same(checkpoint: Checkpoint, stored: StoredRun, network: Network, found: dict[str, str]) -> None:
+    run = f"the run in {checkpoint.folder}"
+    if stored.network != network:
+        msg = f"{run} is of another network: {stored.network}; name another folder, or give fit this network"
+        raise ValueError(msg)
+    check_fingerprint(stored.details.get("fingerprint"), found, "the data", run, "name another folder")
