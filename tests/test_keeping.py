@@ -65,7 +65,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         run(network=other, parameters=other.init(0), checkpoint=tmp_path)
     with pytest.raises(ValueError, match=within("history is given with a checkpoint, which keeps the history")):
         run(checkpoint=tmp_path, history=run(epochs=1).history)
-    with pycopi.Checkpoint(tmp_path), pytest.raises(BlockingIOError, match="another process is at work in"):
+    with pycopi.Checkpoint(tmp_path), pytest.raises(BlockingIOError, match="another run is at work in"):
         run(checkpoint=tmp_path)
 
 

@@ -44,6 +44,7 @@ def summary_rows(
         ("training loss", kept.loss, ".4f"),
     ]
     best = "" if kept is last else f"; the results are those of epoch {kept.epoch}, the best"
+    floor = f" (floor {last.correlation_floor:.3f})" if last.correlation_floor else ""
     first, final = (sum(r.correlation) / len(r.correlation) for r in (history[0], last))
     return [
         *((name, format(value, form)) for name, value, form in measured if value is not None),
@@ -51,7 +52,7 @@ def summary_rows(
         ("epochs", f"{last.epoch}{best}"),
         ("training time", f"{seconds:.1f} s ({seconds / len(history):.2f} s an epoch)"),
         ("parameters", f"{count_parameters(state.parameters):,}"),
-        ("correlation left", f"{first:.3f} after epoch 1, {final:.3f} after epoch {last.epoch}"),
+        ("correlation left", f"{first:.3f} after epoch 1, {final:.3f} after epoch {last.epoch}{floor}"),
         ("output", f"{folder}: {', '.join(files)}"),
     ]
 
