@@ -496,10 +496,13 @@ def assert_same_or_refused(path, raw, good):
     data = sound_or_refused(load_dataset, path)
     if data is None:
         return
-    for array, wanted in zip(data[1:], good[1:], strict=True):
-        assert (array is None) == (wanted is None)
-        if wanted is not None:
-            assert_same(array, wanted)
+    for name, wanted in good._asdict().items():
+        found = getattr(data, name)
+        assert type(found) is type(wanted), name
+        if isinstance(wanted, np.ndarray):
+            assert_same(found, wanted)
+        else:
+            assert found == wanted, name
 
 
 def test_assert_same_or_refused_fails_on_another_data_set(tmp_path):
