@@ -226,9 +226,9 @@ class Network:
 
         Notes
         -----
-        The same values give the same bits however they are laid out. NumPy, PyTorch and CuPy arrays that are not
-        C-contiguous, aligned and in the machine's byte order are copied first; memory-mapped and read-only ones
-        are used where they are. Another ``batch_size``, library, processor or engine may round otherwise.
+        The same values give the same bits however they are laid out. NumPy, PyTorch and CuPy arrays that are
+        not C-contiguous, aligned and in the machine's byte order are copied first; memory-mapped and read-only
+        ones are used where they are. Another ``batch_size``, library, processor or engine may round otherwise.
 
         Examples
         --------
