@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, HostArray, aligned_copy, compact, from_numpy, is_numpy, namespace, slices, to_numpy
+from pycopi._array import (
+    Array,
+    HostArray,
+    aligned_copy,
+    compact,
+    from_numpy,
+    is_numpy,
+    namespace,
+    slices,
+    to_numpy,
+)
 from pycopi._checks import (
     as_whole,
     check_array,
