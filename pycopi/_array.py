@@ -138,6 +138,18 @@ def aligned_empty(shape: tuple[int, ...], dtype: Any) -> HostArray:
     return array
 
 
+def compact(array: Array) -> Array:
+    """Return an array with its values row after row in memory, itself where they are; elsewhere a copy.
+
+    In which order a product adds up may depend on how its factors are laid out, and on NumPy on their type.
+    """
+    if is_numpy(array):
+        return np.require(array, array.dtype.newbyteorder("="), ["C", "A", "E"])
+    if compat.is_torch_array(array):
+        return array.contiguous()
+    return namespace(array).ascontiguousarray(array) if is_cupy(array) else array
+
+
 def from_numpy(values: HostArray, like: Array, *, dtype: Any = None) -> Array:
     """Return NumPy values as an array of the library and device of ``like``.
 

@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, HostArray, aligned_copy, from_numpy, is_numpy, namespace, slices, to_numpy
+from pycopi._array import (
+    Array,
+    HostArray,
+    aligned_copy,
+    compact,
+    from_numpy,
+    is_numpy,
+    namespace,
+    slices,
+    to_numpy,
+)
 from pycopi._checks import (
     as_whole,
     check_array,
@@ -185,7 +195,7 @@ class Network:
         """
         self.check_parameters(parameters)
         self.check_inputs(parameters, inputs)
-        return self.trace(parameters, inputs)
+        return self.trace(_compact(parameters), compact(inputs))
 
     def trace(self, parameters: Parameters, inputs: Array) -> Trace:
         """Return what `forward` does, without its checks."""
@@ -224,6 +234,12 @@ class Network:
         ArithmeticError
             If an output is NaN or infinite, because the network has diverged.
 
+        Notes
+        -----
+        The same values give the same bits however they are laid out. NumPy, PyTorch and CuPy arrays that are
+        not C-contiguous, aligned and in the machine's byte order are copied first; memory-mapped and read-only
+        ones are used where they are. Another ``batch_size``, library, processor or engine may round otherwise.
+
         Examples
         --------
         >>> import numpy as np, pycopi
@@ -237,9 +253,10 @@ class Network:
         check_array("inputs", inputs, like)
         check_features("inputs", inputs, self.inputs)
         check_movable("inputs", inputs, like)
+        parameters = _compact(parameters)
         batches = []
         for rows in slices(inputs.shape[0], batch_size) or [slice(0, 0)]:
-            batch = take(inputs, rows, like)
+            batch = compact(take(inputs, rows, like))
             self.check_inputs(parameters, batch)
             check_finite_rows("inputs", batch, rows.start)
             for layer, own in zip(self.layers, parameters, strict=True):
@@ -266,7 +283,7 @@ class Network:
             equal this network's to rounding, at the cost of a plain network.
         """
         self.check_parameters(parameters)
-        pairs = [layer.fold(own) for layer, own in zip(self.layers, parameters, strict=True)]
+        pairs = [layer.fold(own) for layer, own in zip(self.layers, _compact(parameters), strict=True)]
         return FoldedNetwork(Network(tuple(layer for layer, _ in pairs)), tuple(p for _, p in pairs))
 
     def check_parameters(self, parameters: Parameters) -> Any:
@@ -289,6 +306,10 @@ class Network:
         check_features("inputs", inputs, self.inputs)
         check_reals("inputs", inputs, like)
         common_namespace(parameters=like, inputs=inputs)
+
+
+def _compact(parameters: Parameters) -> Parameters:
+    return tuple(own.map(compact) for own in parameters)
 
 
 def mlp(

@@ -256,3 +256,79 @@ def test_a_forced_engine_does_the_work_of_a_run():
         half = np.ones((2, 2), np.float16)
         with pytest.raises(TypeError, match=exactly(message)):
             pycopi.rank_k_update(half, half, half)
+
+
+WORK = """
+import numpy as np
+from pycopi.kernels import numba as engine
+def work():
+    for k in (1, 3):
+        factors = np.ones((k, 8)), np.ones((k, 40))
+        assert (engine.rank_k_update(np.ones((8, 40)), *factors, 1.0, None, None, None) == 1 + k).all()
+"""
+
+
+def run_new(code, folder):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", WORK + code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_files_cut_short_are_made_anew(tmp_path):
+    run_new("work()", tmp_path)
+    files = sorted(path for path in tmp_path.rglob("*") if path.suffix in (".nbi", ".nbc"))
+    sizes = {path: path.stat().st_size for path in files}
+    assert {path.suffix for path in files} == {".nbi", ".nbc"}
+    for suffix in (".nbi", ".nbc"):
+        for path in (path for path in files if path.suffix == suffix):
+            path.write_bytes(path.read_bytes()[: sizes[path] // 2])
+        run_new("work()", tmp_path)
+        remade = [path for path in tmp_path.rglob(f"*{suffix}")]
+        assert all(path.stat().st_size > sizes.get(path, 2) // 2 for path in remade)
+
+
+def test_without_a_folder_to_write_code_is_compiled_and_not_kept(tmp_path):
+    refusing = """
+from numba.core import caching
+def refuse(self):
+    raise PermissionError("read-only")
+caching._CacheLocator.ensure_cache_path = refuse
+work()
+"""
+    run_new(refusing, tmp_path)
+    assert not list(tmp_path.rglob("*.nb?"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("when", ["imports", "compiles"])
+def test_a_child_forked_while_another_thread_compiles_does_not_hang(when, tmp_path):
+    code = f"""
+import os, signal, sys, threading, time
+begun = threading.Event()
+def watch(event, arguments):
+    if event == "import" and arguments[0] == "numba":
+        begun.set()
+if {when!r} == "imports":
+    sys.addaudithook(watch)
+else:
+    from numba.core import event
+    class Listener(event.Listener):
+        def on_start(self, event):
+            begun.set()
+        def on_end(self, event):
+            pass
+    event.register("numba:compile", Listener())
+thread = threading.Thread(target=work)
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(100)
+    work()
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+thread.join()
+"""
+    assert run_new(code, tmp_path) == "0\n"

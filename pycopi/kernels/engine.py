@@ -103,14 +103,13 @@ def _forced_for(matrix: Array, name: str) -> Engine:
 
 def preferred() -> tuple[str, dict[str, str]]:
     """Return the engine for NumPy matrices by name, and why those installed before it do not work."""
-    faults: dict[str, str] = {}
-    for name, installed in (("native", native.installed), ("numba", numba.available)):
-        fault = BY_NAME[name].fault() if installed else None
-        if installed and fault is None:
-            return name, faults
-        if fault is not None:
-            faults[name] = fault
-    return "portable", faults
+    if native.available:
+        return "native", {}
+    faults = {"native": native.fault()} if native.installed else {}
+    if numba.available:
+        faults["numba"] = numba.fault()
+    broken = {name: fault for name, fault in faults.items() if fault is not None}
+    return "portable" if "numba" in broken or not numba.available else "numba", broken
 
 
 _told = False

@@ -83,7 +83,7 @@ def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     count = len(rows)
     out = buffers.empty((count, matrix.shape[not transposed]), matrix.dtype)
     if not _FEWEST_ROWS <= count <= _MOST_ROWS:
-        return np.matmul(rows, matrix.T if transposed else matrix, out=out)
+        return np.matmul(_contiguous(rows), matrix.T if transposed else matrix, out=out)
     _core.product(out, _contiguous(rows), matrix, transposed)
     return out
 

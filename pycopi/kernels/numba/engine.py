@@ -18,7 +18,7 @@ from pycopi.kernels.sample_rule import SampleRule
 
 _MOST_RANKS = 64  # of an update that is not left to BLAS, and ...
 _NARROW, _MOST_OF_NARROW = 32, 8  # ... where the columns are fewer than two registers hold
-# Numbers beside those of a strip: eight registers, and what keeps two threads out of one line of the cache.
+# Numbers beside a strip's: eight registers, and as many as keep two threads out of one line of the cache.
 _BLOCK = 128 + 32
 
 
