@@ -29,6 +29,8 @@ DURING = ("safetensors", "matplotlib", "matplotlib.figure", "PIL")
 RUN = """
 import importlib.abc, os, signal, sys
 
+signal.signal(signal.SIGINT, signal.{answer})  # a suite in the background has inherited that it is ignored
+
 class Interrupting(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name == {name!r}:
@@ -42,9 +44,11 @@ main()
 """
 
 
-def interrupted_at(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def interrupted_at(
+    name: str, folder: Path, answer: str = "default_int_handler"
+) -> subprocess.CompletedProcess[str]:
     """Return how the command ends that is interrupted when a module is first imported."""
-    command = [sys.executable, "-c", RUN.format(name=name)]
+    command = [sys.executable, "-c", RUN.format(name=name, answer=answer)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
 
 
@@ -75,9 +79,7 @@ def test_nothing_slow_is_imported_before_ctrl_c_is_answered() -> None:
 
 def test_who_starts_it_without_ctrl_c_keeps_it_so(tmp_path: Path) -> None:
     """A shell starts what runs in the background with SIGINT ignored."""
-    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    command = [sys.executable, "-c", ignoring + RUN.format(name="numpy")]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    ended = interrupted_at("numpy", tmp_path, "SIG_IGN")
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

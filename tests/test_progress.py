@@ -214,6 +214,11 @@ def test_a_state_is_shown_in_a_few_lines():
     assert names == ["loss", "accuracy", "validation_loss", "validation_accuracy"]
 
 
+def test_a_state_says_which_epoch_was_kept():
+    state = pycopi.TrainingState((), (), 3)
+    assert repr(state) == "TrainingState of 0 layers after 0 epochs, parameters of epoch 3"
+
+
 def test_a_deep_state_is_shown_in_a_few_lines_too():
     network = pycopi.mlp([2] * 30)
     lines = repr(pycopi.TrainingState(network.init(0))).split("\n")

@@ -194,6 +194,23 @@ def test_the_browser_test_sees_a_request_and_a_message(tmp_path):
     assert "http://127.0.0.1:9/x.png" in requests_of(trace, page.as_uri())
 
 
+def test_seconds_of_adam_are_said_to_be_those_of_our_own_code(folder):
+    """Whoever compares methods by seconds must know that the Adam of other libraries is faster."""
+    text = (folder / "report.md").read_text()
+    captions = re.findall(r"!\[([^]]*)\]\((\S+)\)", text)
+    against = {name: caption for caption, name in captions if name.startswith("digits-t")}
+    assert len(against) == 8
+    for name, caption in against.items():
+        assert ("the fused Adam of PyTorch takes" in caption) == name.endswith("-seconds.png"), name
+
+
+def test_curves_of_methods_without_adam_say_nothing_of_it(tmp_path):
+    call("reproduce", "digits", "--quick", "--methods", "copi-bp", "--output", tmp_path, "--quiet")
+    captions = re.findall(r"!\[([^]]*)\]", (tmp_path / "digits" / "report.md").read_text())
+    assert captions
+    assert not any("Adam" in caption for caption in captions)
+
+
 def test_the_same_command_repeats_nothing(folder):
     before = (folder / "results.json").read_bytes()
     models = {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*.safetensors")}
@@ -285,9 +302,9 @@ def test_curves_show_what_they_say(tmp_path):
         Curve("one method", [[0.1, 0.5, 0.6], [0.1, 0.6]], [[1, 2, 3], [2, 4]], 4, 0.62),
         Curve("another", [[0.2, 0.3]], [[5, 9]], 5),
     ]
-    compare_curves(curves, path, label="accuracy (%)", against="seconds", factor=100.0, skipped=1)
+    compare_curves(curves, path, label="accuracy (%)", against="seconds", factor=100.0, skipped=1, note="noted")
     texts = read_texts(path)
-    for words in ("one method", "another", "accuracy (%)", "training time (s)"):
+    for words in ("one method", "another", "accuracy (%)", "training time (s); noted"):
         assert words in texts
 
 
@@ -326,8 +343,9 @@ def test_live_bar_over_the_plan_in_a_terminal(tmp_path):
     flags = ("--seeds", 1, "--epochs", 3, "--methods", "copi-bp,bp-adam", "--output", "out")
     shown = show("reproduce", "digits", *flags, cwd=tmp_path, columns=100)
     text = without_codes(shown)
-    assert re.search(r"digits bp-adam-seed-0 epoch \d/3 ━+[╸╺]?━* \d+ s", text), text
+    assert re.search(r"digits bp-adam-seed-0  epoch \d/3 ━+[╸╺]?━* \d+ s", text), text
+    assert re.search(r"digits copi-bp-seed-0  epoch 1/3  decorrelating ━", text), text
     for name in ("copi-bp", "bp-adam"):
-        for epoch in range(1, 4):
+        for epoch in range(1 + (name == "copi-bp"), 4):
             assert len(re.findall(rf"{name}-seed-0  epoch {epoch}/3  training [^\r\n]*left", text)) == 1
     assert "\x1b[?25h" in shown  # the cursor is back

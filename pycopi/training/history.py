@@ -92,8 +92,9 @@ class TrainingState(NamedTuple):
 
     def __repr__(self) -> str:
         """Return layers and the last epoch in a line each; the fields may hold anything."""
-        layers, records = (part if isinstance(part, tuple) else (part,) for part in self)
-        lines = [f"TrainingState of {len(layers)} layers after {len(records)} epochs"]
+        layers, records = (part if isinstance(part, tuple) else (part,) for part in self[:2])
+        which = "" if self.selected is None else f", parameters of epoch {self.selected}"
+        lines = [f"TrainingState of {len(layers)} layers after {len(records)} epochs{which}"]
         lines += [f"layer {number}: {layer!r}" for number, layer in enumerate(layers, 1)]
         if len(lines) > _MOST_LINES:
             lines[_MOST_LINES // 2 : -_MOST_LINES // 2] = ["..."]
