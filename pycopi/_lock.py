@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from pycopi._files import lock_file
+
 _NAME = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 """What the system says of a lock that somebody else has; anything else means that it has no locks here."""
@@ -77,7 +79,7 @@ def _take(folder: Path, otherwise: str) -> IO[bytes]:
         except FileNotFoundError:  # the folder was another run's, which has just removed it
             continue
         try:
-            _lock(file)
+            lock_file(file)
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 _open_files.add(file)
                 return file
@@ -95,18 +97,6 @@ def _take(folder: Path, otherwise: str) -> IO[bytes]:
     msg = f"{path} cannot be opened and locked; remove it, or {otherwise}"
     raise OSError(msg)
 
-
-def _lock(file: IO[bytes]) -> None:
-    """Take the lock of a file; raise OSError if it is taken."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _free(path: Path, file: IO[bytes]) -> None:

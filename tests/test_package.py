@@ -31,8 +31,8 @@ HEAVY = (
 )
 
 FLOORS = (
-    ("_array", "_build", "_files", "_json", "_lock", "_core"),
-    ("_checks", "_tensors", "data"),
+    ("_array", "_build", "_files", "_json", "_core"),
+    ("_checks", "_lock", "_tensors", "data"),
     ("_moving", "_targets"),
     ("kernels",),
     ("rules", "activations", "config", "credit"),
