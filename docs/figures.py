@@ -30,11 +30,12 @@ def draw_correlation(digits: Dataset) -> None:
     decorrelator = pycopi.decorrelate_stream(start, digits.x_train, rate=RATE).decorrelator
     pictures = {"raw": digits.x_test, "decorrelated": digits.x_test @ decorrelator.T}
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.5), layout="constrained")
+    floor = analysis.correlation_floor(len(digits.x_test))
     for axis, (name, images) in zip(axes, pictures.items(), strict=True):
         left = analysis.off_diagonal_correlation(images)
         matrix = np.abs(analysis.correlation_matrix(images))
         picture = axis.imshow(matrix, vmin=0, vmax=1, cmap="magma_r")
-        axis.set(title=f"{name} (mean {left:.3f})", xticks=[0, 63], yticks=[0, 63])
+        axis.set(title=f"{name} (mean {left:.3f}, floor {floor:.3f})", xticks=[0, 63], yticks=[0, 63])
         axis.set_xlabel("pixel")
     figure.colorbar(picture, ax=axes, shrink=0.85, label="absolute correlation")
     figure.savefig(FOLDER / "correlation.png", dpi=144)

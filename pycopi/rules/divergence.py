@@ -29,7 +29,7 @@ class StreamDivergenceError(ArithmeticError):
     ) -> None:
         which = "this sample" if sample is None else f"sample {sample}"
         advice = (
-            "divide the inputs by their largest value, or lower the rate"
+            "lower the rate, far below 1 / n where it whitens, or divide the inputs by their largest value"
             if bounded
             else "give step_bound=1.0, or lower the rate"
         )
