@@ -204,6 +204,22 @@ def test_inputs_beyond_the_dtype_get_other_advice_which_helps(engine, keywords):
     assert np.all(np.isfinite(result.decorrelated))
 
 
+def test_a_matrix_that_comes_with_nan_is_named(engine):
+    broken = np.eye(3)
+    broken[1, 2] = np.nan
+    with pytest.raises(ValueError, match="decorrelator has nan at row 1"):
+        pycopi.decorrelate_stream(broken, np.ones((4, 3)), rate=0.1)
+    with pytest.raises(ValueError, match="decorrelator has nan at row 1"):
+        pycopi.decorrelate_sample(pycopi.start_samples(broken), np.ones(3), rate=0.1)
+
+
+def test_half_precision_is_checked_in_wider_numbers():
+    y = np.random.default_rng(0).normal(size=(250, 300)).astype(np.float16)
+    rows, r = pycopi.decorrelate_stream(np.eye(300, dtype=np.float16), y, rate=1e-3, block_size=250)
+    assert np.sum(np.square(rows.astype(np.float32))) > np.finfo(np.float16).max
+    assert (rows.dtype, r.dtype) == (np.float16, np.float16)
+
+
 def test_the_error_can_be_pickled():
     error = pycopi.StreamDivergenceError(3, np.eye(2), np.ones((3, 2)), bounded=True)
     again = pickle.loads(pickle.dumps(error))

@@ -12,6 +12,7 @@ from pycopi._array import (
     namespace,
     number,
     overflow_ignored,
+    wide_floats,
 )
 from pycopi._checks import check_finite, check_floats, check_shape
 from pycopi.rules.divergence import divergence
@@ -144,13 +145,15 @@ def decorrelate_sample(
     with overflow_ignored():
         matrix, x, v = kernels.update_then_project(state.decorrelator, _pending(state), sample, copy=copy)
         xp = namespace(x)
-        power, returned = xp.matmul(x, x), xp.matmul(v, v)
+        wide = wide_floats(v)
+        power, returned = xp.matmul(x, x), xp.matmul(wide, wide)
         looks = isinstance(learning.rate, float) and is_readable(power)
         if looks:
             power, returned = number(power), number(returned)
         base, slope, step = kernels.coefficients(learning, power, xp)
         left, kept = step * x, base + slope * xp.square(x)
-        if looks and not _sum_of_squares(power, returned, base, slope, step) <= largest_value(x):
+        if looks and not _sum_of_squares(power, returned, base, slope, step) <= largest_value(wide):
+            check_finite(decorrelator=matrix)
             raise divergence(None, matrix, None, learning)
         limit = gain_limit(kept * diagonal(matrix) + left * v) if grows(learning) else None
     if limit is not None:

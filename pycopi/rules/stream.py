@@ -13,6 +13,7 @@ from pycopi._array import (
     number,
     overflow_ignored,
     slices,
+    wide_floats,
 )
 from pycopi._checks import as_whole, check_finite, check_floats, check_shape
 from pycopi.rules.divergence import StreamDivergenceError, divergence
@@ -92,9 +93,9 @@ def decorrelate_stream(
     Where the powers are brought to 1, an input that is always 0 would have its row grow for ever. A row whose
     own gain, |R_ii|, is beyond 1 / eps of the dtype after a block is scaled back to that.
 
-    Within a block of k samples the matrix is carried as ``R = diag(s) R0 + U.T (V R0)``, where
-    U and V gain a row with each sample, so that no sample touches R0: 6n^2 operations a sample in matrix
-    products, and O(nk) beside them.
+    Within a block of k samples the matrix is carried as ``R = diag(s) R0 + U.T (V R0)``, where U and V gain a
+    row with each sample, so that no sample touches R0: 6n^2 operations a sample in matrix products, and O(nk)
+    beside them.
 
     Examples
     --------
@@ -144,9 +145,9 @@ def _is_finite(learned: kernels.Block, moved: Array) -> bool:
     No element of ``left.T moved`` is beyond the product of their norms, by Cauchy and Schwarz.
     """
     xp = namespace(moved)
-    total = xp.sum(learned.powers)
+    total = xp.sum(wide_floats(learned.powers))
     for array in (learned.scales, learned.left, moved):
-        flat = xp.reshape(array, (-1,))
+        flat = xp.reshape(wide_floats(array), (-1,))
         total = total + xp.matmul(flat, flat)
     return not is_readable(total) or math.isfinite(number(total))
 
@@ -155,6 +156,7 @@ def _divergence(
     decorrelator: Array, block: Array, rule: kernels.SampleRule, first: int, before: list[Array]
 ) -> StreamDivergenceError:
     """Return the error for a block that is not finite, of which ``first`` is the first sample."""
+    check_finite(decorrelator=decorrelator)
     good, bad = 0, block.shape[0]
     while bad - good > 1:
         middle = (good + bad) // 2
