@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 IMPORTED = (
+    "pycopi.cli.interrupts",
     "pycopi.cli.streams",
     "pycopi.cli.app",
     "typer",

@@ -9,7 +9,13 @@ Rules of this room:
 - a file in an output folder is there whole or not at all.
 """
 
-from pycopi.cli.interrupts import leave_at_once
+import sys
+
+try:
+    from pycopi.cli.interrupts import leave_at_once
+except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    raise SystemExit(130) from None
 
 _NEEDED = ("typer", "rich", "click")
 
@@ -17,8 +23,6 @@ _NEEDED = ("typer", "rich", "click")
 def main() -> None:
     """Run the command with the arguments of this process, and exit with its status."""
     leave_at_once()
-    import sys
-
     from pycopi.cli.streams import lost, tolerant
 
     sys.stdout, sys.stderr = tolerant(sys.stdout), tolerant(sys.stderr)
@@ -30,8 +34,6 @@ def main() -> None:
 
 def _run() -> int:
     """Run the command, and return its status."""
-    import sys
-
     try:
         from pycopi.cli.app import app
     except ModuleNotFoundError as error:
