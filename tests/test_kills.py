@@ -18,7 +18,8 @@ from command import COMMAND, assert_same_parameters
 import pycopi
 
 KILLS = int(os.environ.get("PYCOPI_TEST_KILLS", "2"))
-EPOCHS = 12 * KILLS + 4
+ENDLESS = 100_000
+"""More epochs than a process makes before it is killed."""
 
 LOOP = """
 import sys
@@ -42,17 +43,15 @@ with pycopi.Checkpoint(sys.argv[1]) as checkpoint:
 Words = list[str | Path]
 
 
-def with_a_loop(folder: Path) -> Words:
+def with_a_loop(folder: Path, epochs: int) -> Words:
     """Return a program that drives a checkpoint by itself."""
-    return [sys.executable, "-W", "error", "-c", LOOP, folder, str(EPOCHS)]
+    return [sys.executable, "-W", "error", "-c", LOOP, folder, str(epochs)]
 
 
-def with_the_command(folder: Path) -> Words:
+def with_the_command(folder: Path, epochs: int) -> Words:
     """Return the command that begins a run, or goes on with it."""
-    words: Words = [*COMMAND, "train", "digits", "--output", folder]
-    if (folder / "model.safetensors").exists():
-        return [*words, "--resume"]
-    return [*words, "--hidden", "32", "--epochs", str(EPOCHS)]
+    words: Words = [*COMMAND, "train", "digits", "--output", folder, "--epochs", str(epochs)]
+    return [*words, "--resume"] if (folder / "model.safetensors").exists() else [*words, "--hidden", "16"]
 
 
 def kill(words: Words, moments: random.Random) -> None:
@@ -66,17 +65,26 @@ def kill(words: Words, moments: random.Random) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
+def history(folder: Path) -> list[pycopi.EpochRecord]:
+    """Return the records of a run without their times."""
+    stored = pycopi.Checkpoint(folder).load()
+    return [] if stored is None else [one._replace(seconds=0.0) for one in stored.state.history]
+
+
 @pytest.mark.parametrize("program", [with_a_loop, with_the_command])
-def test_a_killed_run_ends_with_the_same_bits(program: Callable[[Path], Words], tmp_path: Path) -> None:
-    moments = random.Random(KILLS)
+def test_a_killed_run_ends_with_the_same_bits(program: Callable[[Path, int], Words], tmp_path: Path) -> None:
+    moments, killed, whole = random.Random(KILLS), tmp_path / "killed", tmp_path / "whole"
+    done = [0]
     for _ in range(KILLS):
-        kill(program(tmp_path / "killed"), moments)
-    for name in ("killed", "whole"):
-        subprocess.run(program(tmp_path / name), check=True, stdout=subprocess.DEVNULL)
-    killed, whole = (pycopi.Checkpoint(tmp_path / name).load().state.history for name in ("killed", "whole"))
-    assert len(whole) == EPOCHS
-    assert [one._replace(seconds=0.0) for one in killed] == [one._replace(seconds=0.0) for one in whole]
-    assert_same_parameters(*(tmp_path / name / "model.safetensors" for name in ("killed", "whole")))
+        kill(program(killed, ENDLESS), moments)
+        done.append(len(history(killed)))
+    assert done == sorted(done)  # no complete epoch was lost
+    epochs = done[-1] + 2
+    for folder in (killed, whole):
+        subprocess.run(program(folder, epochs), check=True, stdout=subprocess.DEVNULL)
+    assert len(history(whole)) == epochs
+    assert history(killed) == history(whole)
+    assert_same_parameters(*(folder / "model.safetensors" for folder in (killed, whole)))
 
 
 if __name__ == "__main__":
