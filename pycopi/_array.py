@@ -35,8 +35,36 @@ def library(array: Array) -> str:
 
 
 def device(array: Array) -> Any:
-    """Return the device of an array; None where the array is traced and has none yet."""
-    return None if is_traced(array) else compat.device(array)
+    """Return the device of an array, for new arrays beside it; None where the array is traced and has none yet.
+
+    Of a JAX array that is spread over several devices it is a copy on each of these.
+    """
+    if is_traced(array):
+        return None
+    if is_jax(array) and len(array.devices()) > 1:
+        return _on_each(array)
+    return compat.device(array)
+
+
+def _on_each(array: Array) -> Any:
+    """Return the sharding of JAX that keeps a whole array on each of the devices of this one."""
+    import jax
+
+    sharding = array.sharding
+    if sharding.is_fully_replicated:
+        return sharding
+    devices = sorted(sharding.device_set, key=lambda one: one.id)
+    mesh = getattr(sharding, "mesh", None) or jax.sharding.Mesh(np.array(devices), ("devices",))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def devices(array: Array) -> Any:
+    """Return the devices that hold an array, to be compared; None where the array is traced and has none yet."""
+    if is_traced(array):
+        return None
+    if is_jax(array):
+        return array.devices()
+    return compat.device(array)
 
 
 def is_array(thing: object) -> bool:

@@ -18,7 +18,7 @@ from pycopi._array import (
     Array,
     HostArray,
     Namespace,
-    device,
+    devices,
     dtype_name,
     host_dtype,
     is_array,
@@ -46,11 +46,16 @@ def common_namespace(**arrays: Array) -> Namespace:
                 f"convert one of them so that all come from the same library"
             )
             raise TypeError(msg)
-        here, there = device(array), device(first)
+        here, there = devices(array), devices(first)
         if here is not None and there is not None and here != there:
-            msg = f"{name} is on device {here} but {reference} is on {there}; move them to one device"
+            msg = f"{name} is on device {_shown(here)} but {reference} is on {_shown(there)}; move them to one device"
             raise ValueError(msg)
     return namespace(first)
+
+
+def _shown(place: Any) -> str:
+    """Return the name of a device, or the names of several."""
+    return ", ".join(sorted(map(str, place))) if isinstance(place, set) else str(place)
 
 
 def check_array(name: str, thing: Any, like: Array | None = None) -> None:
