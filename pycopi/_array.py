@@ -35,8 +35,36 @@ def library(array: Array) -> str:
 
 
 def device(array: Array) -> Any:
-    """Return the device of an array; None where the array is traced and has none yet."""
-    return None if is_traced(array) else compat.device(array)
+    """Return the device of an array, for new arrays beside it; None where the array is traced and has none yet.
+
+    Of a JAX array that is spread over several devices it is a copy on each of these.
+    """
+    if is_traced(array):
+        return None
+    if is_jax(array) and len(array.devices()) > 1:
+        return _on_each(array)
+    return compat.device(array)
+
+
+def _on_each(array: Array) -> Any:
+    """Return the sharding of JAX that keeps a whole array on each of the devices of this one."""
+    import jax
+
+    sharding = array.sharding
+    if sharding.is_fully_replicated:
+        return sharding
+    devices = sorted(sharding.device_set, key=lambda one: one.id)
+    mesh = getattr(sharding, "mesh", None) or jax.sharding.Mesh(np.array(devices), ("devices",))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def devices(array: Array) -> Any:
+    """Return the devices that hold an array, to be compared; None where the array is traced and has none yet."""
+    if is_traced(array):
+        return None
+    if is_jax(array):
+        return array.devices()
+    return compat.device(array)
 
 
 def is_array(thing: object) -> bool:
@@ -62,6 +90,21 @@ def is_jax(array: Array) -> bool:
 def is_cupy(array: Array) -> bool:
     """Return whether an array is a CuPy array, on a GPU."""
     return bool(compat.is_cupy_array(array))
+
+
+def is_bfloat16(array: Array) -> bool:
+    """Return whether an array has the dtype bfloat16, which PyTorch and JAX have and the standard does not."""
+    return type(array) is not np.ndarray and dtype_name(array.dtype) == "bfloat16"
+
+
+def dtype_name(dtype: Any) -> str:
+    """Return the plain name of a dtype of any library, such as ``"float32"``."""
+    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
+
+
+def host_dtype(like: Array) -> str:
+    """Return the name of the dtype that real numbers in host memory need to become those of ``like``."""
+    return "float32" if is_bfloat16(like) else dtype_name(like.dtype)
 
 
 def is_traced(array: Array) -> bool:
@@ -153,10 +196,13 @@ def compact(array: Array) -> Array:
 def from_numpy(values: HostArray, like: Array, *, dtype: Any = None) -> Array:
     """Return NumPy values as an array of the library and device of ``like``.
 
-    ``dtype`` is a dtype of that library; None keeps the values' own kind. The result never shares memory
-    with ``values``, except where ``like`` is a NumPy array and no conversion is needed.
+    ``dtype`` is a dtype of that library; None keeps the values' own, except that float32 becomes bfloat16 where
+    ``like`` is that, since NumPy has no bfloat16. The result never shares memory with ``values``, except where
+    ``like`` is a NumPy array and no conversion is needed.
     """
     xp = namespace(like)
+    if dtype is None and values.dtype == np.float32 and is_bfloat16(like):
+        dtype = like.dtype
     values = np.asarray(values, dtype=values.dtype.newbyteorder("="))
     if is_numpy(like):
         return np.asarray(values, dtype=dtype)
@@ -166,7 +212,12 @@ def from_numpy(values: HostArray, like: Array, *, dtype: Any = None) -> Array:
 
 
 def to_numpy(array: Array) -> HostArray:
-    """Return the values of an array of any library as a NumPy array; the result may share memory."""
+    """Return the values of an array of any library as a NumPy array; the result may share memory.
+
+    Those of bfloat16, which NumPy does not have, are float32, which holds each of them.
+    """
+    if is_bfloat16(array):
+        array = namespace(array).astype(array, namespace(array).float32)
     if is_numpy(array):
         return np.asarray(array)
     if compat.is_cupy_array(array):
@@ -193,10 +244,21 @@ def wide_integers(classes: Array) -> Array:
     return xp.astype(classes, xp.int32) if xp.iinfo(classes.dtype).bits < 32 else classes
 
 
+def astype(array: Array, dtype: Any) -> Array:
+    """Return an array in a dtype of its library: itself where it has that already."""
+    return array if array.dtype == dtype else namespace(array).astype(array, dtype)
+
+
+def is_narrow(array: Array) -> bool:
+    """Return whether real numbers have fewer than 32 bits: float16 and bfloat16."""
+    if type(array) is np.ndarray:  # as in `namespace`
+        return array.dtype.itemsize < 4
+    return bool(namespace(array).finfo(array.dtype).bits < 32)
+
+
 def wide_floats(array: Array) -> Array:
     """Return real numbers in at least 32 bits, for sums over many of them."""
-    xp = namespace(array)
-    return xp.astype(array, xp.float32) if xp.finfo(array.dtype).bits < 32 else array
+    return namespace(array).astype(array, namespace(array).float32) if is_narrow(array) else array
 
 
 def widest_floats(array: Array) -> Array:

@@ -18,8 +18,12 @@ from pycopi._array import (
     Array,
     HostArray,
     Namespace,
-    device,
+    devices,
+    dtype_name,
+    host_dtype,
     is_array,
+    is_dask,
+    is_numpy,
     is_readable,
     is_traced,
     library,
@@ -42,11 +46,16 @@ def common_namespace(**arrays: Array) -> Namespace:
                 f"convert one of them so that all come from the same library"
             )
             raise TypeError(msg)
-        here, there = device(array), device(first)
+        here, there = devices(array), devices(first)
         if here is not None and there is not None and here != there:
-            msg = f"{name} is on device {here} but {reference} is on {there}; move them to one device"
+            msg = f"{name} is on device {_shown(here)} but {reference} is on {_shown(there)}; move them to one device"
             raise ValueError(msg)
     return namespace(first)
+
+
+def _shown(place: Any) -> str:
+    """Return the name of a device, or the names of several."""
+    return ", ".join(sorted(map(str, place))) if isinstance(place, set) else str(place)
 
 
 def check_array(name: str, thing: Any, like: Array | None = None) -> None:
@@ -65,7 +74,7 @@ def check_array(name: str, thing: Any, like: Array | None = None) -> None:
 
 def _conversion(name: str, thing: Any, like: Array | None) -> str:
     """Return how to make an array of something, where there is a way."""
-    module, dtype = type(thing).__module__, "" if like is None else f"dtype={dtype_name(like.dtype)!r}"
+    module, dtype = type(thing).__module__, "" if like is None else f"dtype={host_dtype(like)!r}"
     if module.startswith("numpy.ma"):
         return ": fill what is masked first, as with .filled(0)"
     if module.startswith("pandas"):
@@ -78,9 +87,13 @@ def _conversion(name: str, thing: Any, like: Array | None) -> str:
     return ""
 
 
-def dtype_name(dtype: Any) -> str:
-    """Return the plain name of a dtype of any library, such as ``"float32"``."""
-    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
+def needed_dtype(array: Array, like: Array) -> str:
+    """Return the name of the dtype that real numbers must have to go with ``like``.
+
+    It is that of ``like``; for NumPy and Dask, which have no bfloat16, float32 stands for it.
+    """
+    in_host = is_numpy(array) or is_dask(array)
+    return host_dtype(like) if in_host else dtype_name(like.dtype)
 
 
 def cast(array: Array, dtype: str) -> str:
@@ -112,11 +125,12 @@ def check_features(name: str, inputs: Array, features: int) -> None:
 
 def check_reals(name: str, array: Array, like: Array) -> None:
     """Check that data have the real floating dtype of ``like``, in whichever library they are."""
-    wanted = dtype_name(like.dtype)
+    wanted = needed_dtype(array, like)
     if not namespace(array).isdtype(array.dtype, "real floating"):
         msg = f"{name} has dtype {array.dtype}; expected a real floating dtype such as float32"
     elif dtype_name(array.dtype) != wanted:
-        msg = f"{name} has dtype {dtype_name(array.dtype)} but parameters have {wanted}; expected the same"
+        msg = f"{name} has dtype {dtype_name(array.dtype)} but parameters have {dtype_name(like.dtype)}"
+        msg += f"; expected {'the same' if wanted == dtype_name(like.dtype) else wanted}"
     else:
         return
     msg += f": convert with {cast(array, wanted)}"

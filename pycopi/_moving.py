@@ -2,7 +2,8 @@
 
 NumPy arrays and memory maps, Dask arrays, and PyTorch tensors and JAX arrays on the CPU are in host memory:
 they go with parameters of any library, and their rows are moved there batch by batch. Anything else must be
-on the library and device of the parameters already. Dtypes are never converted.
+on the library and device of the parameters already. Dtypes are never converted but for one: NumPy and Dask
+have no bfloat16, so their float32 becomes that where the parameters are.
 """
 
 from typing import Any
@@ -27,10 +28,9 @@ from pycopi._checks import common_namespace
 
 
 def check_movable(name: str, array: Array, like: Array) -> None:
-    """Check that data are where ``like`` is, or in host memory and of a dtype that can be moved."""
-    if _moves(array, like) and not str(array.dtype).endswith("bfloat16"):
-        return
-    common_namespace(parameters=like, **{name: array})
+    """Check that data are where ``like`` is, or in host memory."""
+    if not _moves(array, like):
+        common_namespace(parameters=like, **{name: array})
 
 
 def take(array: Array, rows: Any, like: Array) -> Array:

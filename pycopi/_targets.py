@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pycopi._array import Array, HostArray, is_readable, library, namespace, to_numpy, wide_integers
-from pycopi._checks import cast, check_finite, check_reals, dtype_name
+from pycopi._checks import cast, check_finite, check_reals, needed_dtype
 
 
 def check_target_form(
@@ -80,7 +80,7 @@ def _misfit(name: str, targets: Array, kind: str, samples: int, outputs: int, li
     rows = f"real numbers of shape ({samples}, {outputs})"
     if outputs == 1:
         if len(shape) == 1:  # integers
-            real = cast(targets, dtype_name(like.dtype))
+            real = cast(targets, needed_dtype(targets, like))
             return f"{came}; expected real numbers: convert with {real}, or make an output for each class"
         return f"{came}; expected real numbers of shape ({samples},) or ({samples}, 1), one for each sample"
     if len(shape) == 1:

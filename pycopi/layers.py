@@ -173,7 +173,7 @@ class Dense:
         decorrelated = self.decorrelate(parameters, inputs)
         preactivations = kernels.product(decorrelated, parameters.weight, transposed=True)
         if parameters.bias is not None:
-            preactivations = preactivations + parameters.bias
+            preactivations = preactivations + parameters.bias[None, :]
         return decorrelated, preactivations
 
     def standardise(self, parameters: DenseParameters, inputs: Array) -> Array:
@@ -319,6 +319,6 @@ def weight_change(
         return descent(signals.perturbations, signals.decorrelated, rate)
     targets = signals.preactivations + signals.perturbations
     if parameters.bias is not None:
-        targets = targets - parameters.bias
+        targets = targets - parameters.bias[None, :]
     epsilon = settings.epsilon if settings.variance_scaled else None
     return inference(targets, signals.decorrelated, power, rate, epsilon)

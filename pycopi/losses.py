@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from pycopi._array import Array, namespace, one_hot
+from pycopi._array import Array, astype, namespace, one_hot, wide_floats
 from pycopi._checks import common_namespace
 from pycopi._targets import check_target_form, check_target_values
 from pycopi.activations import Activation, Affine, Identity
@@ -13,7 +13,7 @@ class Loss(Protocol):
     """What a loss offers; targets are rows of real numbers, shape (B, m)."""
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        """Return the loss of each sample, shape (B,)."""
+        """Return the loss of each sample, shape (B,), in at least 32 bits."""
 
     def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
         """Return minus the derivative of the loss by the preactivations of each sample, shape (B, m)."""
@@ -29,7 +29,7 @@ class SquaredError:
     def value(self, outputs: Array, targets: Array) -> Array:
         """Return half the squared distance of each sample."""
         xp = namespace(outputs)
-        return 0.5 * xp.sum(xp.square(targets - outputs), axis=1)
+        return 0.5 * xp.sum(xp.square(wide_floats(targets) - wide_floats(outputs)), axis=1)
 
     def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
         """Return (t - f(a)) f'(a); for `Affine` outputs the error is in the units of a."""
@@ -48,16 +48,19 @@ class CrossEntropy:
     def value(self, outputs: Array, targets: Array) -> Array:
         """Return the cross-entropy of each sample."""
         xp = namespace(outputs)
+        outputs = wide_floats(outputs)
         highest = xp.max(outputs, axis=1, keepdims=True)
         shifted = outputs - highest
         log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
-        return -xp.sum(targets * (shifted - log_sum), axis=1)
+        return -xp.sum(wide_floats(targets) * (shifted - log_sum), axis=1)
 
     def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
         """Return t - softmax(a), for targets that sum to 1."""
         xp = namespace(preactivations)
-        raised = xp.exp(preactivations - xp.max(preactivations, axis=1, keepdims=True))
-        return targets - raised / xp.sum(raised, axis=1, keepdims=True)
+        logits = wide_floats(preactivations)
+        raised = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+        error = wide_floats(targets) - raised / xp.sum(raised, axis=1, keepdims=True)
+        return astype(error, preactivations.dtype)
 
     def check(self, activation: Activation) -> None:
         """Accept the identity alone."""
@@ -93,7 +96,7 @@ def encode_targets(targets: Array, like: Array) -> Array:
         if xp.isdtype(targets.dtype, "integral"):
             return one_hot(targets, like.shape[1], like.dtype)
         targets = targets[:, None]
-    return targets if targets.dtype == like.dtype else xp.astype(targets, like.dtype)
+    return astype(targets, like.dtype)
 
 
 def check_targets(targets: Array, samples: int, outputs: int, like: Array) -> None:

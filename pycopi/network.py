@@ -252,6 +252,7 @@ class Network:
         like = parameters[0].weight
         check_array("inputs", inputs, like)
         check_features("inputs", inputs, self.inputs)
+        check_reals("inputs", inputs, like)
         check_movable("inputs", inputs, like)
         parameters = _compact(parameters)
         batches = []

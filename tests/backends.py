@@ -38,7 +38,9 @@ class Backend:
     @functools.cached_property
     def xp(self) -> Any:
         if self.name.startswith("jax"):
-            importlib.import_module("jax").config.update("jax_enable_x64", True)
+            config = importlib.import_module("jax").config
+            config.update("jax_enable_x64", True)
+            config.update("jax_numpy_rank_promotion", "raise")
         if self.module == "array_api_strict":
             strict = importlib.import_module("array_api_strict")
             strict.set_array_api_strict_flags(

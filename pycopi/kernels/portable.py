@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pycopi._array import Array, may_overwrite, namespace
+from pycopi._array import Array, is_narrow, may_overwrite, namespace
 from pycopi.kernels.sample_rule import SampleRule, coefficients
 
 
@@ -52,6 +52,8 @@ def rank_k_update(
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
     xp = namespace(matrix)
     overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
+    if is_narrow(matrix):  # a sum over a batch may be beyond float16 before it is scaled
+        left, scale = left * scale, 1.0
     change = xp.matmul(xp.matrix_transpose(left), right)
     change *= scale
     factors = [

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pycopi._array import Array, is_numpy, is_writable, namespace, slices
+from pycopi._array import Array, astype, is_numpy, is_writable, namespace, slices, wide_floats
 from pycopi._checks import as_float
 
 CORRECTIONS = ("exact", "constant")
 
+_LEAST = 1e-30  # square of a gradient that still counts
 _BLOCK = 1 << 15  # elements of the parameters that are swept at a time: their moments stay in the cache
 
 
@@ -44,6 +45,14 @@ class Adam:
         if self.correction not in CORRECTIONS:
             msg = f"correction is {self.correction!r}; expected one of {', '.join(CORRECTIONS)}"
             raise ValueError(msg)
+
+
+def check_range(parameter: Array) -> None:
+    """Check that squares of gradients are within the range of the parameters' dtype."""
+    if namespace(parameter).finfo(parameter.dtype).smallest_normal > _LEAST:
+        msg = f"rule is 'adam' but parameters have dtype {parameter.dtype}, in which the squares of small gradients "
+        msg += "are 0; make parameters of dtype bfloat16 or float32"
+        raise TypeError(msg)
 
 
 def gather(gathered: Array, adam: Adam) -> Array:
@@ -90,9 +99,12 @@ def _average(
     adam: Adam,
     corrections: tuple[Any, Any],
 ) -> tuple[Array, Array, Array]:
-    """Return parameter, first and second moment after one step."""
+    """Return parameter, first and second moment after one step, computed in at least 32 bits."""
     xp = namespace(parameter)
+    dtype = parameter.dtype
+    parameter, first, second, ascent = map(wide_floats, (parameter, first, second, ascent))
     first = adam.beta1 * first + (1.0 - adam.beta1) * ascent
     second = adam.beta2 * second + (1.0 - adam.beta2) * xp.square(ascent)
     spread = xp.sqrt(second / corrections[1]) + adam.epsilon
-    return parameter + (rate / corrections[0]) * (first / spread), first, second
+    stepped = parameter + (rate / corrections[0]) * (first / spread)
+    return astype(stepped, dtype), astype(first, dtype), astype(second, dtype)

@@ -1,9 +1,9 @@
 """The power of each decorrelated input, which every rule needs: its second moment over the batch."""
 
-from pycopi._array import Array, namespace
+from pycopi._array import Array, astype, namespace, wide_floats
 
 
 def mean_square(decorrelated: Array) -> Array:
     """Return the power s2 of each input: the mean of its square over the batch, shape (n,)."""
     xp = namespace(decorrelated)
-    return xp.mean(xp.square(decorrelated), axis=0)
+    return astype(xp.mean(xp.square(wide_floats(decorrelated)), axis=0), decorrelated.dtype)

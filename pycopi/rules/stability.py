@@ -3,7 +3,7 @@
 from typing import Any
 
 from pycopi import kernels
-from pycopi._array import Array, namespace
+from pycopi._array import Array, astype, namespace, wide_floats
 from pycopi._checks import as_float
 
 _SQUARINGS = (
@@ -38,13 +38,14 @@ def largest_power(decorrelated: Array, power: Array) -> Array:
     the trace is the sum of ``power`` (n,), mean(x**2). Costs 2B^2 n + 2 squarings of (B, B) operations.
     """
     xp = namespace(decorrelated)
-    samples = decorrelated.shape[0]
-    trace = xp.sum(power)
+    dtype, samples = decorrelated.dtype, decorrelated.shape[0]
+    decorrelated = wide_floats(decorrelated)
+    trace = xp.sum(wide_floats(power))
     divisor = samples * xp.where(trace > 0, trace, xp.ones_like(trace))
     gram = kernels.product(decorrelated, decorrelated, transposed=True) / divisor
     for _ in range(_SQUARINGS - 1):
         gram = kernels.product(gram, gram)
-    return trace * xp.sum(xp.square(gram)) ** (0.5**_SQUARINGS)
+    return astype(trace * xp.sum(xp.square(gram)) ** (0.5**_SQUARINGS), dtype)
 
 
 def checked_bound(bound: Any) -> float | None:

@@ -32,7 +32,7 @@ def trace(
             own, layer.standardise(own, outputs)[0, :], settings.decorrelation.rule if learns else None
         )
         a = kernels.update_then_project(own.weight, None, x, back=False)[1][None, :]
-        a = a if own.bias is None else a + own.bias
+        a = a if own.bias is None else a + own.bias[None, :]
         outputs = layer.activation(a)
         decorrelated.append(x[None, :])
         preactivations.append(a)

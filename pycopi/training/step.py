@@ -9,6 +9,7 @@ from pycopi.credit import CREDIT, Credit, Trace
 from pycopi.layers import Signals
 from pycopi.losses import LOSSES, Loss, check_loss, check_targets, encode_targets
 from pycopi.network import Network, Parameters
+from pycopi.rules.adam import check_range
 from pycopi.settings import Rates, Settings, checked_rates
 from pycopi.training import online
 from pycopi.training.diagnosis import causes
@@ -130,6 +131,8 @@ def check_method(network: Network, parameters: Parameters, settings: Settings) -
         msg = "rule is 'adam' but the parameters have no moments"
         msg += "; make them with network.init(seed, moments=True)"
         raise ValueError(msg)
+    if settings.rule == "adam":
+        check_range(parameters[0].weight)
 
 
 def step(
