@@ -55,11 +55,12 @@ def _on_each(array: Array) -> Any:
         return sharding
     devices = sorted(sharding.device_set, key=lambda one: one.id)
     mesh = getattr(sharding, "mesh", None) or jax.sharding.Mesh(np.array(devices), ("devices",))
-    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    spec: Any = jax.sharding.PartitionSpec
+    return jax.sharding.NamedSharding(mesh, spec())
 
 
 def devices(array: Array) -> Any:
-    """Return the devices that hold an array, to be compared; None where the array is traced and has none yet."""
+    """Return the devices that hold an array, to be compared; None where it is traced and has none yet."""
     if is_traced(array):
         return None
     if is_jax(array):
@@ -252,7 +253,7 @@ def astype(array: Array, dtype: Any) -> Array:
 def is_narrow(array: Array) -> bool:
     """Return whether real numbers have fewer than 32 bits: float16 and bfloat16."""
     if type(array) is np.ndarray:  # as in `namespace`
-        return array.dtype.itemsize < 4
+        return bool(array.dtype.itemsize < 4)
     return bool(namespace(array).finfo(array.dtype).bits < 32)
 
 

@@ -48,7 +48,8 @@ def common_namespace(**arrays: Array) -> Namespace:
             raise TypeError(msg)
         here, there = devices(array), devices(first)
         if here is not None and there is not None and here != there:
-            msg = f"{name} is on device {_shown(here)} but {reference} is on {_shown(there)}; move them to one device"
+            msg = f"{name} is on device {_shown(here)} but {reference} is on {_shown(there)}"
+            msg += "; move them to one device"
             raise ValueError(msg)
     return namespace(first)
 

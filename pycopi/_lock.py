@@ -98,7 +98,6 @@ def _take(folder: Path, otherwise: str) -> IO[bytes]:
     raise OSError(msg)
 
 
-
 def _free(path: Path, file: IO[bytes]) -> None:
     """Remove the file of a lock and close it, which frees the lock; a forked child leaves both alone."""
     if file.closed:

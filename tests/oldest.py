@@ -1,7 +1,7 @@
 """Prints the oldest versions that pyproject.toml allows, for pip: ``python oldest.py test numba``.
 
-What the build, the package and the named extras need is taken at its lower bound; an extra that is made of other
-extras is resolved. A requirement without a lower bound is an error, since nothing would be tested then.
+What the build, the package and the named extras need is taken at its lower bound; an extra that is made of
+other extras is resolved. A requirement without a lower bound is an error, since nothing would be tested then.
 """
 
 import re

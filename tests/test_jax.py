@@ -1,4 +1,4 @@
-"""What JAX alone can be asked: arrays over several devices, and its own checks of the arrays' shapes and values."""
+"""What JAX alone can be asked: arrays over several devices, and its own checks of shapes and values."""
 
 import os
 import re
@@ -81,7 +81,8 @@ def test_a_batch_over_two_devices_is_evaluated_and_analysed_as_on_one():
 print(abs(pycopi.evaluate(network, copies, *spread).loss - pycopi.evaluate(network, start, *one).loss))
 print(difference(network.predict(copies, spread[0]), network.predict(start, one[0])))
 print(difference(network.init(0, like=spread[0]), start))
-fields = [pycopi.analysis.receptive_fields(network, p, d[0], layer=2) for p, d in ((copies, spread), (start, one))]
+pairs = (copies, spread), (start, one)
+fields = [pycopi.analysis.receptive_fields(network, p, d[0], layer=2) for p, d in pairs]
 print(difference(*fields))
 """
     assert_zeros(python(SPREAD + code, devices=2), 4)

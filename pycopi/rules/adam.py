@@ -50,8 +50,8 @@ class Adam:
 def check_range(parameter: Array) -> None:
     """Check that squares of gradients are within the range of the parameters' dtype."""
     if namespace(parameter).finfo(parameter.dtype).smallest_normal > _LEAST:
-        msg = f"rule is 'adam' but parameters have dtype {parameter.dtype}, in which the squares of small gradients "
-        msg += "are 0; make parameters of dtype bfloat16 or float32"
+        msg = f"rule is 'adam' but parameters have dtype {parameter.dtype}, in which the squares of small "
+        msg += "gradients are 0; make parameters of dtype bfloat16 or float32"
         raise TypeError(msg)
 
 
