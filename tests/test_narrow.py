@@ -233,7 +233,7 @@ def test_other_dtypes_in_host_memory_are_refused_with_one_that_is_taken(narrow):
 def test_real_targets_of_another_dtype_are_refused(narrow):
     start, x = narrow.init(NETWORK), narrow.array(X)
     targets = from_numpy(X[:, :3], narrow.like, dtype=to_namespace(narrow).float32)
-    with pytest.raises(TypeError, match=r"^targets .*float32.* but parameters has"):
+    with pytest.raises(TypeError, match=r"^targets .*float32.* but parameters ha"):
         pycopi.train_step(NETWORK, start, x, targets, SETTINGS)
 
 

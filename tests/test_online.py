@@ -115,7 +115,7 @@ def test_each_matrix_is_read_twice_and_written_once(monkeypatch):
 
     monkeypatch.setattr(kernels, "update_then_project", count(kernels.update_then_project, 0))
     monkeypatch.setattr(kernels, "pull_then_update", count(kernels.pull_then_update, 1))
-    for name in ("update", "product", "apply"):
+    for name in ("product", "apply"):
         monkeypatch.setattr(kernels, name, None)
     online_parameters, _ = steps.step(network, parameters, x, y, settings, rates, copy=None)
     matrices = [id(a) for own in online_parameters for a in (own.weight, own.decorrelator)]
