@@ -55,9 +55,9 @@ def fit(
     parameters : tuple of DenseParameters
         Parameters to begin with; they are not changed. Training runs on their library and device.
     inputs : array, shape (N, n), or iterable of batches
-        Samples in the dtype of the parameters: an array of their library, or one in host memory, which is
-        moved batch by batch: NumPy, a memory map, Dask, PyTorch or JAX on the CPU. Or, with ``targets=None``, any object that
-        can be iterated again and again over pairs (inputs, targets) of such arrays.
+        Samples in the dtype of the parameters: an array of their library, or one in host memory, which is moved
+        batch by batch: NumPy, a memory map, Dask, PyTorch or JAX on the CPU. Or, with ``targets=None``, any
+        object that can be iterated again and again over pairs (inputs, targets) of such arrays.
     targets : array, shape (N,) or (N, m), or None
         Class numbers (integers), one-hot rows, or real numbers in the dtype of the parameters.
     epochs : int
