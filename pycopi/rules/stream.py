@@ -87,11 +87,11 @@ def decorrelate_stream(
     With ``rls`` R is a root of the inverse of the second moments, ``R.T R = inv(C)``, where each sample makes
     ``C' = (1 - rate) C + rate y y.T``. The step is the root of the formula of Sherman and Morrison, as in
     Potter's square-root filter: ``R' = (R - beta x x.T R) / sqrt(1 - rate)`` with
-    ``beta = (1 - sqrt((1 - rate) / (1 - rate + rate |x|^2))) / |x|^2``. Its bound is built in: beta |x|^2 < 1.
+    ``beta = (1 - sqrt((1 - rate) / (1 - rate + rate |x|^2))) / |x|^2``. It is bounded: ``beta |x|^2 < 1``.
     To first order it is the online whitening of ORICA (Hsu et al., IEEE TNSRE 24(3), 2016) at half its rate.
 
     Where the powers are brought to 1, an input that is always 0 would have its row grow for ever. A row whose
-    own gain, |R_ii|, is beyond 1 / eps of the dtype after a block is scaled back to that.
+    own gain, ``|R_ii|``, is beyond 1 / eps of the dtype after a block is scaled back to that.
 
     Within a block of k samples the matrix is carried as ``R = diag(s) R0 + U.T (V R0)``, where U and V gain a
     row with each sample, so that no sample touches R0: 6n^2 operations a sample in matrix products, and O(nk)
