@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from backends import BACKENDS, REQUIRED, Backend
+from backends import BACKENDS, Backend
 from command import FILES, SMALL, assert_error, assert_same_parameters, call, read_history, save_set
 
 import pycopi
@@ -259,10 +259,7 @@ def test_evaluate(run: Path) -> None:
     ids=str,
 )
 def test_other_array_libraries(backend: Backend, run: Path, tmp_path: Path) -> None:
-    if not backend.installed:
-        if backend.library in REQUIRED:
-            pytest.fail(f"PYCOPI_TEST_BACKENDS names {backend.library}, which is not installed")
-        pytest.skip(f"{backend.library} is not installed")
+    backend.require()
     where = ["--backend", backend.library]
     if backend.device:
         where += ["--device", backend.device]

@@ -119,6 +119,8 @@ def test_real_targets_are_learned(narrow):
 def test_digits_are_learned(narrow, rule):
     if rule == "adam" and narrow.name == "float16":
         pytest.skip("refused, see below")
+    if rule != "copi" and narrow.library == "jax":
+        pytest.skip("one rule is enough of what takes JAX so long to compile")
     digits = load_dataset("digits")
     network = pycopi.mlp([64, 32, 10])
     rate, gain = (1e-3, 1.0) if rule == "adam" else (1e-2, 100.0)
