@@ -119,12 +119,25 @@ def decorrelate_stream(
     with overflow_ignored():
         for rows in slices(inputs.shape[0], block_size):
             block = inputs[rows, :]
-            learned, moved = _learn(decorrelator, block, learning)
-            if not _is_finite(learned, moved):
+            found = _decorrelate_block(decorrelator, block, learning)
+            if found is None:
                 raise _divergence(decorrelator, block, learning, rows.start, blocks)
-            decorrelator = _after(decorrelator, learned, moved, learning)
-            blocks.append(learned.decorrelated)
+            blocks.append(found.decorrelated)
+            decorrelator = found.decorrelator
     return DecorrelatedStream(xp.concat(blocks, axis=0) if blocks else inputs, decorrelator)
+
+
+def _decorrelate_block(
+    decorrelator: Array, block: Array, rule: kernels.SampleRule
+) -> DecorrelatedStream | None:
+    """Return the decorrelated block (k, n) and the matrix after its last sample; None where not finite.
+
+    What a block needs is free again before the next one.
+    """
+    learned, moved = _learn(decorrelator, block, rule)
+    if not _is_finite(learned, moved):
+        return None
+    return DecorrelatedStream(learned.decorrelated, _after(decorrelator, learned, moved, rule))
 
 
 def _learn(decorrelator: Array, block: Array, rule: kernels.SampleRule) -> tuple[kernels.Block, Array]:
