@@ -301,6 +301,8 @@ def number(array: Array) -> float:
 
 def eigh(matrix: Array) -> tuple[Array, Array]:
     """Return eigenvalues (n,), from small to large, and eigenvectors (n, n) of a symmetric matrix."""
+    if is_dask(matrix):
+        return _lazy_eigh(matrix)
     try:
         decompose = namespace(matrix).linalg.eigh  # of an extension that a library may lack
     except AttributeError:
@@ -308,6 +310,19 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
         raise NotImplementedError(msg) from None
     values, vectors = decompose(matrix)
     return values, vectors
+
+
+def _lazy_eigh(matrix: Array) -> tuple[Array, Array]:
+    """Return what `eigh` does as Dask arrays, of which NumPy finds the values when they are wanted."""
+    whole = matrix.rechunk(matrix.shape)
+    empty = np.empty((0, 0), matrix.dtype)
+    values = whole.map_blocks(np.linalg.eigvalsh, drop_axis=1, meta=empty.reshape(0))
+    return values, whole.map_blocks(_eigenvectors, meta=empty)
+
+
+def _eigenvectors(matrix: HostArray) -> HostArray:
+    vectors: HostArray = np.linalg.eigh(matrix)[1]
+    return vectors
 
 
 def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], donate: str) -> Any:

@@ -1,0 +1,124 @@
+"""The directions in which inputs have most power: leading eigenpairs of their second moments, followed.
+
+The moments M = E[y y.T] themselves, n^2 numbers, are never formed.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pycopi import kernels
+from pycopi._array import Array, astype, from_numpy, namespace, wide_floats
+from pycopi._checks import check_shape
+from pycopi.rules.eigen import eigenpairs, orthonormal
+
+_STARTS = 4  # steps towards the directions of the first samples
+
+
+class Directions(NamedTuple):
+    """What is known of the second moments M of inputs with n features, in k directions.
+
+    ``vectors`` (k, n) has orthonormal rows V, nearly the leading eigenvectors of M; ``values`` (k,) are their
+    eigenvalues, and ``power`` (1,) is the mean of all n eigenvalues. Since the last refresh ``gathered`` (k, n)
+    has summed ``(V y) y.T`` over samples y, and ``sums`` (2,) their ``|y|^2 / n`` and their number. All are at
+    least 32 bits wide.
+    """
+
+    vectors: Array
+    values: Array
+    power: Array
+    gathered: Array
+    sums: Array
+
+    @property
+    def rest(self) -> Array:
+        """Return the mean eigenvalue (1,) of the directions that are left out, 0 where none is."""
+        xp = namespace(self.values)
+        count, features = self.vectors.shape
+        left = (features * self.power - xp.sum(self.values)) / max(1, features - count)
+        return xp.where(left > 0, left, xp.zeros_like(left)) if count < features else xp.zeros_like(left)
+
+
+def start(rows: Array, count: int, damping: float) -> Directions:
+    """Return so many directions of rows (N, n), from random ones that are the same each time."""
+    rows = wide_floats(rows)
+    xp, features = namespace(rows), rows.shape[1]
+    drawn = np.eye(features)
+    if count < features:
+        drawn = np.random.default_rng(0).normal(size=(count, features))
+    vectors = from_numpy(drawn, rows, dtype=rows.dtype)
+    if count < features:
+        vectors = orthonormal(vectors)
+    state = fresh(vectors, xp.zeros_like(vectors[:, 0]), xp.zeros_like(vectors[0, :1]))
+    for _ in range(_STARTS if count < features else 1):
+        state = refresh(gather(state, rows), 0.0, damping)
+    return state
+
+
+def gather(state: Directions, rows: Array, projected: Array | None = None) -> Directions:
+    """Return the directions with rows (B, n) added to what the next refresh learns from, in 2Bnk operations.
+
+    ``projected`` is what `project` makes of the rows, where that is known.
+    """
+    if projected is None:
+        projected = project(state, rows)
+    samples, features = rows.shape
+    wide = wide_floats(rows)
+    xp = namespace(wide)
+    power = xp.sum(xp.square(wide)) / features
+    added = xp.stack([power, xp.ones_like(power) * samples])
+    gathered = kernels.apply(state.gathered, kernels.RankK(wide_floats(projected), wide, 1.0), True)
+    return state._replace(gathered=gathered, sums=state.sums + added)
+
+
+def refresh(state: Directions, memory: float, damping: float) -> Directions:
+    """Return the directions after one step towards those of what was gathered; the same where nothing was.
+
+    The old moments keep the share ``memory``. What is now known of M along V turns V to the Ritz vectors,
+    whose values become the eigenvalues. Then V takes one step of subspace iteration by ``M + d I``, with d
+    ``damping`` times the mean power: directions with less power than d, which do not matter, are left alone.
+    """
+    xp = namespace(state.vectors)
+    samples = state.sums[1:]
+    seen = samples > 0
+    fraction = xp.where(seen, (1.0 - memory) * xp.ones_like(samples), xp.zeros_like(samples))
+    scale = fraction / xp.where(seen, samples, xp.ones_like(samples))
+    kept = (1.0 - fraction) * state.values
+    moved = kept[:, None] * state.vectors + scale[:, None] * state.gathered  # V M
+    power = (1.0 - fraction) * state.power + scale * state.sums[:1]
+    inner = xp.matmul(moved, xp.matrix_transpose(state.vectors))
+    values, turn = eigenpairs(0.5 * (inner + xp.matrix_transpose(inner)))
+    turn = xp.matrix_transpose(turn)
+    vectors = xp.matmul(turn, state.vectors)
+    if vectors.shape[0] < vectors.shape[1]:
+        stepped = xp.matmul(turn, moved) + damped(power, damping)[:, None] * vectors
+        vectors = xp.where(seen[:, None], orthonormal(stepped), vectors)
+    return fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power)
+
+
+def damped(power: Array, damping: float) -> Array:
+    """Return the damping d (1,), above 0 even where all inputs are 0."""
+    xp = namespace(power)
+    return damping * xp.where(power > 0, power, xp.ones_like(power))
+
+
+def project(state: Directions, rows: Array) -> Array:
+    """Return rows (B, n) in the directions, (B, k)."""
+    features = state.vectors.shape[1]
+    check_shape("rows", rows, (None, features), f"the directions are those of {features} features")
+    return kernels.product(rows, astype(state.vectors, rows.dtype), transposed=True)
+
+
+def along(state: Directions, rows: Array, gains: Array, projected: Array | None = None) -> Array:
+    """Return ``y + ((y V.T) gains) V``: rows (B, n) changed in each direction by a gain of its own (k,)."""
+    xp = namespace(rows)
+    if projected is None:
+        projected = project(state, rows)
+    left = xp.matrix_transpose(projected * astype(gains, rows.dtype)[None, :])
+    return kernels.apply(rows, kernels.RankK(left, astype(state.vectors, rows.dtype), 1.0), True)
+
+
+def fresh(vectors: Array, values: Array, power: Array) -> Directions:
+    """Return directions for which nothing has been gathered yet."""
+    xp = namespace(vectors)
+    return Directions(vectors, values, power, xp.zeros_like(vectors), xp.zeros_like(xp.concat([power, power])))
