@@ -344,6 +344,32 @@ def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
     return jax.lax.scan(body, state, sequence)
 
 
+def repeat(body: Callable[[Any], Any], state: Any, times: int) -> Any:
+    """Return a tree of arrays after some turns of ``state = body(state)``, which JAX traces once."""
+    if is_traced(state[0]):
+        import jax
+
+        return jax.lax.fori_loop(0, times, lambda _, current: body(current), state)
+    for _ in range(times):
+        state = body(state)
+    return state
+
+
+def choose(condition: Array, body: Callable[[Any], Any], state: Any) -> Any:
+    """Return ``body(state)`` where a condition, a 0-d array, holds, else the state, a NamedTuple of arrays.
+
+    What cannot be read yet is not waited for: JAX branches when it runs, and Dask takes of both what holds.
+    """
+    if is_traced(condition):
+        import jax
+
+        return jax.lax.cond(condition, body, lambda same: same, state)
+    if is_dask(condition):
+        pairs = zip(body(state), state, strict=True)
+        return type(state)(*(namespace(condition).where(condition, new, old) for new, old in pairs))
+    return body(state) if bool(condition) else state
+
+
 def slices(count: int, size: int) -> list[slice]:
     """Return the slices of at most ``size`` that make up ``count`` rows, none of them beyond the end."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycopi import kernels
-from pycopi._array import Array, astype, from_numpy, namespace, wide_floats
+from pycopi._array import Array, astype, from_numpy, namespace, repeat, wide_floats
 from pycopi._checks import check_shape
 from pycopi.rules.eigen import eigenpairs, orthonormal
 
@@ -20,8 +20,8 @@ class Directions(NamedTuple):
 
     ``vectors`` (k, n) has orthonormal rows V, nearly the leading eigenvectors of M; ``values`` (k,) are their
     eigenvalues, and ``power`` (1,) is the mean of all n eigenvalues. Since the last refresh ``gathered`` (k, n)
-    has summed ``(V y) y.T`` over samples y, and ``sums`` (2,) their ``|y|^2 / n`` and their number. All are at
-    least 32 bits wide.
+    has summed ``(V y) y.T`` over samples y, and ``sums`` (3,) their ``|y|^2 / n`` and their number; its third
+    is the number of samples that the moments rest on, 0 before the first. All are at least 32 bits wide.
     """
 
     vectors: Array
@@ -39,20 +39,30 @@ class Directions(NamedTuple):
         return xp.where(left > 0, left, xp.zeros_like(left)) if count < features else xp.zeros_like(left)
 
 
-def start(rows: Array, count: int, damping: float) -> Directions:
-    """Return so many directions of rows (N, n), from random ones that are the same each time."""
-    rows = wide_floats(rows)
-    xp, features = namespace(rows), rows.shape[1]
+def unknown(features: int, count: int, like: Array) -> Directions:
+    """Return so many directions of which nothing is known yet: orthonormal, and the same each time.
+
+    They are arrays of the library and device of ``like``, at least as wide.
+    """
     drawn = np.eye(features)
     if count < features:
-        drawn = np.random.default_rng(0).normal(size=(count, features))
-    vectors = from_numpy(drawn, rows, dtype=rows.dtype)
-    if count < features:
-        vectors = orthonormal(vectors)
-    state = fresh(vectors, xp.zeros_like(vectors[:, 0]), xp.zeros_like(vectors[0, :1]))
-    for _ in range(_STARTS if count < features else 1):
-        state = refresh(gather(state, rows), 0.0, damping)
-    return state
+        drawn = np.linalg.qr(np.random.default_rng(0).normal(size=(features, count)))[0].T
+    like = wide_floats(like)
+    vectors = from_numpy(np.ascontiguousarray(drawn), like, dtype=like.dtype)
+    power = namespace(vectors).zeros_like(vectors[0, :1])
+    return _fresh(vectors, power * vectors[:, 0], power, power)
+
+
+def start(state: Directions, rows: Array, damping: float) -> Directions:
+    """Return the directions of rows (N, n) alone, by some steps from those of a state."""
+
+    nothing = namespace(state.sums).zeros_like(state.sums)
+
+    def step(found: Directions) -> Directions:
+        return refresh(gather(found._replace(sums=nothing), rows), 0.0, damping)
+
+    found: Directions = repeat(step, state, _STARTS)
+    return found
 
 
 def gather(state: Directions, rows: Array, projected: Array | None = None) -> Directions:
@@ -66,22 +76,32 @@ def gather(state: Directions, rows: Array, projected: Array | None = None) -> Di
     wide = wide_floats(rows)
     xp = namespace(wide)
     power = xp.sum(xp.square(wide)) / features
-    added = xp.stack([power, xp.ones_like(power) * samples])
+    added = xp.stack([power, xp.ones_like(power) * samples, xp.zeros_like(power)])
     gathered = kernels.apply(state.gathered, kernels.RankK(wide_floats(projected), wide, 1.0), True)
     return state._replace(gathered=gathered, sums=state.sums + added)
+
+
+def due(state: Directions, samples: int) -> Array:
+    """Return whether it is time for a refresh, a 0-d array: after so many samples, or as many as before while
+    these were fewer.
+    """
+    xp = namespace(state.sums)
+    return state.sums[1] >= xp.minimum(state.sums[2], samples * xp.ones_like(state.sums[2]))
 
 
 def refresh(state: Directions, memory: float, damping: float) -> Directions:
     """Return the directions after one step towards those of what was gathered; the same where nothing was.
 
-    The old moments keep the share ``memory``. What is now known of M along V turns V to the Ritz vectors,
-    whose values become the eigenvalues. Then V takes one step of subspace iteration by ``M + d I``, with d
-    ``damping`` times the mean power: directions with less power than d, which do not matter, are left alone.
+    The old moments keep the share ``memory``, or less while they rest on few samples. What is now known of M
+    along V turns V to the Ritz vectors, whose values become the eigenvalues. Then V takes one step of subspace
+    iteration by ``M + d I``, with d ``damping`` times the mean power: directions with less power than d, which
+    do not matter, are left alone.
     """
     xp = namespace(state.vectors)
-    samples = state.sums[1:]
+    samples, before = state.sums[1:2], state.sums[2:]
     seen = samples > 0
-    fraction = xp.where(seen, (1.0 - memory) * xp.ones_like(samples), xp.zeros_like(samples))
+    fraction = samples / xp.where(seen, samples + before, xp.ones_like(samples))
+    fraction = xp.where(seen, xp.clip(fraction, 1.0 - memory, 1.0), xp.zeros_like(samples))
     scale = fraction / xp.where(seen, samples, xp.ones_like(samples))
     kept = (1.0 - fraction) * state.values
     moved = kept[:, None] * state.vectors + scale[:, None] * state.gathered  # V M
@@ -93,7 +113,7 @@ def refresh(state: Directions, memory: float, damping: float) -> Directions:
     if vectors.shape[0] < vectors.shape[1]:
         stepped = xp.matmul(turn, moved) + damped(power, damping)[:, None] * vectors
         vectors = xp.where(seen[:, None], orthonormal(stepped), vectors)
-    return fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power)
+    return _fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power, before + samples)
 
 
 def damped(power: Array, damping: float) -> Array:
@@ -118,7 +138,8 @@ def along(state: Directions, rows: Array, gains: Array, projected: Array | None 
     return kernels.apply(rows, kernels.RankK(left, astype(state.vectors, rows.dtype), 1.0), True)
 
 
-def fresh(vectors: Array, values: Array, power: Array) -> Directions:
+def _fresh(vectors: Array, values: Array, power: Array, samples: Array) -> Directions:
     """Return directions for which nothing has been gathered yet."""
     xp = namespace(vectors)
-    return Directions(vectors, values, power, xp.zeros_like(vectors), xp.zeros_like(xp.concat([power, power])))
+    sums = xp.concat([xp.zeros_like(power), xp.zeros_like(power), samples])
+    return Directions(vectors, values, power, xp.zeros_like(vectors), sums)

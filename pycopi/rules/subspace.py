@@ -1,10 +1,11 @@
 """Decorrelation in closed form, in the few directions in which inputs have most power."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pycopi import kernels
-from pycopi._array import Array, astype, namespace
+from pycopi._array import Array, astype, choose, namespace
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
 from pycopi.rules import directions
 from pycopi.rules.directions import Directions
@@ -22,14 +23,13 @@ class SubspaceDecorrelation:
     damping : float
         The damping d as a multiple of the mean power ``trace(M) / n``, dimensionless, above 0. Powers far
         above d are brought down to d; powers far below stay as they are.
-    every : int
-        Steps from one batch whose rows are gathered to the next.
+    fraction : float
+        Share of each batch, its first rows, that the directions are followed by, above 0 and at most 1; at
+        least one row.
     refresh : int
-        Steps from one refresh of the directions to the next.
+        Number of such samples from one refresh of the directions to the next.
     memory : float
         Share of the old moments that a refresh keeps, at least 0 and less than 1.
-    samples : int
-        Number of samples that the directions are found from before the first step.
 
     Raises
     ------
@@ -64,19 +64,20 @@ class SubspaceDecorrelation:
 
     rank: int | None = 16
     damping: float = 1.0
-    every: int = 4
-    refresh: int = 50
+    fraction: float = 0.25
+    refresh: int = 1500
     memory: float = 0.5
-    samples: int = 2000
 
     def __post_init__(self) -> None:
         """Check the fields."""
         if self.rank is not None:
             object.__setattr__(self, "rank", as_whole("rank", self.rank))
-        for name in ("every", "refresh", "samples"):
-            object.__setattr__(self, name, as_whole(name, getattr(self, name)))
-        for name in ("damping", "memory"):
+        object.__setattr__(self, "refresh", as_whole("refresh", self.refresh))
+        for name in ("damping", "memory", "fraction"):
             object.__setattr__(self, name, as_float(name, getattr(self, name)))
+        if not 0.0 < self.fraction <= 1.0:
+            msg = f"fraction is {self.fraction}; expected a number above 0 and at most 1"
+            raise ValueError(msg)
         if self.damping == 0.0:
             msg = "damping is 0.0, which divides by powers of 0; expected a number above 0, such as 1.0"
             raise ValueError(msg)
@@ -88,16 +89,36 @@ class SubspaceDecorrelation:
         """Return the number k of directions for inputs with so many features."""
         return features if self.rank is None else min(self.rank, features)
 
+    def unknown(self, features: int, like: Array) -> Directions:
+        """Return directions of which nothing is known yet, in the library of ``like``."""
+        return directions.unknown(features, self.count(features), like)
+
     def start(self, rows: Array) -> Directions:
         """Return the directions of rows (N, n), real floating; raise where they are none or not finite."""
         check_floats(rows=rows)
         check_shape("rows", rows, (None, None), "they must be a batch of rows")
         check_samples("rows", rows.shape[0])
         check_finite(rows=rows)
-        return directions.start(rows, self.count(rows.shape[1]), self.damping)
+        return directions.start(self.unknown(rows.shape[1], rows), rows, self.damping)
+
+    def started(self, state: Directions, rows: Array) -> Directions:
+        """Return directions of which something is known: those of rows (B, n) where nothing was."""
+        found: Directions = choose(state.sums[2] == 0, partial(self._start, rows=rows), state)
+        return found
+
+    def _start(self, state: Directions, rows: Array) -> Directions:
+        return directions.start(state, rows, self.damping)
+
+    def followed(self, state: Directions, rows: Array, projected: Array | None = None) -> Directions:
+        """Return the directions after a batch (B, n), of which a part is gathered; refreshed in time."""
+        count = max(1, int(0.5 + self.fraction * rows.shape[0]))
+        part = None if projected is None else projected[:count, :]
+        state = directions.gather(state, rows[:count, :], part)
+        found: Directions = choose(directions.due(state, self.refresh), self.refreshed, state)
+        return found
 
     def refreshed(self, state: Directions) -> Directions:
-        """Return the directions with what `gather` has added to them."""
+        """Return the directions with what was gathered since the last refresh."""
         return directions.refresh(state, self.memory, self.damping)
 
     def precondition(
