@@ -8,7 +8,7 @@ from pycopi.layers import Dense as Dense
 from pycopi.layers import DenseParameters as DenseParameters
 from pycopi.network import Network as Network
 from pycopi.network import mlp as mlp
-from pycopi.rules.adam import Adam as Adam
+from pycopi.optimizers import Adam as Adam
 from pycopi.rules.decorrelation import Decorrelation as Decorrelation
 from pycopi.rules.decorrelation import decorrelation_update as decorrelation_update
 from pycopi.rules.divergence import StreamDivergenceError as StreamDivergenceError

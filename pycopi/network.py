@@ -32,8 +32,8 @@ from pycopi._checks import (
 )
 from pycopi._moving import check_movable, take
 from pycopi.activations import Activation, resolve
-from pycopi.credit import Trace
-from pycopi.layers import Dense, DenseParameters
+from pycopi.layers import Dense, DenseParameters, Trace
+from pycopi.rules.learning import Learning
 from pycopi.rules.standardisation import mean_and_spread
 
 Parameters = tuple[DenseParameters, ...]
@@ -197,16 +197,15 @@ class Network:
         self.check_inputs(parameters, inputs)
         return self.trace(_compact(parameters), compact(inputs))
 
-    def trace(self, parameters: Parameters, inputs: Array) -> Trace:
-        """Return what `forward` does, without its checks."""
-        decorrelated, preactivations = [], []
+    def trace(self, parameters: Parameters, inputs: Array, learning: Sequence[Learning] | None = None) -> Trace:
+        """Return what `forward` does, without its checks; ``learning`` is how each layer will learn from it."""
+        records = []
         outputs = inputs
-        for layer, own in zip(self.layers, parameters, strict=True):
-            x, a = layer.forward(own, outputs)
-            outputs = layer.activation(a)
-            decorrelated.append(x)
-            preactivations.append(a)
-        return Trace(tuple(decorrelated), tuple(preactivations), outputs)
+        for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True)):
+            record = layer.forward(own, outputs, None if learning is None else learning[index])
+            outputs = record.outputs
+            records.append(record)
+        return Trace(tuple(records))
 
     def predict(self, parameters: Parameters, inputs: Array, *, batch_size: int = 1024) -> Array:
         """Return the outputs for inputs, computed in batches and without a trace.
@@ -261,7 +260,7 @@ class Network:
             self.check_inputs(parameters, batch)
             check_finite_rows("inputs", batch, rows.start)
             for layer, own in zip(self.layers, parameters, strict=True):
-                batch = layer.activation(layer.forward(own, batch)[1])
+                batch = layer.forward(own, batch).outputs
             if not is_finite(batch):
                 msg = "outputs are not finite although the inputs are: the network has diverged in training"
                 msg += "; go back to earlier parameters, such as those that DivergenceError carries"

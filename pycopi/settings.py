@@ -1,18 +1,24 @@
 """How a network learns: one frozen, hashable description, and the rates that a schedule may change."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal
 
 from pycopi._array import is_traced
 from pycopi._checks import as_float
 from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
-from pycopi.rules.adam import Adam
-from pycopi.rules.decorrelation import Decorrelation, for_layer
+from pycopi.optimizers import PLAIN, Adam, Optimizer
+from pycopi.rules.decorrelation import Decorrelation
+from pycopi.rules.inference import Descent, Direction, Inference, WeightRule
+from pycopi.rules.learning import Learning, Rates
 from pycopi.rules.stability import checked_bound
 from pycopi.rules.weights import EPSILON
 
-WEIGHT_RULES = ("copi", "gradient", "adam")
+__all__ = ["WEIGHT_RULES", "Rates", "Settings", "checked_rates"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +34,9 @@ class Settings:
     gain : float
         Factor of the output error, dimensionless, at least 0. With COPI the effective gradient step is
         ``gain * rate``; with the other rules, 1 is usual.
-    credit : {"backpropagation", "feedback_alignment"}
-        Where the perturbations of the lower layers come from.
+    credit : {"backpropagation", "feedback_alignment", "direct_feedback_alignment"}
+        Where the perturbations of the lower layers come from. The last two need
+        ``network.init(seed, feedback=True)``.
     loss : {"squared_error", "cross_entropy"}
         What the output error is the derivative of.
     variance_scaled : bool
@@ -60,7 +67,7 @@ class Settings:
     rule: Literal["copi", "gradient", "adam"] = "copi"
     rate: float = 1e-3
     gain: float = 1000.0
-    credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
+    credit: str = "backpropagation"
     loss: Literal["squared_error", "cross_entropy"] = "squared_error"
     variance_scaled: bool = False
     epsilon: float = EPSILON
@@ -87,23 +94,38 @@ class Settings:
                 msg = f"{name} is a {type(getattr(self, name)).__name__}; expected a pycopi.{kind.__name__}"
                 raise TypeError(msg)
 
+    @cached_property
+    def weight_rule(self) -> WeightRule:
+        """The rule that proposes the changes of weights and biases."""
+        return _RULES[self.rule](self)[0]
 
-class Rates(NamedTuple):
-    """The two step sizes of one training step, dimensionless; None leaves that part as it is.
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        """What makes new parameters of proposed changes."""
+        return _RULES[self.rule](self)[1]
 
-    ``decorrelation`` may be a tuple: one step size for each layer, the last for all layers beyond. ``share``,
-    above 0 and at most 1, is the part of a full batch that the batch is: every step is multiplied by it, after
-    its bound. They are apart from `Settings` because they change from step to step, and a new number must not
-    make JAX compile the step again.
-    """
+    def for_layers(self, rates: Rates, count: int) -> tuple[Learning, ...]:
+        """Return how each of the layers learns in a step at these rates."""
+        if not isinstance(rates.decorrelation, tuple) and not isinstance(self.decorrelation.fraction, tuple):
+            return (self._for_layer(rates, 0),) * count
+        return tuple(self._for_layer(rates.for_layer(layer), layer) for layer in range(count))
 
-    weights: Any = None
-    decorrelation: Any = None
-    share: Any = 1.0
+    def _for_layer(self, rates: Rates, layer: int) -> Learning:
+        how = None if rates.decorrelation is None else self.decorrelation.for_layer(layer)
+        return Learning(self.weight_rule, how, rates)
 
-    def for_layer(self, layer: int) -> "Rates":
-        """Return the step sizes of one layer, counted from 0."""
-        return self._replace(decorrelation=for_layer(self.decorrelation, layer))
+
+_RULES: dict[str, Callable[[Settings], tuple[WeightRule, Optimizer]]] = {
+    "copi": lambda how: (
+        Inference(how.gain, how.step_bound, how.epsilon if how.variance_scaled else None),
+        PLAIN,
+    ),
+    "gradient": lambda how: (Descent(how.gain, how.step_bound), PLAIN),
+    "adam": lambda how: (Direction(), how.adam),
+}
+"""The rule of the weights and the optimizer by the names of `Settings.rule`."""
+
+WEIGHT_RULES = tuple(_RULES)
 
 
 def checked_rates(rates: Rates | None, settings: Settings) -> Rates:

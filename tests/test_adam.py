@@ -65,7 +65,7 @@ def test_adam_is_its_algorithm_on_every_backend(xp, correction):
 
 
 def test_in_place_adam_is_the_same_in_blocks(monkeypatch):
-    monkeypatch.setattr("pycopi.rules.adam._BLOCK", 7)
+    monkeypatch.setattr("pycopi.optimizers.adam._BLOCK", 7)
     parameters = NETWORK.init(0, like=Y, moments=True)
     wanted, _ = pycopi.train_step(NETWORK, parameters, Y, CLASSES, settings_of())
     stepped, _ = pycopi.train_step(NETWORK, parameters, Y, CLASSES, settings_of(), copy=None)

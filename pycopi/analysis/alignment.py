@@ -6,10 +6,11 @@ from typing import NamedTuple
 from pycopi._array import Array, namespace
 from pycopi.analysis.angles import Mean, angle, row_angles
 from pycopi.analysis.passes import answers, check_rows, passes
-from pycopi.credit import CREDIT, Trace, align_feedback, backpropagate
-from pycopi.layers import Signals
+from pycopi.credit import CREDIT, Backpropagation, FeedbackAlignment, Problem
+from pycopi.layers import Trace
 from pycopi.losses import Loss, check_loss
 from pycopi.network import Network, Parameters
+from pycopi.rules.learning import Learning
 from pycopi.settings import Rates, Settings
 
 STEP = 50
@@ -81,21 +82,22 @@ def update_alignment(
     [0.0]
     """
     loss = check_loss(settings.loss, network.layers[-1].activation)
-    credit = settings.credit
-    if credit == "feedback_alignment":
+    credit, optimizer = CREDIT[settings.credit], settings.optimizer
+    if credit.needs_feedback:
         _check_feedback(network, parameters)
-    if settings.rule == "adam":
+    if optimizer.needs_moments:
         _check_moments(network, parameters)
+    learning = Learning(settings.weight_rule, None, _ONLY_WEIGHTS)
     means = [Mean() for _ in network.layers]
     for trace, error in _errors(network, parameters, inputs, targets, loss, batch_size):
-        wanted = CREDIT[credit](network.layers, parameters, trace, settings.gain * error).perturbations
-        steepest = backpropagate(network.layers, parameters, trace, error).perturbations
+        perturbations = credit.assign(Problem(network.layers, parameters, trace, settings.gain * error))
+        steepest = Backpropagation().assign(Problem(network.layers, parameters, trace, error))
         for index, (layer, own, mean) in enumerate(zip(network.layers, parameters, means, strict=True)):
-            x = trace.decorrelated[index]
-            signals = Signals(x, trace.preactivations[index], wanted[index], x, None)
-            learned = layer.learn(own, signals, settings, _ONLY_WEIGHTS, True)
+            record, x = trace.records[index], trace.records[index].decorrelated
+            change = layer.changes(own, record, perturbations[index], learning)["weight"]
+            step = optimizer.direction(own, "weight", change)
             descent = namespace(x).matmul(namespace(x).matrix_transpose(steepest[index]), x)
-            mean.add(angle(learned.weight - own.weight, descent), x.shape[0])
+            mean.add(angle(step, descent), x.shape[0])
     return tuple(mean.value for mean in means)
 
 
@@ -161,8 +163,8 @@ def feedback_alignment_angle(
     samples = [Mean() for _ in network.layers]
     batches = [Mean() for _ in network.layers]
     for trace, error in _errors(network, parameters, inputs, targets, measure, batch_size):
-        aligned = align_feedback(network.layers, parameters, trace, error).perturbations
-        propagated = backpropagate(network.layers, parameters, trace, error).perturbations
+        aligned = FeedbackAlignment().assign(Problem(network.layers, parameters, trace, error))
+        propagated = Backpropagation().assign(Problem(network.layers, parameters, trace, error))
         for index, (one, other) in enumerate(zip(aligned, propagated, strict=True)):
             samples[index].add_rows(row_angles(one, other))
             batches[index].add(angle(one, other), error.shape[0])

@@ -15,7 +15,7 @@ from pycopi._checks import (
     common_namespace,
 )
 from pycopi._moving import check_movable, take
-from pycopi.credit import Trace
+from pycopi.layers import Trace
 from pycopi.losses import check_targets, encode_targets
 from pycopi.network import Network, Parameters
 

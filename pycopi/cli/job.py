@@ -10,6 +10,7 @@ from pycopi.cli.folder import PICTURE, Origin, RunFolder
 from pycopi.cli.plan import Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, open_data, split
+from pycopi.credit import CREDIT
 from pycopi.network import Network
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
@@ -114,7 +115,7 @@ def start(source: Source, given: Mapping[str, Any], folder: RunFolder, *, overwr
     origin, splits, like = _open(plan, source)
     plan = origin.plan
     network = plan.network(splits.inputs, splits.outputs, splits.train[1])
-    parts: dict[str, Any] = {"feedback": plan.credit == "feedback_alignment", "moments": plan.rule == "adam"}
+    parts: dict[str, Any] = {"feedback": CREDIT[plan.credit].needs_feedback, "moments": plan.rule == "adam"}
     data = splits.train[0] if plan.standardize else None
     state = TrainingState(network.init(plan.seed, like=like, data=data, **parts))
     return Job(origin, network, splits, state, folder, replaces)

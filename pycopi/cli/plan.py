@@ -46,7 +46,7 @@ class Plan:
     bias: bool = False
     standardize: bool = False
     scale_targets: bool = False
-    credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
+    credit: str = "backpropagation"
     rule: Literal["copi", "gradient", "adam"] = "copi"
     loss: Literal["squared_error", "cross_entropy", "auto"] = "squared_error"
     variance_scaled: bool = False

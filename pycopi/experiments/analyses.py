@@ -126,7 +126,7 @@ def _draw_fields(run: Run, saved: Saved, data: Dataset, prefix: Path) -> list[Pi
 def _draw_images(run: Run, saved: Saved, data: Dataset, path: Path) -> Picture:
     """Draw test images raw, decorrelated by the first layer, and ZCA-whitened."""
     images = data.x_train[:IMAGES]
-    decorrelated, _ = saved.network.layers[0].forward(saved.parameters[0], images)
+    decorrelated = saved.network.layers[0].decorrelate(saved.parameters[0], images)
     whitened = analysis.zca(data.x_train[:SAMPLES]).apply(images)
     rows = {"raw": images, "decorrelated": decorrelated, "ZCA-whitened": whitened}
     image_comparison(rows, run.task.image, path)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pycopi.experiments.tasks import Task
-from pycopi.rules.adam import Adam
+from pycopi.optimizers import Adam
 from pycopi.rules.decorrelation import Decorrelation
 from pycopi.settings import Settings
 from pycopi.training.schedules import Schedule

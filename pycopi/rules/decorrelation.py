@@ -1,6 +1,7 @@
 """How a layer's inputs become decorrelated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from pycopi import kernels
@@ -59,9 +60,25 @@ class Decorrelation:
             raise ValueError(msg)
         object.__setattr__(self, "fraction", checked if len(checked) > 1 else checked[0])
 
-    def rows(self, layer: int, samples: int) -> int:
-        """Return how many rows of a batch the covariance of a layer, counted from 0, is estimated from."""
-        return max(1, int(0.5 + samples * for_layer(self.fraction, layer)))
+    @property
+    def transposed(self) -> bool:
+        """Whether R learns from x R.T, as by the rule ``local``, rather than from x R."""
+        return self.rule == "local"
+
+    def for_layer(self, layer: int) -> "Decorrelation":
+        """Return the same with the fraction of one layer, counted from 0."""
+        return _for_layer(self, layer) if isinstance(self.fraction, tuple) else self
+
+    def sample(self, decorrelated: Array) -> Array:
+        """Return the rows of a layer's decorrelated inputs (B, n) that its matrix learns from."""
+        samples = decorrelated.shape[0]
+        rows = max(1, int(0.5 + samples * for_layer(self.fraction, 0)))
+        return decorrelated if rows == samples else decorrelated[:rows, :]
+
+
+@lru_cache(maxsize=256)
+def _for_layer(settings: Decorrelation, layer: int) -> Decorrelation:
+    return replace(settings, fraction=for_layer(settings.fraction, layer))
 
 
 def for_layer(value: Any, layer: int) -> Any:
@@ -130,41 +147,27 @@ def decorrelation_update(
     check_shape("decorrelator", decorrelator, (n, n), f"decorrelated has {n} features")
     check_samples("decorrelated", samples)
     check_finite(decorrelated=decorrelated)
-    return decorrelate(decorrelator, decorrelated, mean_square(decorrelated), None, rate, settings, copy)
-
-
-def decorrelate(
-    decorrelator: Array,
-    decorrelated: Array,
-    power: Array,
-    pulled: Array | None,
-    rate: Any,
-    settings: Decorrelation,
-    copy: bool | None,
-    share: Any = 1.0,
-) -> Array:
-    """Return the decorrelation step; ``rate`` stands for the settings' own, which a schedule may scale.
-
-    ``pulled`` is x R, where that has been made already; ``share`` multiplies the step after its bound.
-    """
-    moved = pulled if settings.rule == "covariance" else None
-    if moved is None:
-        moved = kernels.product(decorrelated, decorrelator, transposed=settings.rule == "local")
-    return kernels.apply(decorrelator, decorrelation(decorrelated, moved, power, rate, settings, share), copy)
+    reprojected = kernels.product(decorrelated, decorrelator, transposed=settings.transposed)
+    change = decorrelation(decorrelated, reprojected, mean_square(decorrelated), rate, settings, 1.0)
+    return kernels.apply(decorrelator, change, copy)
 
 
 def decorrelation(
-    decorrelated: Array, moved: Array, power: Array, rate: Any, settings: Decorrelation, share: Any
+    decorrelated: Array, reprojected: Array, power: Array, rate: Any, settings: Decorrelation, share: Any
 ) -> kernels.RankK:
-    """Return the decorrelation step of R, where ``moved`` is x R, or for the rule ``local`` x R.T."""
+    """Return the decorrelation step of R, where ``reprojected`` is x R, or for the rule ``local`` x R.T.
+
+    ``rate`` is in place of the settings' own, which a schedule may scale; ``share`` multiplies the step after
+    its bound.
+    """
     if settings.step_bound is not None:
         rate = bounded_rate(rate, 1.0, decorrelated, power, settings.step_bound)
     rate = rate * share
     scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
     kept = kept_share(power, rate, settings.whitening)
-    if settings.rule == "covariance":
-        return kernels.RankK(decorrelated, moved, scale, row_scale=kept)
-    return kernels.RankK(moved, decorrelated, scale, column_scale=kept)
+    if settings.transposed:
+        return kernels.RankK(reprojected, decorrelated, scale, column_scale=kept)
+    return kernels.RankK(decorrelated, reprojected, scale, row_scale=kept)
 
 
 def kept_share(power: Array, rate: Any, whitening: float) -> Array:

@@ -69,7 +69,7 @@ def _unbounded_steps(
     network: Network, parameters: Parameters, inputs: Array, settings: Settings, rates: Rates
 ) -> list[Cause]:
     """Return the steps that overshoot, judged by the first layer: its inputs are known to be good."""
-    x, _ = network.layers[0].forward(parameters[0], inputs)
+    x = network.layers[0].decorrelate(parameters[0], inputs)
     largest = number(largest_power(x, mean_square(x)))
     found = []
     size = (rates.for_layer(0).decorrelation or 0.0) * largest

@@ -1,17 +1,17 @@
 """One training step: trace, output error, perturbations, updates."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from pycopi._array import Array, detached, is_readable, may_overwrite, namespace, number, wide_floats
 from pycopi._checks import check_finite, check_samples, is_finite
-from pycopi.credit import CREDIT, Credit, Trace
-from pycopi.layers import Signals
+from pycopi.credit import CREDIT, Problem
+from pycopi.layers import Trace
 from pycopi.losses import LOSSES, Loss, check_loss, check_targets, encode_targets
 from pycopi.network import Network, Parameters
-from pycopi.rules.adam import check_range
+from pycopi.rules.learning import Learning
 from pycopi.settings import Rates, Settings, checked_rates
-from pycopi.training import online
 from pycopi.training.diagnosis import causes
 from pycopi.training.divergence import DivergenceError
 
@@ -123,16 +123,15 @@ def check_method(network: Network, parameters: Parameters, settings: Settings) -
         msg = f"settings are a {type(settings).__name__}; expected a pycopi.Settings"
         raise TypeError(msg)
     check_loss(settings.loss, network.layers[-1].activation)
-    if settings.credit == "feedback_alignment" and any(own.feedback is None for own in parameters):
-        msg = "credit is 'feedback_alignment' but the parameters have no feedback matrices"
+    if CREDIT[settings.credit].needs_feedback and any(own.feedback is None for own in parameters):
+        msg = f"credit is {settings.credit!r} but the parameters have no feedback matrices"
         msg += "; make them with network.init(seed, feedback=True)"
         raise ValueError(msg)
-    if settings.rule == "adam" and any(own.moments is None for own in parameters):
-        msg = "rule is 'adam' but the parameters have no moments"
+    if settings.optimizer.needs_moments and any(own.moments is None for own in parameters):
+        msg = f"rule is {settings.rule!r} but the parameters have no moments"
         msg += "; make them with network.init(seed, moments=True)"
         raise ValueError(msg)
-    if settings.rule == "adam":
-        check_range(parameters[0].weight)
+    settings.optimizer.check_range(parameters[0].weight)
 
 
 def step(
@@ -147,11 +146,8 @@ def step(
     guarded: bool = False,
 ) -> tuple[Parameters, Metrics]:
     """Return what `train_step` does, without its checks; ``guarded`` does not learn from a loss of NaN."""
-    single = inputs.shape[0] == 1 and settings.rule != "adam"
-    if single:
-        trace, moved = online.trace(network, parameters, inputs, settings, rates)
-    else:
-        trace = network.trace(parameters, inputs)
+    learning = settings.for_layers(rates, len(parameters))
+    trace = network.trace(parameters, inputs, learning)
     wanted = encode_targets(targets, trace.outputs)
     loss = LOSSES[settings.loss]
     metrics = Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
@@ -159,12 +155,10 @@ def step(
         check_loss_is_finite(network, parameters, (inputs, targets), trace, metrics, settings, rates)
     error = None
     if rates.weights is not None:
-        error = settings.gain * loss.error(trace.preactivations[-1], wanted, network.layers[-1].activation)
-    if single:
-        learned = online.learn(network, parameters, trace, moved, error, settings, rates, copy)
-    else:
-        learned = _learn(network, parameters, trace, error, settings, rates, copy)
-    return learned, metrics
+        error = settings.gain * loss.error(
+            trace.records[-1].preactivations, wanted, network.layers[-1].activation
+        )
+    return learn(network, parameters, trace, error, settings, learning, copy), metrics
 
 
 def check_loss_is_finite(
@@ -185,40 +179,40 @@ def check_loss_is_finite(
     raise DivergenceError(what, layer, parameters, causes(network, parameters, batch, settings, rates))
 
 
-def _learn(
+def learn(
     network: Network,
     parameters: Parameters,
     trace: Trace,
     error: Array | None,
     settings: Settings,
-    rates: Rates,
+    learning: Sequence[Learning],
     copy: bool | None,
 ) -> Parameters:
-    """Return the parameters after a batch of which this is the trace; an error that is None leaves W and b."""
-    sampled = tuple(_sample(x, settings, index) for index, x in enumerate(trace.decorrelated))
-    credit = Credit((None,) * len(parameters), (None,) * len(parameters))
-    if error is not None:
-        along = [x if _pulls(settings, rates.for_layer(index)) else None for index, x in enumerate(sampled)]
-        credit = CREDIT[settings.credit](network.layers, parameters, trace, error, along)
-    signals = map(
-        Signals, trace.decorrelated, trace.preactivations, credit.perturbations, sampled, credit.pulled
-    )
-    return tuple(
-        layer.learn(own, signal, settings, rates.for_layer(index), copy)
-        for index, (layer, own, signal) in enumerate(zip(network.layers, parameters, signals, strict=True))
-    )
+    """Return the parameters after a batch of which this is the trace; an error that is None leaves W and b.
 
-
-def _sample(decorrelated: Array, settings: Settings, layer: int) -> Array:
-    """Return the rows of a layer's decorrelated inputs that its matrix learns from."""
-    samples = decorrelated.shape[0]
-    rows = settings.decorrelation.rows(layer, samples)
-    return decorrelated if rows == samples else decorrelated[:rows, :]
-
-
-def _pulls(settings: Settings, rates: Rates) -> bool:
-    """Return whether the decorrelation of a layer needs x R."""
-    return rates.decorrelation is not None and settings.decorrelation.rule == "covariance"
+    One row is pulled back in the sweeps that change the matrices, where the credit goes layer by layer.
+    """
+    credit, optimizer = CREDIT[settings.credit], settings.optimizer
+    perturbations: list[Array | None] = [None] * len(parameters)
+    perturbations[-1] = error
+    records: Sequence[Any] = trace.records
+    sweeps = error is not None and error.shape[0] == 1 and credit.layer_by_layer and optimizer.sweeps
+    if error is not None and not sweeps:
+        problem = Problem(network.layers, parameters, trace, error)
+        perturbations, records = list(credit.assign(problem)), problem.records
+    learned = list(parameters)
+    order = range(len(parameters))  # upwards: the matrices that credit read last are still in the cache
+    for index in reversed(order) if sweeps else order:
+        layer, own, how = network.layers[index], parameters[index], learning[index]
+        changes = layer.changes(own, records[index], perturbations[index], how)
+        if sweeps and index > 0:
+            delta, record = perturbations[index], records[index]
+            learned[index], wanted = layer.pull_and_apply(own, record, delta, changes, copy)
+            perturbations[index - 1] = network.layers[index - 1].perturb(records[index - 1], wanted)
+        else:
+            rate = None if error is None else how.rates.weights * how.rates.share
+            learned[index] = optimizer.apply(own, changes, copy, rate)
+    return tuple(learned)
 
 
 def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:

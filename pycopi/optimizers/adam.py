@@ -1,19 +1,22 @@
 """Adam: the optimiser that the paper's backpropagation baseline uses."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from pycopi import kernels
 from pycopi._array import Array, astype, is_numpy, is_writable, namespace, slices, wide_floats
 from pycopi._checks import as_float
+from pycopi.optimizers.base import Change, Changes, Optimizer, changed
 
 CORRECTIONS = ("exact", "constant")
 
 _LEAST = 1e-30  # square of a gradient that still counts
+_MOMENTS = {"weight": "moments", "bias": "bias_moments"}  # of the parameters that have some
 _BLOCK = 1 << 15  # elements of the parameters that are swept at a time: their moments stay in the cache
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam:
+class Adam(Optimizer):
     """How the moments of the gradient make a step.
 
     Parameters
@@ -46,13 +49,46 @@ class Adam:
             msg = f"correction is {self.correction!r}; expected one of {', '.join(CORRECTIONS)}"
             raise ValueError(msg)
 
+    needs_moments: ClassVar[bool] = True
 
-def check_range(parameter: Array) -> None:
-    """Check that squares of gradients are within the range of the parameters' dtype."""
-    if namespace(parameter).finfo(parameter.dtype).smallest_normal > _LEAST:
-        msg = f"rule is 'adam' but parameters have dtype {parameter.dtype}, in which the squares of small "
-        msg += "gradients are 0; make parameters of dtype bfloat16 or float32"
-        raise TypeError(msg)
+    def check_range(self, parameter: Array) -> None:
+        """Check that squares of gradients are within the range of the parameters' dtype."""
+        if namespace(parameter).finfo(parameter.dtype).smallest_normal > _LEAST:
+            msg = f"rule is 'adam' but parameters have dtype {parameter.dtype}, in which the squares of small "
+            msg += "gradients are 0; make parameters of dtype bfloat16 or float32"
+            raise TypeError(msg)
+
+    def apply(self, own: Any, changes: Changes, copy: bool | None, rate: Any = None) -> Any:
+        """Return parameters and moments after a step.
+
+        Changes of weights and biases are those of the gradient form at a rate of 1; what has no moments, such
+        as R, takes its change as it is.
+        """
+        values: dict[str, Array] = {}
+        if "weight" in changes:
+            values["gathered"] = gather(own.gathered, self)
+        for name, change in changes.items():
+            if name not in _MOMENTS:
+                values[name] = changed(name, getattr(own, name), change, copy)
+                continue
+            moments = getattr(own, _MOMENTS[name])
+            parts = getattr(own, name), moments, values["gathered"], _ascent(change)
+            values[name], values[_MOMENTS[name]] = adam_step(*parts, rate, self, copy)
+        return own._replace(**values)
+
+    def direction(self, own: Any, name: str, change: Change) -> Array:
+        """Return what a step at a rate of 1 adds to the parameter of this name."""
+        nothing = namespace(own.gathered).zeros_like(getattr(own, name))
+        moments, gathered = getattr(own, _MOMENTS[name]), gather(own.gathered, self)
+        return adam_step(nothing, moments, gathered, _ascent(change), 1.0, self, True)[0]
+
+
+def _ascent(change: Change) -> Array:
+    """Return the mean over the batch that a change of rate 1 adds."""
+    if not isinstance(change, kernels.RankK):
+        return change
+    xp = namespace(change.left)
+    return xp.matmul(xp.matrix_transpose(change.left), change.right) / (1.0 / change.scale)
 
 
 def gather(gathered: Array, adam: Adam) -> Array:
