@@ -35,11 +35,11 @@ FLOORS = (
     ("_checks", "_lock", "_tensors", "data"),
     ("_moving", "_targets"),
     ("kernels",),
-    ("rules", "activations", "config", "credit"),
-    ("losses",),
-    ("settings",),
+    ("rules", "activations", "config"),
+    ("losses", "optimizers"),
     ("layers",),
-    ("network",),
+    ("credit",),
+    ("network", "settings"),
     ("analysis", "storage"),
     ("training",),
     ("plotting", "_public"),
@@ -63,17 +63,8 @@ def floor_of(room):
 
 
 def imports_of(path):
-    """Return the rooms that a file imports at run time."""
-    tree = ast.parse(path.read_text())
-    guarded = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in guarded:
-            continue
+    """Return the rooms that a file imports, for its types too."""
+    for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

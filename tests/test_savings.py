@@ -60,8 +60,9 @@ def test_a_part_of_the_batch_moves_the_decorrelators_alone(xp, rule, credit):
 
 def test_shares_of_a_batch_are_rounded_and_at_least_one_row():
     shares = pycopi.Decorrelation(fraction=(1.0, 0.25, 0.01))
-    assert [shares.rows(layer, 50) for layer in range(4)] == [50, 13, 1, 1]
-    assert pycopi.Decorrelation().rows(7, 3) == 3
+    rows = np.zeros((50, 2))
+    assert [len(shares.for_layer(layer).sample(rows)) for layer in range(4)] == [50, 13, 1, 1]
+    assert len(pycopi.Decorrelation().for_layer(7).sample(rows[:3])) == 3
 
 
 def test_rates_may_differ_between_layers():

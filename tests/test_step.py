@@ -9,7 +9,7 @@ from test_network import move, scrambled
 
 import pycopi
 from pycopi.activations import LeakyReLU, Tanh
-from pycopi.credit import align_feedback, backpropagate
+from pycopi.credit import CREDIT, Problem
 from pycopi.losses import LOSSES
 
 RNG = np.random.default_rng(5)
@@ -54,19 +54,20 @@ def test_perturbations_are_the_plain_formulas(xp):
     error = RNG.normal(size=(6, 3))
     slopes = [np.where(a > 0, 1.0, 0.2) for a in trace.preactivations]
     moved, moved_y, moved_error = move(parameters, xp), xp.asarray(Y), xp.asarray(error)
-    for credit, matrices in [
-        (backpropagate, [own.weight @ own.decorrelator for own in parameters]),
-        (align_feedback, [own.feedback for own in parameters]),
-    ]:
-        second = (error @ matrices[2]) * slopes[1]
-        first = (second @ matrices[1]) * slopes[0]
+    own = [own.weight @ own.decorrelator for own in parameters]
+    fixed = [own.feedback for own in parameters]
+    second = {name: (error @ (own if name == "backpropagation" else fixed)[2]) for name in CREDIT}
+    above = {name: wanted * slopes[1] for name, wanted in second.items()}
+    above["direct_feedback_alignment"] = second["direct_feedback_alignment"]  # past the slopes between
+    for name, credit in CREDIT.items():
+        first = (above[name] @ (own if name == "backpropagation" else fixed)[1]) * slopes[0]
 
         def perturb(parameters, y, error, credit=credit):
             trace = network.trace(parameters, y)
-            return credit(network.layers, parameters, trace, error).perturbations
+            return credit.assign(Problem(network.layers, parameters, trace, error))
 
         deltas = xp.call(perturb, moved, moved_y, moved_error)
-        for delta, wanted in zip(deltas, (first, second, error), strict=True):
+        for delta, wanted in zip(deltas, (first, second[name] * slopes[1], error), strict=True):
             assert_close(delta, wanted, xp, moved_y, rtol=1e-13)
 
 
@@ -76,6 +77,7 @@ SETTINGS = {
     "local": pycopi.Settings(gain=50.0, rate=1e-2, decorrelation=pycopi.Decorrelation(rule="local")),
     "whitening": pycopi.Settings(gain=50.0, decorrelation=pycopi.Decorrelation(whitening=0.3)),
     "feedback": pycopi.Settings(gain=50.0, credit="feedback_alignment"),
+    "direct feedback": pycopi.Settings(gain=50.0, credit="direct_feedback_alignment"),
     "gradient": pycopi.Settings(rule="gradient", gain=1.0, rate=0.1, loss="cross_entropy"),
 }
 
@@ -93,11 +95,13 @@ def plain_step(network, parameters, settings):
     if settings.loss == "cross_entropy":
         answer = np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
     deltas = [settings.gain * (ONE_HOT - answer)]
+    wanted = deltas[0]
     for index in range(len(parameters) - 1, 0, -1):
         own = parameters[index]
         back = own.weight @ own.decorrelator if settings.credit == "backpropagation" else own.feedback
         slope = network.layers[index - 1].activation.derivative(activities[index - 1])
-        deltas.insert(0, deltas[0] @ back * slope)
+        wanted = (wanted if settings.credit == "direct_feedback_alignment" else deltas[0]) @ back
+        deltas.insert(0, wanted * slope)
     learned = []
     for own, x, a, delta in zip(parameters, xs, activities, deltas, strict=True):
         if settings.rule == "copi":
@@ -114,8 +118,8 @@ def plain_step(network, parameters, settings):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_step_is_the_plain_equations_on_every_backend(xp, name):
     settings = SETTINGS[name]
-    network = pycopi.mlp([4, 5, 3], bias=True)
-    parameters = scrambled(network, 2, feedback=settings.credit == "feedback_alignment")
+    network = pycopi.mlp([4, 5, 6, 3], bias=True)
+    parameters = scrambled(network, 2, feedback=CREDIT[settings.credit].needs_feedback)
     like = xp.asarray(Y)
     targets = xp.asarray(CLASSES)
     stepped, metrics = xp.call(
@@ -245,7 +249,7 @@ def test_bad_batches_change_nothing(case):
     ("fields", "message"),
     [
         ({"rule": "hebb"}, "rule is 'hebb'; expected one of copi, gradient, adam"),
-        ({"credit": "magic"}, "credit is 'magic'; expected one of backpropagation, feedback_alignment"),
+        ({"credit": "magic"}, f"credit is 'magic'; expected one of {', '.join(CREDIT)}"),
         ({"loss": "hinge"}, "loss is 'hinge'; expected one of squared_error, cross_entropy"),
         ({"gain": float("nan")}, "gain is nan; expected a finite number of at least 0"),
         ({"rate": float("inf")}, "rate is inf; expected a finite number of at least 0"),

@@ -1,7 +1,7 @@
 """How a layer's inputs become decorrelated."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from pycopi import kernels
@@ -60,7 +60,7 @@ class Decorrelation:
             raise ValueError(msg)
         object.__setattr__(self, "fraction", checked if len(checked) > 1 else checked[0])
 
-    @property
+    @cached_property
     def transposed(self) -> bool:
         """Whether R learns from x R.T, as by the rule ``local``, rather than from x R."""
         return self.rule == "local"
@@ -71,6 +71,8 @@ class Decorrelation:
 
     def sample(self, decorrelated: Array) -> Array:
         """Return the rows of a layer's decorrelated inputs (B, n) that its matrix learns from."""
+        if self.fraction == 1.0:
+            return decorrelated
         samples = decorrelated.shape[0]
         rows = max(1, int(0.5 + samples * for_layer(self.fraction, 0)))
         return decorrelated if rows == samples else decorrelated[:rows, :]
