@@ -1,4 +1,4 @@
-# make train | test | bench | check | docs. Each makes its own virtual environment, .venv, first.
+# make train | test | bench | check | docs | wheel. Each makes its own virtual environment, .venv, first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ SOURCES := meson.build meson.options pyproject.toml README.md $(shell find pycop
 # The suite runs on the installed package, from a folder where its sources are not in reach.
 PYTEST = cd tests && $(BIN)/python -m pytest
 
-.PHONY: train test test-backends sanitize bench check docs clean
+.PHONY: train test test-backends test-oldest test-newer wheel sanitize bench check docs clean
 
 # Trains a network on the embedded digits: model, history and learning curve in runs/digits.
 train: $(VENV)/package
@@ -22,6 +22,24 @@ test-backends: export PYCOPI_TEST_BACKENDS = array-api-strict,torch,jax,dask
 test-backends: $(VENV)/backends
 	$(PYTEST) . --doctest-modules --pyargs pycopi --cov --cov-branch --cov-config=../pyproject.toml \
 	  --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
+
+# The suite on the oldest versions that pyproject.toml allows: of everything but PyTorch, whose old releases for Linux
+# bring CUDA, several gigabytes (add torch to OLDEST to have it).
+OLDEST ?= test numba jax dask
+test-oldest: $(VENV)-oldest/suite
+	cd tests && $(abspath $(VENV)-oldest)/bin/python -m pytest . $(ARGS)
+
+# The suite on another Python, NEWER=python3.13, with the wheel that this one builds for all.
+test-newer: wheel
+	$(NEWER) -m venv --clear $(VENV)-newer
+	$(VENV)-newer/bin/python -m pip --disable-pip-version-check install --quiet "$$(echo dist/pycopi-*.whl)[test]"
+	cd tests && $(abspath $(VENV)-newer)/bin/python -m pytest . $(ARGS)
+
+# One wheel in dist for every Python with a GIL, by the limited API.
+wheel: $(VENV)/python
+	rm -f dist/pycopi-*.whl
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist \
+	  -Csetup-args=-Dpython.allow_limited_api=true .
 
 # The C core under the address and undefined-behaviour sanitizers; needs a C compiler.
 sanitize: $(VENV)/test
@@ -42,7 +60,7 @@ docs: $(VENV)/docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) build docs/_build runs
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newer build dist docs/_build runs
 
 # One stamp file for each set of requirements; the package is installed anew when its sources change.
 $(VENV)/python:
@@ -71,4 +89,14 @@ $(VENV)/backends: $(VENV)/test
 
 $(VENV)/bench: $(VENV)/backends
 	$(PIP) '.[bench]'
+	touch $@
+
+# The package is built by the oldest build requirements too, which is why it is built without isolation.
+$(VENV)-oldest/suite: OLD_BIN := $(abspath $(VENV)-oldest)/bin
+$(VENV)-oldest/suite: tests/oldest.py $(SOURCES)
+	$(PYTHON) -m venv --clear $(VENV)-oldest
+	$(OLD_BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade pip
+	$(OLD_BIN)/python tests/oldest.py $(OLDEST) > $(VENV)-oldest/requirements.txt
+	$(OLD_BIN)/python -m pip install --quiet ninja -r $(VENV)-oldest/requirements.txt
+	PATH="$(OLD_BIN):$$PATH" $(OLD_BIN)/python -m pip install --quiet --no-build-isolation --no-deps .
 	touch $@

@@ -259,6 +259,8 @@ def is_narrow(array: Array) -> bool:
 
 def wide_floats(array: Array) -> Array:
     """Return real numbers in at least 32 bits, for sums over many of them."""
+    if type(array) is np.ndarray and array.dtype.itemsize >= 4:  # as in `namespace`
+        return array
     return namespace(array).astype(array, namespace(array).float32) if is_narrow(array) else array
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 REQUIRED = tuple(filter(None, os.environ.get("PYCOPI_TEST_BACKENDS", "").split(",")))
 
@@ -34,6 +35,15 @@ class Backend:
     @property
     def installed(self) -> bool:
         return importlib.util.find_spec(self.module.partition(".")[0]) is not None
+
+    def require(self) -> None:
+        """Skip the test that needs this backend where it cannot work, or fail it where it was named."""
+        if not self.installed:
+            if self.library in REQUIRED:
+                pytest.fail(f"PYCOPI_TEST_BACKENDS names {self.library}, which is not installed")
+            pytest.skip(f"{self.library} is not installed")
+        if self.device == "device1" and np.lib.NumpyVersion(np.__version__) < "2.0.0":
+            pytest.skip("array-api-strict moves arrays between its devices by NumPy 2 only")
 
     @functools.cached_property
     def xp(self) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backends import BACKENDS, REQUIRED, Backend
+from backends import BACKENDS, Backend
 from hypothesis import HealthCheck, settings
 
 from pycopi.kernels import native
@@ -35,10 +35,7 @@ def _keep_instruction_set() -> Iterator[None]:
 
 
 def _provide(backend: Backend) -> Backend:
-    if not backend.installed:
-        if backend.library in REQUIRED:
-            pytest.fail(f"PYCOPI_TEST_BACKENDS names {backend.library}, which is not installed")
-        pytest.skip(f"{backend.library} is not installed")
+    backend.require()
     backend.xp  # noqa: B018  (imports and configures the library)
     return backend
 

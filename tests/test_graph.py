@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import pycopi
 from pycopi.kernels import cuda_graph
 from pycopi.kernels import cupy as engine
-from pycopi.training import fit as fit_module
+from pycopi.training import run as run_module
 from pycopi.training.graph import GraphSteps, Kind, Plan
 from pycopi.training.step import step
 
@@ -175,7 +175,7 @@ def test_fit_takes_its_steps_by_graphs(attach, monkeypatch):
         NETWORK, start(), x, y, epochs=3, settings=SETTINGS, batch_size=5, progress=False
     )
     plain = run()
-    device, made = Device(), fit_module.copy_parameters
+    device, made = Device(), run_module.copy_parameters
 
     def copy_parameters(parameters):  # so that the device knows them
         copies = made(parameters)
@@ -183,8 +183,8 @@ def test_fit_takes_its_steps_by_graphs(attach, monkeypatch):
         return copies
 
     attach(device)
-    monkeypatch.setattr(fit_module, "copy_parameters", copy_parameters)
-    monkeypatch.setattr(fit_module, "is_cupy", lambda _: True)
+    monkeypatch.setattr(run_module, "copy_parameters", copy_parameters)
+    monkeypatch.setattr(run_module, "is_cupy", lambda _: True)
     graphs = run()
     losses = lambda state: [(one.loss, one.accuracy) for one in state.history]  # noqa: E731
     assert_same_run((graphs.parameters, losses(graphs)), (plain.parameters, losses(plain)))

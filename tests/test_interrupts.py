@@ -24,7 +24,7 @@ IMPORTED = (
 )
 """What is imported before a command runs, in about this order."""
 
-DURING = ("safetensors", "matplotlib", "matplotlib.figure", "PIL")
+DURING = ("matplotlib", "matplotlib.figure", "PIL")
 """What is imported while it runs."""
 
 RUN = """

@@ -96,9 +96,15 @@ def test_what_is_not_in_host_memory_is_refused():
         run(torch.empty((120, 6), device="meta"), CLASSES)
     with pytest.raises(TypeError, match=within("inputs has dtype bfloat16 but parameters have float32")):
         run(of_torch(X).to(torch.bfloat16), CLASSES)
-    half = NETWORK.init(0, like=of_jax(X).astype("bfloat16"))
-    with pytest.raises(TypeError, match=within("inputs is a torch array but parameters is a jax array")):
-        run(of_torch(X).to(torch.bfloat16), CLASSES, half)
+
+
+def test_bfloat16_goes_between_libraries_that_have_it():
+    """By way of float32, which holds each of its values exactly."""
+    theirs, ours = of_torch(X).bfloat16(), of_jax(X).astype("bfloat16")
+    parameters = NETWORK.init(0, like=ours)
+    moved, wanted = (NETWORK.predict(parameters, inputs) for inputs in (theirs, ours))
+    assert moved.dtype == ours.dtype
+    assert np.array_equal(np.asarray(moved.astype("float32")), np.asarray(wanted.astype("float32")))
 
 
 @pytest.mark.parametrize("move", [of_torch, of_jax], ids=["torch", "jax"])

@@ -119,6 +119,8 @@ def test_real_targets_are_learned(narrow):
 def test_digits_are_learned(narrow, rule):
     if rule == "adam" and narrow.name == "float16":
         pytest.skip("refused, see below")
+    if rule != "copi" and narrow.library == "jax":
+        pytest.skip("one rule is enough of what takes JAX so long to compile")
     digits = load_dataset("digits")
     network = pycopi.mlp([64, 32, 10])
     rate, gain = (1e-3, 1.0) if rule == "adam" else (1e-2, 100.0)
@@ -233,7 +235,7 @@ def test_other_dtypes_in_host_memory_are_refused_with_one_that_is_taken(narrow):
 def test_real_targets_of_another_dtype_are_refused(narrow):
     start, x = narrow.init(NETWORK), narrow.array(X)
     targets = from_numpy(X[:, :3], narrow.like, dtype=to_namespace(narrow).float32)
-    with pytest.raises(TypeError, match=r"^targets .*float32.* but parameters has"):
+    with pytest.raises(TypeError, match=r"^targets .*float32.* but parameters ha"):
         pycopi.train_step(NETWORK, start, x, targets, SETTINGS)
 
 

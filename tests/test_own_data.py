@@ -115,6 +115,10 @@ def test_odd_features_have_a_spread_that_divides():
     assert mean_and_spread(rows[:1])[1].tolist() == [1.0] * 5
 
 
+WRONG_WIDTH = (
+    "data has shape (200, 4) but the network takes 5 features; "
+    "expected (any, 5), or a network made for 4 inputs"
+)
 MISSING = (
     "the network is standardized, so init needs the data whose mean and spread it should take; "
     "use network.init(seed, data=x_train)"
@@ -130,7 +134,7 @@ TOO_MANY = (
     [
         (NETWORK, None, MISSING),
         (pycopi.mlp([5, 3]), RAW, TOO_MANY),
-        (NETWORK, RAW[:, :4], "data has shape (200, 4) but the network takes 5 features; expected (any, 5)"),
+        (NETWORK, RAW[:, :4], WRONG_WIDTH),
         (NETWORK, RAW[:0], "data has no rows; expected a batch of at least one sample"),
     ],
     ids=["missing", "too many", "features", "empty"],

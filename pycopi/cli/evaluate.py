@@ -25,7 +25,7 @@ def evaluate(
 ) -> None:
     """Print loss and accuracy of a saved model on a data set.
 
-    Of a run with --patience, the folder stands for the model of its best epoch.
+    Given the folder of a run with --patience, it takes the model of the best epoch.
     """
     split = read_flag("split", split)
     path = chosen_model(model) if model.is_dir() else model

@@ -321,7 +321,7 @@ DataDir = Annotated[
         _FILES,
         "--data-dir",
         "FOLDER",
-        "Folder to search for MNIST and CIFAR-10 before $PYCOPI_DATA and the cache.",
+        "Folder that holds MNIST and CIFAR-10; otherwise $PYCOPI_DATA and the cache.",
     ),
 ]
 NoDownload = Annotated[bool, _switch(_FILES, "--no-download", "Do not fetch data that is missing.")]

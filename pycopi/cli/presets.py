@@ -121,7 +121,7 @@ def by_data_set(field: str) -> str:
     Examples
     --------
     >>> by_data_set("batch_size")
-    '20; mnist, cifar10: 50'
+    '20; files: 64; mnist, cifar10: 50'
     """
     groups: dict[str, list[str]] = {}
     for name, preset in PRESETS.items():

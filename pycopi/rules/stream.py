@@ -87,11 +87,11 @@ def decorrelate_stream(
     With ``rls`` R is a root of the inverse of the second moments, ``R.T R = inv(C)``, where each sample makes
     ``C' = (1 - rate) C + rate y y.T``. The step is the root of the formula of Sherman and Morrison, as in
     Potter's square-root filter: ``R' = (R - beta x x.T R) / sqrt(1 - rate)`` with
-    ``beta = (1 - sqrt((1 - rate) / (1 - rate + rate |x|^2))) / |x|^2``. Its bound is built in: beta |x|^2 < 1.
+    ``beta = (1 - sqrt((1 - rate) / (1 - rate + rate |x|^2))) / |x|^2``. It is bounded: ``beta |x|^2 < 1``.
     To first order it is the online whitening of ORICA (Hsu et al., IEEE TNSRE 24(3), 2016) at half its rate.
 
     Where the powers are brought to 1, an input that is always 0 would have its row grow for ever. A row whose
-    own gain, |R_ii|, is beyond 1 / eps of the dtype after a block is scaled back to that.
+    own gain, ``|R_ii|``, is beyond 1 / eps of the dtype after a block is scaled back to that.
 
     Within a block of k samples the matrix is carried as ``R = diag(s) R0 + U.T (V R0)``, where U and V gain a
     row with each sample, so that no sample touches R0: 6n^2 operations a sample in matrix products, and O(nk)
@@ -119,12 +119,25 @@ def decorrelate_stream(
     with overflow_ignored():
         for rows in slices(inputs.shape[0], block_size):
             block = inputs[rows, :]
-            learned, moved = _learn(decorrelator, block, learning)
-            if not _is_finite(learned, moved):
+            found = _decorrelate_block(decorrelator, block, learning)
+            if found is None:
                 raise _divergence(decorrelator, block, learning, rows.start, blocks)
-            decorrelator = _after(decorrelator, learned, moved, learning)
-            blocks.append(learned.decorrelated)
+            blocks.append(found.decorrelated)
+            decorrelator = found.decorrelator
     return DecorrelatedStream(xp.concat(blocks, axis=0) if blocks else inputs, decorrelator)
+
+
+def _decorrelate_block(
+    decorrelator: Array, block: Array, rule: kernels.SampleRule
+) -> DecorrelatedStream | None:
+    """Return the decorrelated block (k, n) and the matrix after its last sample; None where not finite.
+
+    What a block needs is free again before the next one.
+    """
+    learned, moved = _learn(decorrelator, block, rule)
+    if not _is_finite(learned, moved):
+        return None
+    return DecorrelatedStream(learned.decorrelated, _after(decorrelator, learned, moved, rule))
 
 
 def _learn(decorrelator: Array, block: Array, rule: kernels.SampleRule) -> tuple[kernels.Block, Array]:

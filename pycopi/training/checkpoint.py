@@ -196,6 +196,8 @@ class Checkpoint:
 
 def chosen_model(folder: Path) -> Path:
     """Return the model file of a run to use: the best where the run has kept it, otherwise the last."""
+    if not (folder / BEST).is_file():
+        return folder / MODEL  # which may be a model alone, without a run
     return folder / (MODEL if Checkpoint(folder).load_best() is None else BEST)
 
 

@@ -8,7 +8,7 @@ from pycopi._array import device, is_dask, namespace
 from pycopi._checks import as_whole, check_finite
 from pycopi.network import Network, Parameters
 from pycopi.settings import Settings
-from pycopi.training.batches import VALIDATION, Batches, open_batches
+from pycopi.training.batches import open_batches, open_validation
 from pycopi.training.guard import Guard
 from pycopi.training.history import (
     Callback,
@@ -55,9 +55,9 @@ def fit(
     parameters : tuple of DenseParameters
         Parameters to begin with; they are not changed. Training runs on their library and device.
     inputs : array, shape (N, n), or iterable of batches
-        Samples in the dtype of the parameters: an array of their library, a NumPy array or memory map, or
-        a Dask array (the last two are moved batch by batch). Or, with ``targets=None``, any object that
-        can be iterated again and again over pairs (inputs, targets) of such arrays.
+        Samples in the dtype of the parameters: an array of their library, or one in host memory, which is moved
+        batch by batch: NumPy, a memory map, Dask, PyTorch or JAX on the CPU. Or, with ``targets=None``, any
+        object that can be iterated again and again over pairs (inputs, targets) of such arrays.
     targets : array, shape (N,) or (N, m), or None
         Class numbers (integers), one-hot rows, or real numbers in the dtype of the parameters.
     epochs : int
@@ -146,7 +146,7 @@ def fit(
         run = Run(
             opened,
             opened.probe(PROBED),
-            _open_validation(network, state.parameters, validation),
+            None if validation is None else open_validation(network, state.parameters, validation),
             settings,
             Schedules(weight_schedule, decorrelation_schedule),
             len(state.history) if kept.ended else epochs,
@@ -181,13 +181,6 @@ def _check_parameters(parameters: Parameters) -> None:
         raise TypeError(msg)
     for index, own in enumerate(parameters, 1):
         check_finite(**own.named(f" of layer {index}"))
-
-
-def _open_validation(network: Network, parameters: Parameters, validation: Any) -> Batches | None:
-    if validation is None:
-        return None
-    pair = validation if isinstance(validation, tuple) and len(validation) == 2 else (validation, None)
-    return open_batches(network, parameters, *pair, batch_size=1024, seed=None, names=VALIDATION)
 
 
 def _begins_correlated(parameters: Parameters, settings: Settings) -> bool:
