@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pycopi._array import Array
-from pycopi.credit.base import Credit, Problem
+from pycopi._trees import Tree
+from pycopi.credit.base import Credit, Perturbations, Problem
 
 
 @dataclass(frozen=True)
@@ -13,10 +13,6 @@ class Backpropagation(Credit):
 
     layer_by_layer: ClassVar[bool] = True
 
-    def assign(self, problem: Problem) -> tuple[Array, ...]:
+    def assign(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
         """Return each layer's perturbations."""
-        perturbations = [problem.error]
-        for index in range(len(problem.layers) - 1, 0, -1):
-            wanted = problem.pull_back(index, perturbations[-1])
-            perturbations.append(problem.perturb(index - 1, wanted))
-        return tuple(reversed(perturbations))
+        return problem.downwards(problem.pull_back), kept

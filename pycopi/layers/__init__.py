@@ -1,6 +1,6 @@
 """Layers: frozen descriptions, and pure functions of their parameters; one family a file."""
 
-from pycopi.layers.base import Layer, Trace
-from pycopi.layers.dense import LEARNED, Dense, DenseParameters, Record
+from pycopi.layers.base import Layer, Record, Trace
+from pycopi.layers.dense import Dense, DenseParameters, xavier_normal
 
-__all__ = ["LEARNED", "Dense", "DenseParameters", "Layer", "Record", "Trace"]
+__all__ = ["Dense", "DenseParameters", "Layer", "Record", "Trace", "xavier_normal"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from pycopi import kernels
 from pycopi._array import Array, namespace
-from pycopi._checks import as_whole, check_shape, common_namespace
+from pycopi._checks import as_whole
+from pycopi._trees import map_arrays, named_arrays
 from pycopi.activations import Activation, LeakyReLU, resolve
-from pycopi.layers.base import Layer
-from pycopi.optimizers import PLAIN, Changes
-from pycopi.rules.decorrelation import Decorrelation, decorrelation
+from pycopi.layers.base import Layer, Record
+from pycopi.optimizers import Changes, pull_and_apply
+from pycopi.rules.decorrelation import Decorrelation
 from pycopi.rules.learning import Learning, Rates
 from pycopi.rules.power import mean_square
 from pycopi.rules.standardisation import standardise
@@ -23,29 +24,24 @@ from pycopi.rules.standardisation import standardise
 class DenseParameters(NamedTuple):
     """Parameters of a `Dense` layer with n inputs and m outputs; what a layer does not have is None.
 
-    ``weight`` is W, shape (m, n); ``decorrelator`` is R, shape (n, n); ``bias`` has shape (m,); ``feedback`` is
-    the fixed random matrix of feedback alignment, shape (m, n). Adam's state is ``moments``, shape (2, m, n),
-    ``bias_moments``, shape (2, m), and ``gathered``, shape (2,); see `pycopi.Adam`. ``mean`` and ``spread`` of
-    a layer that standardises its inputs have shape (n,).
+    ``weight`` is W, shape (m, n); ``decorrelator`` is R, shape (n, n); ``bias`` has shape (m,). ``mean`` and
+    ``spread`` of a layer that standardises its inputs have shape (n,).
     """
 
     weight: Array
     decorrelator: Array | None = None
     bias: Array | None = None
-    feedback: Array | None = None
-    moments: Array | None = None
-    bias_moments: Array | None = None
-    gathered: Array | None = None
     mean: Array | None = None
     spread: Array | None = None
 
     def map(self, function: Callable[[Array], Array]) -> DenseParameters:
         """Return the same parameters with a function applied to every array that is there."""
-        return DenseParameters(*(None if array is None else function(array) for array in self))
+        mapped: DenseParameters = map_arrays(function, self)
+        return mapped
 
-    def named(self, suffix: str = "") -> dict[str, Array]:
-        """Return the arrays that are there by their names, each followed by ``suffix``."""
-        return {f"{name}{suffix}": array for name, array in self._asdict().items() if array is not None}
+    def named(self) -> dict[str, Array]:
+        """Return the arrays that are there by their names."""
+        return named_arrays(self)
 
     def __repr__(self) -> str:
         """Return dtypes and shapes in place of the numbers, which would fill a screen."""
@@ -60,28 +56,7 @@ def _in_short(array: Any) -> str:
     return f"{str(array.dtype).rpartition('.')[2]} {tuple(array.shape)}"
 
 
-_OF_LEARNING = ("feedback", "moments", "bias_moments", "gathered")  # what a folded layer does without
-
-LEARNED = ("weight", "decorrelator", "bias")
-"""The parameters that learning moves."""
-
-
 _PATH = ("weight", "decorrelator")  # the matrices that what is pulled back goes through
-
-
-class Record(NamedTuple):
-    """What a forward pass of a `Dense` layer leaves.
-
-    ``decorrelated`` x (B, n), ``preactivations`` a (B, m) and ``outputs`` f(a) (B, m). ``sampled`` (k, n) are
-    the rows of x that are still to be multiplied by R for its learning, or None, and ``reprojected`` (k, n)
-    those that were: x R, or x R.T by the rule ``local``.
-    """
-
-    decorrelated: Array
-    preactivations: Array
-    outputs: Array
-    sampled: Array | None = None
-    reprojected: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +78,8 @@ class Dense(Layer):
         network.
     """
 
+    parameters: ClassVar[type[Any]] = DenseParameters
+
     inputs: int
     outputs: int
     activation: Activation = LeakyReLU()  # noqa: RUF009  (frozen)
@@ -116,60 +93,27 @@ class Dense(Layer):
             object.__setattr__(self, name, as_whole(name, getattr(self, name)))
         object.__setattr__(self, "activation", resolve(self.activation))
 
-    def shapes(self, *, feedback: bool = False, moments: bool = False) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter that the layer has, by its name."""
-        weight = (self.outputs, self.inputs)
+        n, m = self.inputs, self.outputs
         parts = {
-            "weight": (True, weight),
-            "decorrelator": (self.decorrelated, (self.inputs, self.inputs)),
-            "bias": (self.bias, (self.outputs,)),
-            "feedback": (feedback, weight),
-            "moments": (moments, (2, *weight)),
-            "bias_moments": (moments and self.bias, (2, self.outputs)),
-            "gathered": (moments, (2,)),
-            "mean": (self.standardized, (self.inputs,)),
-            "spread": (self.standardized, (self.inputs,)),
+            "weight": (True, (m, n)),
+            "decorrelator": (self.decorrelated, (n, n)),
+            "bias": (self.bias, (m,)),
+            "mean": (self.standardized, (n,)),
+            "spread": (self.standardized, (n,)),
         }
         return {name: shape for name, (present, shape) in parts.items() if present}
 
-    def check_parameters(self, parameters: DenseParameters, place: str) -> None:
-        """Check that parameters are those of this layer; ``place`` says in errors where it stands."""
-        if not isinstance(parameters, DenseParameters):
-            kind = type(parameters).__name__
-            msg = f"parameters of {place} are a {kind}; expected DenseParameters"
-            raise TypeError(msg)
-        expected = self.shapes(feedback=parameters.feedback is not None, moments=parameters.moments is not None)
-        for name, array in parameters._asdict().items():
-            if (array is None) == (name in expected):
-                state = "is None" if array is None else "is an array"
-                msg = f"{name} of {place} {state}, unlike the layer's description {self}"
-                msg += "; use the parameters that network.init() made for it"
-                raise ValueError(msg)
-            if array is not None:
-                common_namespace(**{f"{name} of {place}": array})
-                check_shape(f"{name} of {place}", array, expected[name], f"the layer is {self}")
-
-    def init(
-        self, generator: np.random.Generator, *, feedback: bool = False, moments: bool = False
-    ) -> DenseParameters:
-        """Return fresh float64 NumPy parameters: Xavier-normal W, the identity for R, zero for all else.
-
-        The feedback matrix is drawn as W is, from a generator of its own, so that it changes no weight.
-        """
-        shapes = self.shapes(feedback=feedback, moments=moments)
-        values = {name: np.zeros(shape) for name, shape in shapes.items()}
-        values["weight"] = self._draw(generator)
+    def init(self, generator: np.random.Generator) -> DenseParameters:
+        """Return fresh float64 NumPy parameters: Xavier-normal W, the identity for R, zero for all else."""
+        values = {name: np.zeros(shape) for name, shape in self.shapes().items()}
+        values["weight"] = xavier_normal(generator, self.outputs, self.inputs)
         if self.decorrelated:
             values["decorrelator"] = np.eye(self.inputs)
-        if feedback:
-            values["feedback"] = self._draw(generator.spawn(1)[0])
         if self.standardized:
             values["spread"] = np.ones(self.inputs)
         return DenseParameters(**values)
-
-    def _draw(self, generator: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        std = np.sqrt(2.0 / (self.inputs + self.outputs))
-        return generator.normal(0.0, std, (self.outputs, self.inputs))
 
     def forward(self, own: DenseParameters, inputs: Array, learning: Learning | None = None) -> Record:
         """Return the record of inputs y (B, n); a single row that is learned from takes one sweep a matrix."""
@@ -233,24 +177,22 @@ class Dense(Layer):
         """Return the parameters after plain changes, and delta W R of those before; one sweep for one row."""
         if perturbations.shape[0] != 1:
             return super().pull_and_apply(own, record, perturbations, changes, copy)
-        learned, wanted = PLAIN.pull_and_apply(own, _PATH, perturbations[0, :], changes, copy)
+        learned, wanted = pull_and_apply(own, _PATH, perturbations[0, :], changes, copy)
         return learned, wanted[None, :]
 
     def changes(
         self, own: DenseParameters, record: Record, perturbations: Array | None, learning: Learning
     ) -> Changes:
         """Return the changes of W, R and b by their names."""
-        x, rule, rates = record.decorrelated, learning.weights, learning.rates
+        x = record.decorrelated
         power = mean_square(x)
         proposed: Changes = {}
         if own.decorrelator is not None and learning.decorrelation is not None:
-            proposed["decorrelator"] = _decorrelation(
-                own, record, power, learning.decorrelation, learning.rates
-            )
+            how, rates = learning.decorrelation, learning.rates
+            proposed["decorrelator"] = _decorrelation(own, record, power, how, rates)
         if perturbations is not None:
-            constant = 0.0 if own.bias is None else 1.0
-            rate = rule.step_size(x, power, rates.weights, rates.share, constant)
-            proposed["weight"] = rule.change(x, record.preactivations, perturbations, own.bias, power, rate)
+            rate = learning.step_size(x, power, 0.0 if own.bias is None else 1.0)
+            proposed["weight"] = learning.rule.change(record, power, perturbations, own.bias, rate)
             if own.bias is not None:  # a weight on a constant input of 1, under every rule
                 proposed["bias"] = rate * namespace(x).mean(perturbations, axis=0)
         return proposed
@@ -260,8 +202,7 @@ class Dense(Layer):
         weight = own.weight
         if own.decorrelator is not None:
             weight = namespace(weight).matmul(weight, own.decorrelator)
-        folded = own._replace(weight=weight, decorrelator=None, **dict.fromkeys(_OF_LEARNING))
-        return replace(self, decorrelated=False), folded
+        return replace(self, decorrelated=False), own._replace(weight=weight, decorrelator=None)
 
 
 def _decorrelation(
@@ -273,4 +214,11 @@ def _decorrelation(
         product = kernels.product(sampled, own.decorrelator, transposed=how.transposed)
     if sampled is not record.decorrelated:
         power = mean_square(sampled)
-    return decorrelation(sampled, product, power, rates.decorrelation, how, rates.share)
+    return how.change(sampled, product, power, rates.decorrelation, rates.share)
+
+
+def xavier_normal(
+    generator: np.random.Generator, outputs: int, inputs: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Return a matrix (m, n) of standard deviation ``sqrt(2 / (n + m))``."""
+    return generator.normal(0.0, np.sqrt(2.0 / (inputs + outputs)), (outputs, inputs))

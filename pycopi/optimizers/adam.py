@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pycopi import kernels
-from pycopi._array import Array, astype, is_numpy, is_writable, namespace, slices, wide_floats
+from pycopi._array import Array, astype, device, is_numpy, namespace, slices, wide_floats
 from pycopi._checks import as_float
-from pycopi.optimizers.base import Change, Changes, Optimizer, changed
+from pycopi._trees import Tree
+from pycopi.optimizers.base import Optimizer
 
 CORRECTIONS = ("exact", "constant")
 
 _LEAST = 1e-30  # square of a gradient that still counts
-_MOMENTS = {"weight": "moments", "bias": "bias_moments"}  # of the parameters that have some
 _BLOCK = 1 << 15  # elements of the parameters that are swept at a time: their moments stay in the cache
 
 
@@ -49,46 +48,41 @@ class Adam(Optimizer):
             msg = f"correction is {self.correction!r}; expected one of {', '.join(CORRECTIONS)}"
             raise ValueError(msg)
 
-    needs_moments: ClassVar[bool] = True
+    rescales: ClassVar[bool] = True
 
-    def check_range(self, parameter: Array) -> None:
+    def check(self, parameter: Array) -> None:
         """Check that squares of gradients are within the range of the parameters' dtype."""
         if namespace(parameter).finfo(parameter.dtype).smallest_normal > _LEAST:
-            msg = f"rule is 'adam' but parameters have dtype {parameter.dtype}, in which the squares of small "
-            msg += "gradients are 0; make parameters of dtype bfloat16 or float32"
+            msg = f"the optimizer is Adam but parameters have dtype {parameter.dtype}, in which the squares of "
+            msg += "small gradients are 0; make parameters of dtype bfloat16 or float32"
             raise TypeError(msg)
 
-    def apply(self, own: Any, changes: Changes, copy: bool | None, rate: Any = None) -> Any:
-        """Return parameters and moments after a step.
+    def init(self, parameter: Array) -> dict[str, Array]:
+        """Return the ``moments`` (2, ...), which begin at zero, and what they have ``gathered`` (2,)."""
+        xp, nothing = namespace(parameter), {"dtype": parameter.dtype, "device": device(parameter)}
+        moments = xp.zeros((2, *parameter.shape), **nothing)
+        return {"moments": moments, "gathered": xp.zeros((2,), **nothing)}
 
-        Changes of weights and biases are those of the gradient form at a rate of 1; what has no moments, such
-        as R, takes its change as it is.
-        """
-        values: dict[str, Array] = {}
-        if "weight" in changes:
-            values["gathered"] = gather(own.gathered, self)
-        for name, change in changes.items():
-            if name not in _MOMENTS:
-                values[name] = changed(name, getattr(own, name), change, copy)
-                continue
-            moments = getattr(own, _MOMENTS[name])
-            parts = getattr(own, name), moments, values["gathered"], _ascent(change)
-            values[name], values[_MOMENTS[name]] = adam_step(*parts, rate, self, copy)
-        return own._replace(**values)
+    def step(self, parameter: Array, memory: Tree, change: Array, rate: Any) -> tuple[Array, Tree]:
+        """Return a parameter and its moments after a step, in fresh arrays."""
+        gathered = gather(memory["gathered"], self)
+        parts = parameter, memory["moments"][0, ...], memory["moments"][1, ...], change
+        stepped, *moments = _average(*parts, rate, self, gathered)
+        return stepped, {"moments": namespace(parameter).stack(moments), "gathered": gathered}
 
-    def direction(self, own: Any, name: str, change: Change) -> Array:
-        """Return what a step at a rate of 1 adds to the parameter of this name."""
-        nothing = namespace(own.gathered).zeros_like(getattr(own, name))
-        moments, gathered = getattr(own, _MOMENTS[name]), gather(own.gathered, self)
-        return adam_step(nothing, moments, gathered, _ascent(change), 1.0, self, True)[0]
-
-
-def _ascent(change: Change) -> Array:
-    """Return the mean over the batch that a change of rate 1 adds."""
-    if not isinstance(change, kernels.RankK):
-        return change
-    xp = namespace(change.left)
-    return xp.matmul(xp.matrix_transpose(change.left), change.right) / (1.0 / change.scale)
+    def overwrite(self, parameter: Array, memory: Tree, change: Array, rate: Any) -> tuple[Array, Tree]:
+        """Return a parameter and its moments after a step, in the same arrays, some rows at a time."""
+        if not is_numpy(parameter):
+            return super().overwrite(parameter, memory, change, rate)
+        moments = memory["moments"]
+        gathered = gather(memory["gathered"], self)
+        rows = max(1, _BLOCK // max(1, parameter[0].size))
+        for block in slices(parameter.shape[0], rows):
+            parts = parameter[block], moments[0, block], moments[1, block]
+            for part, value in zip(parts, _average(*parts, change[block], rate, self, gathered), strict=True):
+                part[...] = value
+        memory["gathered"][...] = gathered
+        return parameter, memory
 
 
 def gather(gathered: Array, adam: Adam) -> Array:
@@ -100,32 +94,6 @@ def gather(gathered: Array, adam: Adam) -> Array:
     return namespace(gathered).concat([first, second])
 
 
-def adam_step(
-    parameter: Array, moments: Array, gathered: Array, ascent: Array, rate: Any, adam: Adam, copy: bool | None
-) -> tuple[Array, Array]:
-    """Return a parameter (m, ...) and its moments (2, m, ...) after one step.
-
-    ``ascent`` is minus the gradient, shape (m, ...); ``gathered`` is that of this step. With the averages
-    ``m' = beta1 m + (1 - beta1) g`` and ``v' = beta2 v + (1 - beta2) g^2`` the step is
-    ``rate m' / c1 / (sqrt(v' / c2) + epsilon)`` (Kingma and Ba, arXiv 1412.6980, algorithm 1).
-    """
-    if adam.correction == "exact":
-        first, second = gathered[0], gathered[1]
-    else:
-        first, second = 1.0 - adam.beta1, 1.0 - adam.beta2
-    corrections = first, second
-    if copy is True or not (is_numpy(parameter) and is_writable(parameter) and is_writable(moments)):
-        xp = namespace(parameter)
-        stepped, *kept = _average(parameter, moments[0, ...], moments[1, ...], ascent, rate, adam, corrections)
-        return stepped, xp.stack(kept)
-    rows = max(1, _BLOCK // max(1, parameter[0].size))
-    for block in slices(parameter.shape[0], rows):
-        parts = parameter[block], moments[0, block], moments[1, block]
-        for part, value in zip(parts, _average(*parts, ascent[block], rate, adam, corrections), strict=True):
-            part[...] = value
-    return parameter, moments
-
-
 def _average(
     parameter: Array,
     first: Array,
@@ -133,11 +101,19 @@ def _average(
     ascent: Array,
     rate: Any,
     adam: Adam,
-    corrections: tuple[Any, Any],
+    gathered: Array,
 ) -> tuple[Array, Array, Array]:
-    """Return parameter, first and second moment after one step, computed in at least 32 bits."""
+    """Return parameter, first and second moment after one step, computed in at least 32 bits.
+
+    ``ascent`` is minus the gradient g, in the shape of the parameter; ``gathered`` is that of this step. With
+    the averages ``m' = beta1 m + (1 - beta1) g`` and ``v' = beta2 v + (1 - beta2) g^2`` the step is
+    ``rate m' / c1 / (sqrt(v' / c2) + epsilon)`` (Kingma and Ba, arXiv 1412.6980, algorithm 1).
+    """
     xp = namespace(parameter)
     dtype = parameter.dtype
+    corrections: tuple[Any, Any] = 1.0 - adam.beta1, 1.0 - adam.beta2
+    if adam.correction == "exact":
+        corrections = gathered[0], gathered[1]
     parameter, first, second, ascent = map(wide_floats, (parameter, first, second, ascent))
     first = adam.beta1 * first + (1.0 - adam.beta1) * ascent
     second = adam.beta2 * second + (1.0 - adam.beta2) * xp.square(ascent)

@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from pycopi._array import Array
 from pycopi.rules.decorrelation import Decorrelation, for_layer
 from pycopi.rules.inference import WeightRule
+from pycopi.rules.stability import bounded_rate
 
 
 class Rates(NamedTuple):
@@ -27,10 +29,29 @@ class Rates(NamedTuple):
 class Learning(NamedTuple):
     """How one layer learns in one step.
 
-    ``weights`` is the rule of its weights and bias, ``decorrelation`` that of its decorrelating matrix, or None
-    where that stays as it is, and ``rates`` are the layer's own.
+    ``rule`` is that of its weights and bias, ``decorrelation`` that of its decorrelating matrix, or None where
+    that stays as it is, and ``rates`` are the layer's own. ``gain`` is the factor of the output error and
+    ``bound`` the largest effective step or None, as in `pycopi.Settings`. Where the optimizer ``rescales``
+    changes, weights and bias propose them at a rate of 1.
     """
 
-    weights: WeightRule
+    rule: WeightRule
     decorrelation: Decorrelation | None
     rates: Rates
+    gain: float = 1.0
+    bound: float | None = None
+    rescales: bool = False
+
+    def step_size(self, decorrelated: Array, power: Array, constant: float = 0.0) -> Any:
+        """Return the step size for inputs (B, n), within the bound and times the share of a full batch.
+
+        ``power`` (n,) is the mean square of the inputs, and ``constant`` the power of one beside them that does
+        not change: 1 with a bias.
+        """
+        if self.rescales:
+            return 1.0
+        rates = self.rates
+        if self.bound is None:
+            return rates.weights * rates.share
+        gain, decorrelated, power = self.rule.effective(self.gain, decorrelated, power)
+        return rates.share * bounded_rate(rates.weights, gain, decorrelated, power, self.bound, constant)
