@@ -25,7 +25,7 @@ STEPS, BATCH, TINY = 5, 50, 1e-9  # rates so small that inputs stay as they are
 VARIANTS: dict[str, tuple[dict[str, Any], tuple[float | None, ...], bool]] = {
     "exact": ({}, (TINY,), False),
     "fraction 0.2": ({"fraction": 0.2}, (TINY,), False),
-    "fraction 0.2 in deep layers": ({"fraction": (1.0, 0.2)}, (TINY,), False),
+    "fraction 0.2 in deep layers": ({"fractions": (1.0, 0.2)}, (TINY,), False),
     "every 5th step": ({"every": 5}, (TINY,), False),
     "every 5th step, bounds": ({"every": 5, "step_bound": 0.5}, (TINY,), False),
     "all layers frozen": ({}, (None,), False),
@@ -38,10 +38,12 @@ VARIANTS: dict[str, tuple[dict[str, Any], tuple[float | None, ...], bool]] = {
 
 def steps_of(sizes: list[int], name: str) -> Callable[[], None]:
     """Return a function that takes some steps of a variant."""
-    fields, rates, kept = VARIANTS[name]
-    how = pycopi.Decorrelation(rate=TINY, **fields)
+    own, rates, kept = VARIANTS[name]
+    fields = dict(own)
+    fractions = fields.pop("fractions", (fields.pop("fraction", 1.0),))
+    hows = tuple(pycopi.Decorrelation(rate=TINY, fraction=one, **fields) for one in fractions)
     bound = 2.0 if "step_bound" in fields else None
-    settings = pycopi.Settings(rate=TINY, gain=TINY, step_bound=bound, decorrelation=how)
+    settings = pycopi.Settings(rate=TINY, gain=TINY, step_bound=bound, decorrelation=hows)
     network = pycopi.mlp(sizes)
     if kept:
         first, *others = network.layers
@@ -49,15 +51,15 @@ def steps_of(sizes: list[int], name: str) -> Callable[[], None]:
     generator, buffers = np.random.default_rng(0), Buffers()
     inputs = generator.random((BATCH, sizes[0]), dtype=np.float32)
     targets = generator.integers(0, sizes[-1], BATCH)
-    parameters = network.init(0)
+    state = pycopi.State(network.init(0))
 
     def take() -> None:
-        nonlocal parameters
+        nonlocal state
         for index in range(STEPS):
-            due = index % how.every == 0
+            due = index % hows[0].every == 0
             with reuse(buffers):
-                parameters, _ = step(
-                    network, parameters, inputs, targets, settings, pycopi.Rates(TINY, rates if due else None)
+                state, _ = step(
+                    network, state, inputs, targets, settings, pycopi.Rates(TINY, rates if due else None)
                 )
 
     return take

@@ -86,8 +86,8 @@ def test_the_papers_settings():
         assert (settings.rate, settings.gain, settings.decorrelation.rate) == (1e-3, 1000.0, 1e-3)
         assert METHODS["bp-decor"].settings(task).rate * METHODS["bp-decor"].settings(task).gain == 1.0
         adam = METHODS["bp-adam-published"].settings(task)
-        assert (adam.rate, adam.gain, adam.adam) == (1e-4, 1.0, pycopi.Adam(correction="constant"))
-        assert METHODS["bp-adam"].settings(task).adam == pycopi.Adam()
+        assert (adam.rate, adam.gain, adam.optimizer) == (1e-4, 1.0, pycopi.Adam(correction="constant"))
+        assert METHODS["bp-adam"].settings(task).optimizer == pycopi.Adam()
     assert (FULL.seeds, FULL.epochs) == (5, 100)
 
 

@@ -30,7 +30,7 @@ x = np.random.default_rng(0).normal(size=(400, 8)).astype("f4")
 network = pycopi.mlp([8, 64, 64, 3])
 with pycopi.Checkpoint(sys.argv[1]) as checkpoint:
     stored = checkpoint.load()
-    state = pycopi.TrainingState(network.init(0)) if stored is None else stored.state
+    state = pycopi.State(network.init(0)) if stored is None else stored.state
 
     def keep(state):
         checkpoint.save(network, state)

@@ -20,7 +20,7 @@ from pycopi.cli.pictures import draw_pictures
 from pycopi.cli.splits import is_real, open_for_model, place
 from pycopi.data import Dataset
 from pycopi.settings import Settings
-from pycopi.storage import Saved, load
+from pycopi.storage import Saved, load, read_state
 from pycopi.training.checkpoint import chosen_model
 
 RESULTS = "analysis.json"
@@ -92,7 +92,7 @@ def _subject(
     """Return the model and the data on the library and device to work on; add what cannot be had to notes."""
     name = "numpy" if backend is None else read_flag("backend", backend)
     like = reference_array(name, device, saved.parameters[0].weight.dtype.name)
-    parameters = saved.parameters if name == "numpy" else load(path, like=like).parameters
+    state = read_state(path, None if name == "numpy" else like)[1]
     settings, batch_size = _how_it_learned(saved, path, notes)
     train = place(*trimmed((dataset.x_train, dataset.y_train), samples), like)
     test = None
@@ -102,7 +102,7 @@ def _subject(
         notes.append(f"no accuracies: {dataset.name} has no test arrays x_test and y_test")
     else:
         test = place(dataset.x_test, dataset.y_test, like)
-    return Subject(saved.network, parameters, settings, batch_size, train, test)
+    return Subject(saved.network, state, settings, batch_size, train, test)
 
 
 def _how_it_learned(saved: Saved, path: Path, notes: list[str]) -> tuple[Settings, int]:

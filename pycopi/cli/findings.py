@@ -11,14 +11,16 @@ from pycopi._array import Array
 from pycopi.analysis import (
     LayerCorrelation,
     compression_curve,
-    feedback_alignment_angle,
+    credit_angles,
     layer_correlations,
     mean_off_diagonal,
     update_alignment,
 )
 from pycopi.cli.splits import Pair
-from pycopi.network import Network, Parameters
+from pycopi.credit import Backpropagation
+from pycopi.network import Network
 from pycopi.settings import Settings
+from pycopi.state import State
 
 STEPS = 40
 """Batches over which the angles are means."""
@@ -31,7 +33,7 @@ class Subject(NamedTuple):
     """
 
     network: Network
-    parameters: Parameters
+    state: State
     settings: Settings
     batch_size: int
     train: Pair
@@ -39,8 +41,9 @@ class Subject(NamedTuple):
 
     @property
     def has_feedback(self) -> bool:
-        """Whether there are matrices of feedback alignment."""
-        return all(own.feedback is not None for own in self.parameters)
+        """Whether credit is assigned in another way than by backpropagation, and what it needs is there."""
+        credit = self.settings.method.credit
+        return not isinstance(credit, Backpropagation) and bool(self.state.credit)
 
 
 class Findings(NamedTuple):
@@ -57,18 +60,16 @@ class Findings(NamedTuple):
 
 def find(subject: Subject, announce: Callable[[str], object]) -> Findings:
     """Return the findings; ``announce`` is told what comes next."""
-    network, parameters, settings, batch_size, train, test = subject
+    network, state, settings, batch_size, train, test = subject
+    parameters = state.parameters
     inputs, targets = (part[: STEPS * batch_size, ...] for part in train)
     announce("correlations")
     correlations = layer_correlations(network, parameters, train[0])
     announce("angles")
-    updates = update_alignment(network, parameters, inputs, targets, settings, batch_size=batch_size)
+    updates = update_alignment(network, state, inputs, targets, settings, batch_size=batch_size)
     feedback = None
     if subject.has_feedback:
-        loss = settings.loss
-        angles = feedback_alignment_angle(
-            network, parameters, inputs, targets, loss=loss, batch_size=batch_size
-        )
+        angles = credit_angles(network, state, inputs, targets, settings, batch_size=batch_size)
         feedback = angles.samples
     announce("compression")
     accuracies = None

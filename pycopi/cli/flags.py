@@ -9,12 +9,12 @@ from pycopi.activations import ACTIVATIONS
 from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
 from pycopi.rules.decorrelation import RULES
-from pycopi.settings import WEIGHT_RULES
+from pycopi.rules.inference import RULES as WEIGHT_RULES
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "activation": ("leaky_relu", *(name for name in ACTIVATIONS if name not in ("leaky_relu", "affine"))),
     "credit": tuple(CREDIT),
-    "rule": WEIGHT_RULES,
+    "rule": (*WEIGHT_RULES, "adam"),
     "loss": tuple(LOSSES),
     "decorrelation_rule": RULES,
     "backend": ("numpy", "torch", "jax", "cupy", "array-api-strict"),

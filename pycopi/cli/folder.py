@@ -4,16 +4,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pycopi import __version__, _json
 from pycopi._array import Array
 from pycopi._files import whole_file
 from pycopi.cli.plan import Plan, stored_plan
 from pycopi.network import Network
-from pycopi.storage import Saved, load
-from pycopi.training.checkpoint import BEST, MODEL, Checkpoint, save_run
-from pycopi.training.history import EpochRecord, TrainingState
+from pycopi.state import EpochRecord, State
+from pycopi.training.checkpoint import BEST, MODEL, Checkpoint, StoredRun, save_run
 
 HISTORY, PICTURE = "history.json", "learning-curve.png"
 LAST_GOOD = "last-good.safetensors"
@@ -76,22 +75,23 @@ class RunFolder(NamedTuple):
             history = tuple(one._replace(validation_loss=math.nan) if no else one for one, no in pairs)
         return origin, history
 
-    def saved(self, like: Array) -> Saved:
-        """Return the network and the parameters of the run that is kept here."""
-        return load(self.path / MODEL, like=like)
+    def last(self, like: Array) -> tuple[Network, State]:
+        """Return the network and the state of the run that is kept here, of which there is one."""
+        network, state, _ = cast(StoredRun, self.checkpoint.load(like))
+        return network, state
 
-    def best(self, like: Array) -> TrainingState | None:
+    def best(self, like: Array) -> State | None:
         """Return the state of the best epoch of the run that is kept here, if there is one."""
         stored = self.checkpoint.load_best(like)
         return None if stored is None else stored.state
 
-    def save(self, origin: Origin, network: Network, state: TrainingState) -> None:
+    def save(self, origin: Origin, network: Network, state: State) -> None:
         """Write the model and the history of a run after an epoch."""
         self.checkpoint.save(network, state, origin.details())
         with whole_file(self.path / HISTORY) as temporary:
             temporary.write_text(history_json(origin, state), encoding="utf-8")
 
-    def save_last_good(self, origin: Origin, network: Network, state: TrainingState) -> Path:
+    def save_last_good(self, origin: Origin, network: Network, state: State) -> Path:
         """Write the last good state of a run that diverged, and return the file."""
         path = self.path / LAST_GOOD
         save_run(path, network, state, origin.details())
@@ -140,7 +140,7 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
     return ValueError(f"{path}: the run in this file cannot be read ({error}); start anew with --overwrite")
 
 
-def history_json(origin: Origin, state: TrainingState) -> str:
+def history_json(origin: Origin, state: State) -> str:
     """Return the content of the history file; ``test`` is the result after the last epoch."""
     history = [record.as_json() for record in state.history]
     last = history[-1] if history else {}

@@ -11,10 +11,12 @@ from pycopi.cli.plan import Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, open_data, split
 from pycopi.network import Network
+from pycopi.state import State
+from pycopi.state import start as new_state
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
-from pycopi.training.history import EarlyStopping, TrainingState, early_stopping
+from pycopi.training.history import EarlyStopping, early_stopping
 
 
 class Source(NamedTuple):
@@ -31,7 +33,7 @@ class Job(NamedTuple):
     origin: Origin
     network: Network
     splits: Splits
-    state: TrainingState
+    state: State
     folder: RunFolder
     replaces: bool = False
 
@@ -40,11 +42,11 @@ class Job(NamedTuple):
         """What the run does."""
         return self.origin.plan
 
-    def keeps_another(self, state: TrainingState) -> bool:
+    def keeps_another(self, state: State) -> bool:
         """Return whether the folder still holds the run that this one replaces after its first epoch."""
         return self.replaces and not state.history
 
-    def save(self, state: TrainingState) -> None:
+    def save(self, state: State) -> None:
         """Write model and history of a state."""
         if self.keeps_another(state):
             return
@@ -52,12 +54,12 @@ class Job(NamedTuple):
         if self.replaces and len(state.history) == 1:
             self.folder.remove_rest()
 
-    def run(self, shown: Shown) -> TrainingState:
+    def run(self, shown: Shown) -> State:
         """Return the state at the end; it is saved after each epoch."""
         plan, stop = self.plan, self._stopping()
         ended = stop is not None and stop(self.state)  # before it was resumed
 
-        def keep_best(state: TrainingState) -> None:
+        def keep_best(state: State) -> None:
             if stop is not None and stop.best is state:
                 self.folder.checkpoint.save_best(self.network, state, self.origin.details())
 
@@ -65,7 +67,7 @@ class Job(NamedTuple):
         try:
             return fit(
                 self.network,
-                self.state.parameters,
+                self.state,
                 *self.splits.train,
                 epochs=len(self.state.history) if ended else plan.epochs,
                 settings=plan.settings,
@@ -77,12 +79,11 @@ class Job(NamedTuple):
                 keep_decorrelated=plan.keep_decorrelated,
                 callbacks=[*([] if stop is None else [stop]), self.save, keep_best, shown.after],
                 progress=shown.during,
-                history=self.state.history,
             )
         except DivergenceError as error:
             raise ArithmeticError(self._keep_last_good(error)) from error
 
-    def draw(self, state: TrainingState) -> None:
+    def draw(self, state: State) -> None:
         """Draw the learning curve."""
         from pycopi.plotting import learning_curve
 
@@ -114,9 +115,8 @@ def start(source: Source, given: Mapping[str, Any], folder: RunFolder, *, overwr
     origin, splits, like = _open(plan, source)
     plan = origin.plan
     network = plan.network(splits.inputs, splits.outputs, splits.train[1])
-    parts: dict[str, Any] = {"feedback": plan.credit == "feedback_alignment", "moments": plan.rule == "adam"}
     data = splits.train[0] if plan.standardize else None
-    state = TrainingState(network.init(plan.seed, like=like, data=data, **parts))
+    state = new_state(network, plan.settings, plan.seed, like=like, data=data)
     return Job(origin, network, splits, state, folder, replaces)
 
 
@@ -143,8 +143,8 @@ def resume(source: Source, given: Mapping[str, Any], folder: RunFolder) -> Job:
         raise ValueError(msg)
     run, otherwise = f"the run in {folder.path}", "start anew with --overwrite"
     check_fingerprint(stored.fingerprint, origin.fingerprint or {}, source.data, run, otherwise)
-    saved = folder.saved(like)
-    return Job(origin, saved.network, splits, TrainingState(saved.parameters, history), folder)
+    network, state = folder.last(like)
+    return Job(origin, network, splits, state._replace(history=history), folder)
 
 
 def _check_data(plan: Plan, splits: Splits, data: str) -> None:

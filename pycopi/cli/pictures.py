@@ -27,7 +27,7 @@ def draw_pictures(
     feature = "pixel" if layer == 1 and data in SHAPES else "input"
     titles = (f"inputs of layer {layer}, raw", f"inputs of layer {layer}, decorrelated")
     pair = dict(zip(titles, (before, after), strict=True))
-    if subject.parameters[layer - 1].decorrelator is None:
+    if subject.state.parameters[layer - 1].decorrelator is None:
         pair = {titles[0]: before}
     correlation_matrices(pair, folder / MATRICES, feature=feature)
     files, notes = [MATRICES], []
@@ -45,7 +45,7 @@ def _draw_images(folder: Path, subject: Subject, layer: int, shape: tuple[int, .
     """Draw what is made of images: receptive fields, and some samples in several versions."""
     from pycopi.plotting import image_comparison, receptive_field_grid
 
-    network, parameters, inputs = subject.network, subject.parameters, subject.train[0]
+    network, parameters, inputs = subject.network, subject.state.parameters, subject.train[0]
     fields = receptive_fields(network, parameters, inputs, layer=layer)
     receptive_field_grid(fields, shape, folder / FIELDS, title=f"receptive fields of layer {layer}")
     xp = namespace(inputs)

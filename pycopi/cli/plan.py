@@ -11,7 +11,7 @@ from pycopi.cli.flags import flag
 from pycopi.cli.presets import PRESETS, VARIANCE_SCALED_EPSILON, adapted, preset_for
 from pycopi.network import Network, mlp
 from pycopi.rules.decorrelation import Decorrelation
-from pycopi.rules.weights import EPSILON
+from pycopi.rules.inference import COPI
 from pycopi.settings import Settings
 from pycopi.training.schedules import Schedule
 
@@ -46,7 +46,7 @@ class Plan:
     bias: bool = False
     standardize: bool = False
     scale_targets: bool = False
-    credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
+    credit: str = "backpropagation"
     rule: Literal["copi", "gradient", "adam"] = "copi"
     loss: Literal["squared_error", "cross_entropy", "auto"] = "squared_error"
     variance_scaled: bool = False
@@ -71,23 +71,24 @@ class Plan:
     @property
     def settings(self) -> Settings:
         """How the network learns."""
+        given = self.decorrelation_fraction
+        how = Decorrelation(
+            rate=self.decorrelation_rate,
+            rule=self.decorrelation_rule,
+            whitening=self.whitening,
+            every=self.decorrelation_every,
+            step_bound=self.decorrelation_bound,
+        )
+        hows = tuple(replace(how, fraction=one) for one in (given if isinstance(given, tuple) else (given,)))
+        scaled = self.variance_scaled and self.rule == "copi"
         return Settings(
-            rule=self.rule,
+            rule=COPI(variance_scaled=True, epsilon=self.epsilon) if scaled else self.rule,
             rate=self.rate,
             gain=self.gain,
             credit=self.credit,
             loss="squared_error" if self.loss == "auto" else self.loss,
-            variance_scaled=self.variance_scaled,
-            epsilon=self.epsilon if self.variance_scaled else EPSILON,
             step_bound=self.step_bound,
-            decorrelation=Decorrelation(
-                rate=self.decorrelation_rate,
-                rule=self.decorrelation_rule,
-                whitening=self.whitening,
-                fraction=self.decorrelation_fraction,
-                every=self.decorrelation_every,
-                step_bound=self.decorrelation_bound,
-            ),
+            decorrelation=hows[0] if len(hows) == 1 else hows,
         )
 
     @property

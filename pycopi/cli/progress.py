@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from rich.console import Console
 
-from pycopi.training.history import EpochRecord, TrainingState
+from pycopi.state import EpochRecord, State
 from pycopi.training.progress import Report, Reporter, describe, fitting, is_terminal, name_epoch
 
 
@@ -15,7 +15,7 @@ class Shown(NamedTuple):
     """What `pycopi.fit` is to call: during an epoch, and after it."""
 
     during: Reporter | Literal[False]
-    after: Callable[[TrainingState], None]
+    after: Callable[[State], None]
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
             means = fitting(describe(report), console.width - len(f"{text} {bar * ' '} {_TIME}"))
             progress.update(task, description=text, completed=done, means=means)
 
-        def after(state: TrainingState) -> None:
+        def after(state: State) -> None:
             print_parts(console, describe_epoch(state.history[-1], epochs))
 
         yield Shown(during, after)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pycopi.network import Parameters
-from pycopi.training.history import EpochRecord, TrainingState
+from pycopi.state import EpochRecord, State
 
 
 def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | None = None) -> None:
@@ -23,7 +23,7 @@ def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | 
 
 
 def summary_rows(
-    state: TrainingState,
+    state: State,
     folder: Path,
     files: Sequence[str],
     *,

@@ -16,8 +16,9 @@ from pycopi.cli.plan import Plan, data_name
 from pycopi.cli.progress import show_progress
 from pycopi.cli.summary import print_table, summary_rows
 from pycopi.data import NAMES
+from pycopi.state import State
 from pycopi.training.checkpoint import BEST, MODEL
-from pycopi.training.history import TrainingInterrupted, TrainingState
+from pycopi.training.history import TrainingInterrupted
 
 _PLANNED = frozenset(field.name for field in fields(Plan)) - {"data"}
 
@@ -109,7 +110,7 @@ def _run(job: Job, source: Source, *, quiet: bool) -> None:
         print_table(console, rows)
 
 
-def _finish(job: Job, state: TrainingState) -> list[str]:
+def _finish(job: Job, state: State) -> list[str]:
     """Draw the learning curve if that is possible here, and return the files of the run."""
     models = [MODEL] if state.selected is None else [MODEL, BEST]
     try:
@@ -120,7 +121,7 @@ def _finish(job: Job, state: TrainingState) -> list[str]:
     return [*models, HISTORY, PICTURE]
 
 
-def _how_to_go_on(job: Job, state: TrainingState, source: Source) -> str:
+def _how_to_go_on(job: Job, state: State, source: Source) -> str:
     """Return what is saved, and the command that goes on from it."""
     folder = str(job.folder.path)
     if job.keeps_another(state):

@@ -16,7 +16,8 @@ from pycopi.plotting.compression import compression_curves
 from pycopi.plotting.correlation import correlation_matrices
 from pycopi.plotting.images import image_comparison
 from pycopi.plotting.receptive_fields import receptive_field_grid
-from pycopi.storage import Saved, load
+from pycopi.state import State
+from pycopi.storage import Saved, read_state
 from pycopi.training.checkpoint import MODEL
 
 SAMPLES = 5000
@@ -43,11 +44,11 @@ def analyse_runs(results: Sequence[Result], output: Path, source: Source, folder
             continue
         if data is None or data.name != result.run.data:
             data = source.load(result.run.data)
-        found.append(_analyse(result.run, load(model), data, folder))
+        found.append(_analyse(result.run, *read_state(model), data, folder))
     return found
 
 
-def _analyse(run: Run, saved: Saved, data: Dataset, folder: Path) -> Analysis:
+def _analyse(run: Run, saved: Saved, state: State, data: Dataset, folder: Path) -> Analysis:
     """Return the analyses of one network."""
     epoch = len(saved.details["epochs"])
     values: dict[str, Any] = {"data": run.data, "method": run.method, "gain": run.gain}
@@ -61,12 +62,12 @@ def _analyse(run: Run, saved: Saved, data: Dataset, folder: Path) -> Analysis:
     pictures.append(_draw_compression(run, values["compression"], folder / f"{prefix}-compression.png"))
     values["update_angle"] = _finite(
         analysis.update_alignment(
-            network, parameters, data.x_train[:ANGLE_SAMPLES], data.y_train[:ANGLE_SAMPLES], run.settings
+            network, state, data.x_train[:ANGLE_SAMPLES], data.y_train[:ANGLE_SAMPLES], run.settings
         )
     )
     if run.preset.credit == "feedback_alignment":
-        angles = analysis.feedback_alignment_angle(
-            network, parameters, data.x_train[:ANGLE_SAMPLES], data.y_train[:ANGLE_SAMPLES]
+        angles = analysis.credit_angles(
+            network, state, data.x_train[:ANGLE_SAMPLES], data.y_train[:ANGLE_SAMPLES], run.settings
         )
         values["feedback_angle"] = _finite(angles.samples)
     pictures += _draw_correlations(run, saved, data, values, folder / prefix)
@@ -126,7 +127,7 @@ def _draw_fields(run: Run, saved: Saved, data: Dataset, prefix: Path) -> list[Pi
 def _draw_images(run: Run, saved: Saved, data: Dataset, path: Path) -> Picture:
     """Draw test images raw, decorrelated by the first layer, and ZCA-whitened."""
     images = data.x_train[:IMAGES]
-    decorrelated, _ = saved.network.layers[0].forward(saved.parameters[0], images)
+    decorrelated = saved.network.layers[0].decorrelate(saved.parameters[0], images)
     whitened = analysis.zca(data.x_train[:SAMPLES]).apply(images)
     rows = {"raw": images, "decorrelated": decorrelated, "ZCA-whitened": whitened}
     image_comparison(rows, run.task.image, path)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pycopi.experiments.tasks import Task
-from pycopi.rules.adam import Adam
+from pycopi.optimizers import Adam
 from pycopi.rules.decorrelation import Decorrelation
 from pycopi.settings import Settings
 from pycopi.training.schedules import Schedule
@@ -44,7 +44,7 @@ class Method:
             rate=usual[0] if rate is None else rate,
             gain=usual[1] if gain is None else gain,
             credit=self.credit,
-            adam=self.adam,
+            optimizer=self.adam if self.rule == "adam" else "plain",
             decorrelation=Decorrelation(
                 rate=task.decorrelation_rate, rule=self.decorrelation_rule or "covariance"
             ),
@@ -52,13 +52,13 @@ class Method:
 
     def describe(self, settings: Settings) -> dict[str, Any]:
         """Return the settings that decide what a run does, as values that JSON has."""
-        decorrelation = asdict(settings.decorrelation)
+        decorrelation = asdict(settings.decorrelations[0])
         return {
             "rule": settings.rule,
             "credit": settings.credit,
             "rate": settings.rate,
             "gain": settings.gain,
-            "adam": asdict(settings.adam) if self.rule == "adam" else None,
+            "adam": asdict(self.adam) if self.rule == "adam" else None,
             "decorrelation_rule": decorrelation["rule"] if self.decorrelated else None,
             "decorrelation_rate": decorrelation["rate"] if self.decorrelated else None,
             "decorrelation_epochs": self.weight_schedule.start,

@@ -15,11 +15,11 @@ from pycopi.data import Dataset, load_dataset
 from pycopi.experiments.plan import Run
 from pycopi.experiments.store import Progress, RunFolder, Times, describe, describe_epoch
 from pycopi.network import Network
+from pycopi.state import State, start
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
-from pycopi.training.history import TrainingState
 from pycopi.training.progress import Report
 
 RUNS = "runs"
@@ -179,11 +179,7 @@ class _Training:
         """Train from the last complete epoch to the end."""
         run, stored = self.run, self.folder.progress()
         if stored is None:
-            parts = {
-                "feedback": run.preset.credit == "feedback_alignment",
-                "moments": run.preset.rule == "adam",
-            }
-            state = TrainingState(self.network.init(run.seed, **parts))
+            state = start(self.network, run.settings, run.seed)
         else:
             state, self.epochs, self.times = stored.state, stored.epochs, stored.times
             check_fingerprint(
@@ -193,7 +189,7 @@ class _Training:
         self.began = time.process_time()
         fit(
             self.network,
-            state.parameters,
+            state,
             self.data.x_train,
             self.data.y_train,
             epochs=run.epochs,
@@ -204,7 +200,6 @@ class _Training:
             weight_schedule=run.preset.weight_schedule,
             callbacks=[self.keep],
             progress=self.look,
-            history=state.history,
         )
         if len(self.epochs) >= run.epochs and stored is not None:  # killed between model and record
             self.folder.write(run, self.epochs, self.times, self.environment)
@@ -214,7 +209,7 @@ class _Training:
         self.trained = time.process_time()
         self.watcher.step(self.run, report)
 
-    def keep(self, state: TrainingState) -> None:
+    def keep(self, state: State) -> None:
         """Evaluate the training set after an epoch, and put the run on disk."""
         record = state.history[-1]
         with np.errstate(over="ignore", invalid="ignore"):

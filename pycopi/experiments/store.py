@@ -11,9 +11,9 @@ from pycopi._files import whole_file
 from pycopi._json import as_json, write
 from pycopi.experiments.plan import Run
 from pycopi.network import Network
-from pycopi.storage import load
+from pycopi.state import EpochRecord, State
+from pycopi.storage import read_state
 from pycopi.training.checkpoint import MODEL, restored, save_run
-from pycopi.training.history import EpochRecord, TrainingState
 
 RECORD, TIMINGS = "record.json", "timings.json"
 
@@ -32,7 +32,7 @@ class Times(NamedTuple):
 class Progress(NamedTuple):
     """A run so far: its state, one entry an epoch of the record and of the times, and what its data were."""
 
-    state: TrainingState
+    state: State
     epochs: tuple[dict[str, Any], ...]
     times: Times
     fingerprint: Mapping[str, str] | None
@@ -60,13 +60,12 @@ class RunFolder(NamedTuple):
         model = self.path / MODEL
         if not model.is_file():
             return None
-        saved = load(model)
-        details = saved.details
+        (_, _, details), state = read_state(model)
         entries, seconds = details["epochs"], details["seconds"]
         times = Times(**{name: tuple(values) for name, values in seconds.items()})
         if "history" not in details:  # an older version wrote it
             details["history"] = [_restore(*pair) for pair in zip(entries, times.clock, strict=True)]
-        state = restored(model, saved.parameters, details)
+        state = restored(model, state, details)
         return Progress(state, tuple(entries), times, details.get("fingerprint"))
 
     def save(self, run: Run, network: Network, progress: Progress, environment: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ class Task(NamedTuple):
     batch_size: int
     rate: float = _PAPER.rate
     gain: float = _PAPER.gain
-    decorrelation_rate: float = _PAPER.decorrelation.rate
+    decorrelation_rate: float = _PAPER.decorrelations[0].rate
     adam_rate: float = 1e-4
 
     @property

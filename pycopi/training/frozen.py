@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycopi._array import Array, copy_array, from_numpy, is_dask, is_numpy, namespace, slices, to_numpy
+from pycopi._trees import map_arrays
 from pycopi.layers import Dense, DenseParameters
 from pycopi.network import Network, Parameters
 from pycopi.training.batches import Batches
@@ -48,12 +49,16 @@ def decorrelate_data(batches: Batches, parameters: Parameters) -> View:
     The inputs stay in their library, in as much memory once more. Batches without random access stay as
     they are, and so do lazy arrays and memory maps, whose data may not fit into memory.
     """
-    own = parameters[0]
-    if own.decorrelator is None or batches.steps is None or not _in_memory(batches.source[0]):
+    own, (first, *others) = parameters[0], batches.network.layers
+    if (
+        not isinstance(first, Dense)
+        or own.decorrelator is None
+        or batches.steps is None
+        or not _in_memory(batches.source[0])
+    ):
         return View(batches)
     inputs, targets = batches.source
-    fixed = own.map(copy_array)
-    first, *others = batches.network.layers
+    fixed = map_arrays(copy_array, own)
     network = Network((replace(first, decorrelated=False, standardized=False), *others))
     moved = _through(inputs, first, fixed)
     view = View(batches, fixed)
