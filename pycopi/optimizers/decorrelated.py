@@ -8,7 +8,7 @@ from pycopi._array import Array, may_overwrite, namespace
 from pycopi._checks import as_float
 from pycopi._trees import Tree
 from pycopi.optimizers.base import Change, Changes, Optimizer, changed
-from pycopi.rules.directions import Directions, project
+from pycopi.rules.directions import Directions, present, project
 from pycopi.rules.subspace import SubspaceDecorrelation
 
 
@@ -46,7 +46,7 @@ class Decorrelated(Optimizer):
 
     inputs: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
     perturbations: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
-    momentum: float = 0.5
+    momentum: float = 0.0
     decay: float = 0.0
     smallest: int = 16
 
@@ -131,4 +131,4 @@ def _decorrelated(
     state = how.started(Directions(**memory[name]), rows)
     projected = project(state, rows)
     memory[name] = how.followed(state, rows, projected)._asdict()
-    return how.precondition(state, rows, projected)
+    return how.precondition(present(state, rows, projected), rows, projected)

@@ -89,6 +89,20 @@ def due(state: Directions, samples: int) -> Array:
     return state.sums[1] >= xp.minimum(state.sums[2], samples * xp.ones_like(state.sums[2]))
 
 
+def present(state: Directions, rows: Array, projected: Array) -> Directions:
+    """Return the directions with powers that are at least those of a batch (B, n) in them.
+
+    Inputs that have grown since the last refresh, as those of hidden layers do at first, thus make steps
+    smaller at once. ``projected`` is what `project` makes of the rows.
+    """
+    samples, features = rows.shape
+    wide, inner = wide_floats(rows), wide_floats(projected)
+    xp = namespace(wide)
+    power = xp.sum(xp.square(wide)) / (samples * features)
+    values = xp.maximum(state.values, xp.mean(xp.square(inner), axis=0))
+    return state._replace(values=values, power=xp.maximum(state.power, power * xp.ones_like(state.power)))
+
+
 def refresh(state: Directions, memory: float, damping: float) -> Directions:
     """Return the directions after one step towards those of what was gathered; the same where nothing was.
 
