@@ -433,7 +433,7 @@ def in_the_old_form(state):
     found = []
     for index, (own, memory) in enumerate(zip(state.parameters, state.optimizer, strict=True)):
         feedback = state.credit[index - 1] if index else np.ones_like(own.weight)  # which nothing used
-        moments = {"moments": memory["weight"]["moments"], "gathered": memory["weight"]["gathered"]}
+        moments = {"moments": memory["weight"]["moments"], "gathered": memory["weight"]["corrections"]}
         parts = {**moments, "bias_moments": memory["bias"]["moments"], "feedback": feedback}
         found.append({**own.named(), **parts})
     return found

@@ -69,7 +69,7 @@ def train_step(
     state : State, or tuple of DenseParameters
         What was given, one step later, in the dtype of before.
     metrics : Metrics
-        ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output stands where
+        ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output is where
         their largest target does, which means something for classes only.
 
     Raises
@@ -248,7 +248,7 @@ def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:
 
 
 def accuracy(outputs: Array, wanted: Array) -> Array:
-    """Return the share of rows whose largest output stands where the largest target does, a 0-d array."""
+    """Return the share of rows whose largest output is where the largest target does, a 0-d array."""
     xp = namespace(outputs)
     right = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
     return xp.mean(wide_floats(xp.astype(right, outputs.dtype)))
