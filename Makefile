@@ -19,11 +19,14 @@ train: $(VENV)/package
 test: $(VENV)/test
 	$(PYTEST) $(ARGS)
 
-# The suite and the doctests on every library that installs here, with the coverage they must reach.
+# The suite and the doctests on every library that installs here, with the coverage they must reach. JAX has a run of
+# its own with fewer random examples, because it compiles each operation anew for each shape.
+COVERAGE := --cov --cov-branch --cov-config=../pyproject.toml
 test-backends: export PYCOPI_TEST_BACKENDS = array-api-strict,torch,jax,dask
 test-backends: $(VENV)/backends
-	$(PYTEST) . --doctest-modules --pyargs pycopi --cov --cov-branch --cov-config=../pyproject.toml \
-	  --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
+	$(PYTEST) . -k "not jax" --doctest-modules --pyargs pycopi $(COVERAGE) --cov-report= $(ARGS)
+	$(PYTEST) . -k jax --hypothesis-profile=compiled $(COVERAGE) --cov-append --cov-report=term:skip-covered \
+	  --cov-fail-under=95 $(ARGS)
 
 # The suite on the oldest versions that pyproject.toml allows: of everything but PyTorch, whose old releases for Linux
 # bring CUDA, several gigabytes (add torch to OLDEST to have it).

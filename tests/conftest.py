@@ -22,6 +22,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("compiled", settings.get_profile("pycopi"), max_examples=8)
 settings.load_profile("pycopi")
 
 
