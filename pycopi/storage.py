@@ -252,7 +252,7 @@ def _check_network(path: str | os.PathLike[str], description: dict[str, Any], ne
     """Raise unless a file holds the network that is given, or one that needs none."""
     held = description.get("network")
     if network is not None and json.loads(json.dumps([_describe(layer) for layer in network.layers])) != held:
-        msg = f"{path}: this file does not hold the network given, {network}; it holds {held}"
+        msg = f"{path}: this file is of another network: {held}; give the one that was saved, or another file"
         raise ValueError(msg)
     own = [layer for layer in held if "own" in layer] if network is None and isinstance(held, list) else []
     if own:

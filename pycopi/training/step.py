@@ -91,7 +91,8 @@ def train_step(
     paper are for batches of 50, so that single samples take a share of 1/50. All perturbations are computed
     before any parameter changes; the output's is ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same
     arguments give the same result, and it may be compiled as ``jax.jit(pycopi.train_step,
-    static_argnames=("network", "settings"))``.
+    static_argnames=("network", "settings"))``, for a state without its history, whose records JAX would make
+    arrays of: ``state._replace(history=())``.
 
     Examples
     --------
