@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import pycopi
-from pycopi.kernels.buffers import Buffers, reuse
+from pycopi._buffers import Buffers, reuse
 from pycopi.training.step import step
 
 SIZES = {"MNIST": [784, *[500] * 6, 10], "CIFAR-10": [3072, *[1000] * 4, 10]}

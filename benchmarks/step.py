@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.sides import Side, installed, left_out, needed, take_turns
 from benchmarks.table import Column, Scope, Table
 from benchmarks.torch_programs import AdamTraining, PlainEquations
-from pycopi.kernels.buffers import Buffers, reuse
+from pycopi._buffers import Buffers, reuse
 from pycopi.network import mlp
 from pycopi.settings import Rates, Settings
 from pycopi.state import State

@@ -143,7 +143,7 @@ class Network:
         generator = np.random.default_rng(seed)
         first, *others = (layer.init(generator) for layer in self.layers)
         first = first._replace(**scaling) if scaling else first
-        parameters: Parameters = moved((first, *others), like)
+        parameters: Parameters = transferred((first, *others), like)
         return parameters
 
     def _scaling(self, data: Array | None) -> dict[str, HostArray]:
@@ -302,7 +302,7 @@ class Network:
         common_namespace(parameters=like, inputs=inputs)
 
 
-def moved(tree: Tree, like: Array) -> Tree:
+def transferred(tree: Tree, like: Array) -> Tree:
     """Return NumPy arrays in the library and device of ``like``, floats in its dtype."""
 
     def move(values: HostArray) -> Array:

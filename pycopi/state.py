@@ -11,7 +11,7 @@ from pycopi._checks import common_namespace
 from pycopi._json import as_json, read_fields
 from pycopi._trees import Tree, first_array, map_arrays, named_arrays
 from pycopi.credit import Credit
-from pycopi.network import Network, Parameters, moved
+from pycopi.network import Network, Parameters, transferred
 from pycopi.settings import Settings
 
 
@@ -182,7 +182,7 @@ def start(
         raise ValueError(msg)
     network.check_parameters(parameters)
     credit = _first_credit(network, settings.method.credit, seed)
-    return _with_memory(network, State(parameters, (), moved(credit, first_array(parameters))), settings)
+    return _with_memory(network, State(parameters, (), transferred(credit, first_array(parameters))), settings)
 
 
 def _first_credit(network: Network, credit: Credit, seed: int = 0) -> Tree:

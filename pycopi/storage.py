@@ -15,7 +15,7 @@ from pycopi._tensors import Tensor, checksum, from_tensor, read_tensors, to_tens
 from pycopi._trees import Tree, as_tree, named_arrays
 from pycopi.activations import ACTIVATIONS
 from pycopi.layers import Dense
-from pycopi.network import Network, Parameters, moved
+from pycopi.network import Network, Parameters, transferred
 from pycopi.state import State
 
 FORMAT = 1
@@ -163,7 +163,7 @@ def read_state(
         msg = f"{path}: the model in this file is damaged ({error}); save it anew"
         raise ValueError(msg) from error
     if like is not None:
-        parameters, own = moved((parameters, own), like)
+        parameters, own = transferred((parameters, own), like)
     return Saved(network, parameters, details), State(parameters, own["optimizer"], own["credit"])
 
 
@@ -185,7 +185,7 @@ def _beside(tensors: dict[str, HostArray]) -> dict[str, Tree]:
             new = f"{index}.{_OF_ADAM[name]}"
             found["optimizer"][new] = tensors.pop(place)
             gathered = tensors[f"{room}.{index}.gathered"]
-            found["optimizer"][new.replace("moments", "gathered")] = gathered.copy()
+            found["optimizer"][new.replace("moments", "corrections")] = gathered.copy()
         elif name == "feedback":
             feedback = tensors.pop(place)
             if int(index) > 0:
@@ -252,7 +252,7 @@ def _check_network(path: str | os.PathLike[str], description: dict[str, Any], ne
     """Raise unless a file holds the network that is given, or one that needs none."""
     held = description.get("network")
     if network is not None and json.loads(json.dumps([_describe(layer) for layer in network.layers])) != held:
-        msg = f"{path}: this file does not hold the network given, {network}; it holds {held}"
+        msg = f"{path}: this file is of another network: {held}; give the one that was saved, or another file"
         raise ValueError(msg)
     own = [layer for layer in held if "own" in layer] if network is None and isinstance(held, list) else []
     if own:

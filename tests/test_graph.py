@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pycopi
-from pycopi.kernels import cuda_graph
+from pycopi import _cuda_graph as cuda_graph
 from pycopi.kernels import cupy as engine
 from pycopi.training import run as run_module
 from pycopi.training.graph import GraphSteps, Kind, Plan

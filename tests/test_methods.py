@@ -6,6 +6,7 @@ and goes on from a file bit for bit.
 """
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from test_network import scrambled
 
 import pycopi
 from pycopi import kernels
+from pycopi._array import namespace
 from pycopi._trees import named_arrays
 from pycopi.training import step as steps
 
@@ -31,6 +33,34 @@ def method(of_r=None, /, **fields):
     """Return settings with these fields, and those of the decorrelation in a dictionary."""
     how = pycopi.Decorrelation(rate=0.02, **of_r or {})
     return pycopi.Settings(**{"gain": 2.0, "rate": 0.05, "decorrelation": how} | fields)
+
+
+@dataclass(frozen=True)
+class Broadcast(pycopi.Credit):
+    """From outside: the sum of the error, given to every unit below."""
+
+    def assign(self, problem, kept):
+        wanted = namespace(problem.error).sum(problem.error, axis=1, keepdims=True)
+        below = range(len(problem.layers) - 1)
+        return (*(problem.perturb(index, wanted) for index in below), problem.error), kept
+
+
+@dataclass(frozen=True)
+class SignDescent(pycopi.Optimizer):
+    """From outside: steps of one size, whatever the change."""
+
+    rescales = True
+
+    def step(self, parameter, memory, change, rate):
+        return parameter + rate * namespace(change).sign(change), memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halved(pycopi.Decorrelation):
+    """From outside: half the usual step of R."""
+
+    def change(self, decorrelated, reprojected, power, rate, share):
+        return super().change(decorrelated, reprojected, power, rate, 0.5 * share)
 
 
 METHODS = {
@@ -53,6 +83,9 @@ METHODS = {
     "adam": method(rule="adam", rate=0.01),
     "adam-published": method(rule="gradient", rate=0.01, optimizer=pycopi.Adam(correction="constant")),
     "adam-copi": method(rule="copi", rate=0.01, optimizer="adam"),
+    "own-credit": method(credit=Broadcast(), rate=0.01),
+    "own-optimizer": method(optimizer=SignDescent(), rate=0.01),
+    "own-decorrelation": method(decorrelation=Halved(rate=0.02)),
     "feedback-momentum": method(credit="feedback_alignment", rate=0.01, optimizer="momentum"),
 }
 RATES = {
@@ -62,7 +95,7 @@ RATES = {
     "layers": pycopi.Rates(0.05, (0.02, None, 0.01)),
 }
 
-NO_ORACLE = ("bounded", "fraction", "node-perturbation")  # the first two: in test_rules.py; the last: below
+NO_ORACLE = ("bounded", "fraction", "node-perturbation", *(name for name in METHODS if name.startswith("own-")))
 NOISY = ("node-perturbation",)  # other rows, or other units, get other noise
 
 
@@ -319,6 +352,25 @@ def test_a_method_that_remembers_is_not_given_parameters_alone():
             pycopi.train_step(NETWORK, scrambled(NETWORK, 0), Y, CLASSES, settings)
 
 
+def test_a_state_of_another_method_is_refused():
+    x, adam = Y.astype(np.float32), METHODS["adam"]
+    state = pycopi.start(NETWORK, adam)
+    other = pycopi.mlp([7, 9, 5, 3], bias=True)
+    wrong = pycopi.start(other, adam)._replace(parameters=state.parameters)
+    for given, settings, place in (
+        (state, METHODS["momentum"], "optimizer.0.weight"),
+        (wrong, adam, "optimizer.0.weight.moments"),
+    ):
+        message = (
+            f"{place} of the state is not what the settings need: it is of another run; begin with "
+            "pycopi.start(network, settings, seed, parameters=state.parameters)"
+        )
+        with pytest.raises(ValueError, match=exactly(message)):
+            pycopi.fit(NETWORK, given, x, CLASSES, epochs=1, settings=settings, batch_size=2)
+    plain = pycopi.fit(NETWORK, state, x, CLASSES, epochs=1, settings=METHODS["copi"], batch_size=2)
+    assert len(plain.history) == 1  # what is not needed does no harm
+
+
 def test_parameters_alone_learn_as_a_state_does():
     parameters = scrambled(NETWORK, 0)
     alone, _ = pycopi.train_step(NETWORK, parameters, Y, CLASSES, METHODS["copi"])
@@ -356,24 +408,86 @@ def test_the_noise_of_node_perturbation_is_new_in_each_step_and_the_same_for_a_s
         assert np.abs(learned.parameters[0].weight - first.parameters[0].weight).max() > 1e-4
 
 
-class Broadcast(pycopi.Credit):
-    """A credit that nobody has heard of: the sum of the error, given to every unit below."""
-
-    def assign(self, problem, kept):
-        wanted = problem.error @ np.ones((problem.error.shape[1], 1))
-        below = range(len(problem.layers) - 1)
-        return (*(problem.perturb(index, wanted) for index in below), problem.error), kept
+# layers and activations from outside
 
 
-@pytest.mark.parametrize("optimizer", ["plain", "adam"])
-def test_a_credit_that_nobody_has_heard_of_is_used_for_one_row_as_for_two(optimizer):
-    settings = method(credit=Broadcast(), optimizer=optimizer)
-    state, batch = begin(settings), (Y[:1], CLASSES[:1])
-    learned, _ = pycopi.train_step(NETWORK, state, *batch, settings, RATES["both"])
-    expected = twice(NETWORK, state, *batch, settings, RATES["both"])
-    assert_states_close(learned, expected, NUMPY, Y, tolerance(Y.dtype, 20))
-    other = twice(NETWORK, state, *batch, method(optimizer=optimizer), RATES["both"])
-    assert np.abs(learned.parameters[0].weight - other.parameters[0].weight).max() > 1e-4
+@dataclass(frozen=True)
+class Softplus:
+    def __call__(self, preactivations):
+        return namespace(preactivations).logaddexp(0.0 * preactivations, preactivations)
+
+    def derivative(self, preactivations):
+        return 0.5 + 0.5 * namespace(preactivations).tanh(0.5 * preactivations)
+
+
+@dataclass(frozen=True)
+class Elementwise(pycopi.Layer):
+    inputs: int
+    outputs: int
+    parameters = pycopi.DenseParameters
+
+    def shapes(self):
+        return {"weight": (self.inputs,)}
+
+    def init(self, generator):
+        return self.parameters(generator.uniform(0.5, 1.5, self.inputs))
+
+    def forward(self, own, inputs, learning=None):
+        preactivations = inputs * own.weight[None, :]
+        return pycopi.Record(inputs, preactivations, preactivations)
+
+    def pull_back(self, own, record, perturbations):
+        return perturbations * own.weight[None, :], record
+
+    def changes(self, own, record, perturbations, learning):
+        x, xp = record.decorrelated, namespace(record.decorrelated)
+        if perturbations is None:
+            return {}
+        return {"weight": learning.step_size(x) * xp.mean(perturbations * x, axis=0)}
+
+
+OWN = pycopi.Network(
+    (Elementwise(7, 7), pycopi.Dense(7, 6, Softplus(), bias=True), Elementwise(6, 6), pycopi.Dense(6, 3))
+)
+
+
+@pytest.mark.parametrize("name", ["copi", "adam", "momentum"])
+def test_layers_and_activations_from_outside_learn_on_every_backend(xp, name):
+    settings = METHODS[name]
+    state = pycopi.start(OWN, settings, like=Y)
+    for samples in (1, 6):
+        batch = Y[:samples], CLASSES[:samples]
+        expected, _ = pycopi.train_step(OWN, state, *batch, settings)
+        moved = state.map(xp.asarray)
+        step = functools.partial(pycopi.train_step, OWN, settings=settings)
+        learned, _ = xp.call(step, moved, *map(xp.asarray, batch))
+        assert_states_close(learned, expected, xp, xp.asarray(Y), 1e-12)
+        own, _ = pycopi.train_step(OWN, state.map(np.copy), *batch, settings, copy=None)
+        assert_states_close(own, expected, NUMPY, Y, 1e-14)
+
+
+def test_one_weight_a_feature_descends_the_loss():
+    settings, parameters = method(rule="gradient", gain=1.0), OWN.init(0, like=Y)
+    learned, _ = pycopi.train_step(OWN, parameters, Y, CLASSES, settings, pycopi.Rates(1.0, None))
+
+    def loss_of(weight):
+        outputs = OWN.predict((parameters[0]._replace(weight=weight), *parameters[1:]), Y)
+        return 0.5 * ((ONE_HOT - outputs) ** 2).sum(axis=1).mean()
+
+    for place, unit in enumerate(1e-6 * np.eye(7)):
+        old = parameters[0].weight
+        slope = (loss_of(old + unit) - loss_of(old - unit)) / 2e-6
+        assert learned[0].weight[place] - old[place] == pytest.approx(-slope, rel=1e-6, abs=1e-9)
+
+
+def test_a_run_of_layers_from_outside_goes_on_from_its_folder(tmp_path):
+    settings, x = METHODS["momentum"], Y.astype(np.float32)
+    how = {"settings": settings, "batch_size": 2, "progress": False}
+    whole = pycopi.fit(OWN, OWN.init(0), x, CLASSES, epochs=3, **how)
+    pycopi.fit(OWN, OWN.init(0), x, CLASSES, epochs=1, checkpoint=tmp_path, **how)
+    rest = pycopi.fit(OWN, OWN.init(0), x, CLASSES, epochs=3, checkpoint=tmp_path, **how)
+    for place, array in arrays_of(whole).items():
+        assert_same(arrays_of(rest)[place], array)
 
 
 def test_fit_learns_from_single_samples():

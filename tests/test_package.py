@@ -33,8 +33,9 @@ HEAVY = (
 FLOORS = (
     ("_array", "_build", "_files", "_json", "_core"),
     ("_checks", "_lock", "_tensors", "data"),
-    ("_moving", "_targets", "_trees"),
+    ("_buffers", "_moving", "_targets", "_trees"),
     ("kernels",),
+    ("_cuda_graph",),
     ("rules", "activations", "config"),
     ("losses", "optimizers"),
     ("layers",),
@@ -87,6 +88,15 @@ def test_imports_run_downwards(room):
     for path in files:
         for imported in imports_of(path):
             assert imported == room or floor_of(imported) < floor_of(room), f"{path.name} imports {imported}"
+
+
+def test_kernels_are_called_below_networks_alone():
+    """Above, layers propose changes and optimizers make them."""
+    above = FLOORS[FLOORS.index(("network", "settings")) :]
+    callers = {
+        room for rooms in above for room in rooms for path in files_of(room) if "kernels" in imports_of(path)
+    }
+    assert callers <= {"_public"}  # which hands on a few names
 
 
 def test_every_room_stands_on_a_floor():

@@ -398,7 +398,7 @@ def test_layers_and_activations_of_other_types_come_back_with_the_network_that_w
     )
     with pytest.raises(ValueError, match=exactly(message)):
         pycopi.load(tmp_path / "m")
-    with pytest.raises(ValueError, match=within("this file does not hold the network given")):
+    with pytest.raises(ValueError, match=within("this file is of another network: ")):
         pycopi.load(tmp_path / "m", network=PLAIN)
 
 
@@ -433,7 +433,7 @@ def in_the_old_form(state):
     found = []
     for index, (own, memory) in enumerate(zip(state.parameters, state.optimizer, strict=True)):
         feedback = state.credit[index - 1] if index else np.ones_like(own.weight)  # which nothing used
-        moments = {"moments": memory["weight"]["moments"], "gathered": memory["weight"]["gathered"]}
+        moments = {"moments": memory["weight"]["moments"], "gathered": memory["weight"]["corrections"]}
         parts = {**moments, "bias_moments": memory["bias"]["moments"], "feedback": feedback}
         found.append({**own.named(), **parts})
     return found

@@ -1,7 +1,5 @@
 """An activation of your own, in a network that is saved and comes back.
-
 Prints:
-
     0.97
     True
 """

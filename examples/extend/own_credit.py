@@ -1,7 +1,5 @@
 """A credit of your own: direct random target projection, whose hidden layers never see an error.
-
 Prints:
-
     0.9
 """
 

@@ -1,7 +1,5 @@
 """A decorrelation of your own: samples that are far out weigh less.
-
 Prints:
-
     0.98
 """
 

@@ -1,7 +1,5 @@
-"""An optimizer of your own: Lion, which steps by the sign of a mean and remembers one number a parameter.
-
+"""An optimizer of your own: Lion, which steps by the sign of a mean.
 Prints:
-
     0.97
 """
 

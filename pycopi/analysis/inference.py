@@ -33,8 +33,8 @@ def infer_maps(
         xp = namespace(a)
         for index, (first, offset) in enumerate(zip(firsts, offsets, strict=True)):
             x = wide_floats(one.trace.decorrelated[first - 1])
-            moved = a if offset is None else a - offset[None, :]
-            crosses[index] = crosses[index] + xp.matmul(xp.matrix_transpose(moved), x)
+            centred = a if offset is None else a - offset[None, :]
+            crosses[index] = crosses[index] + xp.matmul(xp.matrix_transpose(centred), x)
             powers[index] = powers[index] + xp.sum(xp.square(x), axis=0)
     pairs = zip(crosses, powers, strict=True)
     return [_divide(cross, power, epsilon, first_array(parameters)) for cross, power in pairs]

@@ -9,7 +9,7 @@ import numpy as np
 
 from pycopi._array import Array
 from pycopi._checks import check_array, check_shape
-from pycopi.activations import Activation
+from pycopi.activations import Activation, Identity
 from pycopi.optimizers import PLAIN, Changes
 from pycopi.rules.learning import Learning
 
@@ -61,7 +61,7 @@ class Layer(ABC):
 
     inputs: int
     outputs: int
-    activation: Activation
+    activation: Activation = Identity()
     bias: bool = False
     decorrelated: bool = False
     standardized: bool = False

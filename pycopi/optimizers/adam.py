@@ -58,40 +58,42 @@ class Adam(Optimizer):
             raise TypeError(msg)
 
     def init(self, parameter: Array) -> dict[str, Array]:
-        """Return the ``moments`` (2, ...), which begin at zero, and what they have ``gathered`` (2,)."""
+        """Return the ``moments`` (2, ...), which begin at zero, and the ``corrections`` (2,) of their start."""
         xp, nothing = namespace(parameter), {"dtype": parameter.dtype, "device": device(parameter)}
         moments = xp.zeros((2, *parameter.shape), **nothing)
-        return {"moments": moments, "gathered": xp.zeros((2,), **nothing)}
+        return {"moments": moments, "corrections": xp.zeros((2,), **nothing)}
 
     def step(self, parameter: Array, memory: Tree, change: Array, rate: Any) -> tuple[Array, Tree]:
         """Return a parameter and its moments after a step, in fresh arrays."""
-        gathered = gather(memory["gathered"], self)
+        corrections = next_corrections(memory["corrections"], self)
         parts = parameter, memory["moments"][0, ...], memory["moments"][1, ...], change
-        stepped, *moments = _average(*parts, rate, self, gathered)
-        return stepped, {"moments": namespace(parameter).stack(moments), "gathered": gathered}
+        stepped, *moments = _average(*parts, rate, self, corrections)
+        return stepped, {"moments": namespace(parameter).stack(moments), "corrections": corrections}
 
     def overwrite(self, parameter: Array, memory: Tree, change: Array, rate: Any) -> tuple[Array, Tree]:
         """Return a parameter and its moments after a step, in the same arrays, some rows at a time."""
         if not is_numpy(parameter):
             return super().overwrite(parameter, memory, change, rate)
         moments = memory["moments"]
-        gathered = gather(memory["gathered"], self)
+        corrections = next_corrections(memory["corrections"], self)
         rows = max(1, _BLOCK // max(1, parameter[0].size))
         for block in slices(parameter.shape[0], rows):
             parts = parameter[block], moments[0, block], moments[1, block]
-            for part, value in zip(parts, _average(*parts, change[block], rate, self, gathered), strict=True):
+            for part, value in zip(
+                parts, _average(*parts, change[block], rate, self, corrections), strict=True
+            ):
                 part[...] = value
-        memory["gathered"][...] = gathered
+        memory["corrections"][...] = corrections
         return parameter, memory
 
 
-def gather(gathered: Array, adam: Adam) -> Array:
-    """Return what the averages of both moments have gathered, ``1 - beta**t`` (2,), one step later."""
+def next_corrections(corrections: Array, adam: Adam) -> Array:
+    """Return the corrections ``1 - beta**t`` (2,) of both moments, one step later."""
     first, second = (
-        adam.beta1 * gathered[:1] + (1.0 - adam.beta1),
-        adam.beta2 * gathered[1:] + (1.0 - adam.beta2),
+        adam.beta1 * corrections[:1] + (1.0 - adam.beta1),
+        adam.beta2 * corrections[1:] + (1.0 - adam.beta2),
     )
-    return namespace(gathered).concat([first, second])
+    return namespace(corrections).concat([first, second])
 
 
 def _average(
@@ -101,22 +103,22 @@ def _average(
     ascent: Array,
     rate: Any,
     adam: Adam,
-    gathered: Array,
+    corrections: Array,
 ) -> tuple[Array, Array, Array]:
     """Return parameter, first and second moment after one step, computed in at least 32 bits.
 
-    ``ascent`` is minus the gradient g, in the shape of the parameter; ``gathered`` is that of this step. With
-    the averages ``m' = beta1 m + (1 - beta1) g`` and ``v' = beta2 v + (1 - beta2) g^2`` the step is
+    ``ascent`` is minus the gradient g, in the shape of the parameter; ``corrections`` are those of this step.
+    With the averages ``m' = beta1 m + (1 - beta1) g`` and ``v' = beta2 v + (1 - beta2) g^2`` the step is
     ``rate m' / c1 / (sqrt(v' / c2) + epsilon)`` (Kingma and Ba, arXiv 1412.6980, algorithm 1).
     """
     xp = namespace(parameter)
     dtype = parameter.dtype
-    corrections: tuple[Any, Any] = 1.0 - adam.beta1, 1.0 - adam.beta2
+    divisors: tuple[Any, Any] = 1.0 - adam.beta1, 1.0 - adam.beta2
     if adam.correction == "exact":
-        corrections = gathered[0], gathered[1]
+        divisors = corrections[0], corrections[1]
     parameter, first, second, ascent = map(wide_floats, (parameter, first, second, ascent))
     first = adam.beta1 * first + (1.0 - adam.beta1) * ascent
     second = adam.beta2 * second + (1.0 - adam.beta2) * xp.square(ascent)
-    spread = xp.sqrt(second / corrections[1]) + adam.epsilon
-    stepped = parameter + (rate / corrections[0]) * (first / spread)
+    spread = xp.sqrt(second / divisors[1]) + adam.epsilon
+    stepped = parameter + (rate / divisors[0]) * (first / spread)
     return astype(stepped, dtype), astype(first, dtype), astype(second, dtype)

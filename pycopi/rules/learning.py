@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from pycopi._array import Array
 from pycopi.rules.decorrelation import Decorrelation, for_layer
 from pycopi.rules.inference import WeightRule
+from pycopi.rules.power import mean_square
 from pycopi.rules.stability import bounded_rate
 
 
@@ -42,16 +43,17 @@ class Learning(NamedTuple):
     bound: float | None = None
     rescales: bool = False
 
-    def step_size(self, decorrelated: Array, power: Array, constant: float = 0.0) -> Any:
+    def step_size(self, decorrelated: Array, power: Array | None = None, constant: float = 0.0) -> Any:
         """Return the step size for inputs (B, n), within the bound and times the share of a full batch.
 
-        ``power`` (n,) is the mean square of the inputs, and ``constant`` the power of one beside them that does
-        not change: 1 with a bias.
+        ``power`` (n,) is the mean square of the inputs, where it is known already, and ``constant`` the power
+        of one beside them that does not change: 1 with a bias.
         """
         if self.rescales:
             return 1.0
         rates = self.rates
         if self.bound is None:
             return rates.weights * rates.share
+        power = mean_square(decorrelated) if power is None else power
         gain, decorrelated, power = self.rule.effective(self.gain, decorrelated, power)
         return rates.share * bounded_rate(rates.weights, gain, decorrelated, power, self.bound, constant)

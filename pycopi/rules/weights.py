@@ -79,7 +79,7 @@ def copi_update(
 def gradient_update(
     weight: Array, *, perturbations: Array, decorrelated: Array, rate: float, copy: bool | None = True
 ) -> Array:
-    """Return the weights after one step along the perturbations: the plain gradient form.
+    """Return the weights after one step in the direction of the perturbations: the plain gradient form.
 
     Parameters
     ----------

@@ -87,13 +87,15 @@ class Checkpoint:
         """Whether the folder is locked by this object."""
         return self._lock is not None
 
-    def load(self, like: Array | None = None) -> StoredRun | None:
+    def load(self, like: Array | None = None, network: Network | None = None) -> StoredRun | None:
         """Return the last state that was saved.
 
         Parameters
         ----------
         like : array, real floating, or None
             An array whose library, device and dtype the parameters get; None gives NumPy arrays.
+        network : Network or None
+            As for `pycopi.load`.
 
         Returns
         -------
@@ -105,14 +107,14 @@ class Checkpoint:
         ValueError
             If the file is damaged, or a model without the history of a run.
         """
-        return load_run(self.folder / MODEL, like)
+        return load_run(self.folder / MODEL, like, network)
 
-    def load_best(self, like: Array | None = None) -> StoredRun | None:
+    def load_best(self, like: Array | None = None, network: Network | None = None) -> StoredRun | None:
         """Return the best state of this run.
 
         Parameters
         ----------
-        like : array, real floating, or None
+        like, network : array and Network, or None
             As for `load`.
 
         Returns
@@ -126,7 +128,8 @@ class Checkpoint:
         ValueError
             If one of the files is damaged.
         """
-        best, last = load_run(self.folder / BEST, like), load_run(self.folder / MODEL)
+        best = load_run(self.folder / BEST, like, network)
+        last = load_run(self.folder / MODEL, network=network)
         if best is None or last is None:
             return None
         own, whole = (_records(run.state) for run in (best, last))
@@ -205,11 +208,11 @@ def save_run(path: Path, network: Network, state: State, details: Mapping[str, A
     write_state(path, network, state, {**(details or {}), **own})
 
 
-def load_run(path: Path, like: Array | None = None) -> StoredRun | None:
+def load_run(path: Path, like: Array | None = None, network: Network | None = None) -> StoredRun | None:
     """Return the run in a file that `save_run` wrote, None where there is no file."""
     if not path.is_file():
         return None
-    (network, _, details), state = read_state(path, like)
+    (network, _, details), state = read_state(path, like, network)
     return StoredRun(network, restored(path, state, details), details)
 
 

@@ -136,6 +136,7 @@ def fit(
     with ExitStack() as stack:
         if checkpoint is not None:
             kept = stack.enter_context(kept_in(checkpoint, network, kept, (inputs, targets)))
+        network.check_parameters(kept.state.parameters)
         state = as_state(network, kept.state, settings)
         _check_state(network, state, settings)
         opened = open_batches(network, state.parameters, inputs, targets, batch_size=batch_size, seed=seed)
@@ -173,13 +174,23 @@ def _last(run: Run, state: State, callbacks: Sequence[Callback]) -> State:
 
 
 def _check_state(network: Network, state: State, settings: Settings) -> None:
-    network.check_parameters(state.parameters)
     check_state(state)
     check_method(network, state, settings)
     if is_dask(first_array(state.parameters)):
         msg = "parameters are Dask arrays, on which a run would only pile up tasks"
         msg += "; give Dask arrays as inputs, and parameters of NumPy or another library"
         raise TypeError(msg)
+    fresh = start(network, settings, parameters=state.parameters).named()
+    for place, array in state.named().items():
+        if place in fresh and tuple(fresh.pop(place).shape) != tuple(array.shape):
+            fresh = {place: array}
+            break
+    if fresh:
+        msg = (
+            f"{next(iter(fresh))} of the state is not what the settings need: it is of another run; begin with"
+        )
+        msg += " pycopi.start(network, settings, seed, parameters=state.parameters)"
+        raise ValueError(msg)
     for index, own in enumerate(state.parameters, 1):
         check_finite(**{f"{name} of layer {index}": array for name, array in named_arrays(own).items()})
     check_finite(**state._replace(parameters=()).named())

@@ -60,10 +60,11 @@ def decorrelate_data(batches: Batches, parameters: Parameters) -> View:
     inputs, targets = batches.source
     fixed = map_arrays(copy_array, own)
     network = Network((replace(first, decorrelated=False, standardized=False), *others))
-    moved = _through(inputs, first, fixed)
+    decorrelated = _through(inputs, first, fixed)
     view = View(batches, fixed)
     inner = view.inner((fixed, *parameters[1:]))  # the first layer's stay: steps donate their own to JAX
-    return view._replace(batches=batches._replace(network=network, parameters=inner, source=(moved, targets)))
+    source = decorrelated, targets
+    return view._replace(batches=batches._replace(network=network, parameters=inner, source=source))
 
 
 def _in_memory(inputs: Array) -> bool:
@@ -75,7 +76,7 @@ def _through(inputs: Array, layer: Dense, own: DenseParameters) -> Array:
     if not is_numpy(inputs):
         parts = [layer.decorrelate(own, inputs[rows, ...]) for rows in slices(inputs.shape[0], _ROWS)]
         return namespace(inputs).concat(parts, axis=0)
-    moved = np.empty_like(inputs)
+    decorrelated = np.empty_like(inputs)
     for rows in slices(inputs.shape[0], _ROWS):
-        moved[rows] = to_numpy(layer.decorrelate(own, from_numpy(inputs[rows], own.weight)))
-    return moved
+        decorrelated[rows] = to_numpy(layer.decorrelate(own, from_numpy(inputs[rows], own.weight)))
+    return decorrelated

@@ -7,8 +7,8 @@ that another rate, a shorter batch or other parameters are a kind of their own.
 
 from typing import Any, Literal, NamedTuple
 
+from pycopi import _cuda_graph as cuda_graph
 from pycopi._array import Array, copy_array
-from pycopi.kernels import cuda_graph
 from pycopi.network import Network
 from pycopi.settings import Rates, Settings
 from pycopi.state import State

@@ -9,7 +9,7 @@ from pycopi._array import is_numpy
 from pycopi._trees import first_array
 from pycopi.network import Network
 from pycopi.state import State
-from pycopi.training.checkpoint import Checkpoint, StoredRun
+from pycopi.training.checkpoint import Checkpoint
 from pycopi.training.fingerprint import check_fingerprint, fingerprint
 from pycopi.training.history import Callback, EarlyStopping
 
@@ -38,10 +38,12 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
         stops = [callback for callback in new.callbacks if isinstance(callback, EarlyStopping)]
         others = [callback for callback in new.callbacks if not isinstance(callback, EarlyStopping)]
         like = first_array(new.state.parameters)
-        stored = checkpoint.load(like=like)
+        stored = checkpoint.load(like, network)
         if stored is not None:
-            _check_same(checkpoint, stored, network, details["fingerprint"])
-            best = checkpoint.load_best(like=like)
+            run = f"the run in {checkpoint.folder}"
+            known = stored.details.get("fingerprint")
+            check_fingerprint(known, details["fingerprint"], "the data", run, "name another folder")
+            best = checkpoint.load_best(like, network)
             for stop in stops:
                 stop.best = stop.best or (best and best.state)
 
@@ -57,11 +59,3 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
 
 def _checkpoint(folder: Folder) -> Checkpoint:
     return folder if isinstance(folder, Checkpoint) else Checkpoint(folder)
-
-
-def _check_same(checkpoint: Checkpoint, stored: StoredRun, network: Network, found: dict[str, str]) -> None:
-    run = f"the run in {checkpoint.folder}"
-    if stored.network != network:
-        msg = f"{run} is of another network: {stored.network}; name another folder, or give fit this network"
-        raise ValueError(msg)
-    check_fingerprint(stored.details.get("fingerprint"), found, "the data", run, "name another folder")

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._array import Array, copy_array, is_cupy, jit, namespace, number
+from pycopi._buffers import Buffers, reuse
 from pycopi._checks import as_float
 from pycopi._trees import first_array
 from pycopi.analysis import correlation_floor, off_diagonal_correlation
-from pycopi.kernels.buffers import Buffers, reuse
 from pycopi.rules.decorrelation import for_layer
 from pycopi.settings import Rates, Settings
 from pycopi.state import EpochRecord, State

@@ -69,7 +69,7 @@ def train_step(
     state : State, or tuple of DenseParameters
         What was given, one step later, in the dtype of before.
     metrics : Metrics
-        ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output stands where
+        ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output is where
         their largest target does, which means something for classes only.
 
     Raises
@@ -91,7 +91,8 @@ def train_step(
     paper are for batches of 50, so that single samples take a share of 1/50. All perturbations are computed
     before any parameter changes; the output's is ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same
     arguments give the same result, and it may be compiled as ``jax.jit(pycopi.train_step,
-    static_argnames=("network", "settings"))``.
+    static_argnames=("network", "settings"))``, for a state without its history, whose records JAX would make
+    arrays of: ``state._replace(history=())``.
 
     Examples
     --------
@@ -248,7 +249,7 @@ def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:
 
 
 def accuracy(outputs: Array, wanted: Array) -> Array:
-    """Return the share of rows whose largest output stands where the largest target does, a 0-d array."""
+    """Return the share of rows whose largest output is where the largest target does, a 0-d array."""
     xp = namespace(outputs)
     right = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
     return xp.mean(wide_floats(xp.astype(right, outputs.dtype)))
