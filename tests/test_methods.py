@@ -88,6 +88,12 @@ METHODS = {
     "own-decorrelation": method(decorrelation=Halved(rate=0.02)),
     "feedback-momentum": method(credit="feedback_alignment", rate=0.01, optimizer="momentum"),
 }
+for name, fields in {
+    "decorrelated": {"momentum": 0.5, "decay": 0.1},
+    "decorrelated-inputs": {"perturbations": None},
+}.items():
+    few = {side: pycopi.SubspaceDecorrelation(rank=2) for side in ("inputs", "perturbations")}
+    METHODS[name] = method(rule="gradient", optimizer=pycopi.Decorrelated(**few | fields))
 RATES = {
     "both": pycopi.Rates(0.05, 0.02),
     "weights": pycopi.Rates(0.05, None),
@@ -95,7 +101,8 @@ RATES = {
     "layers": pycopi.Rates(0.05, (0.02, None, 0.01)),
 }
 
-NO_ORACLE = ("bounded", "fraction", "node-perturbation", *(name for name in METHODS if name.startswith("own-")))
+OF_THEIR_OWN = ("own-", "decorrelated")  # which have tests of their own
+NO_ORACLE = ("bounded", "fraction", "node-perturbation", *(n for n in METHODS if n.startswith(OF_THEIR_OWN)))
 NOISY = ("node-perturbation",)  # other rows, or other units, get other noise
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pycopi import kernels
-from pycopi._array import Array, may_overwrite, namespace
+from pycopi._array import Array, copy_array, is_writable, may_overwrite, namespace
 from pycopi._checks import as_float
-from pycopi._trees import Tree
-from pycopi.optimizers.base import Change, Changes, Optimizer, changed
+from pycopi._trees import Tree, map_arrays, named_arrays
+from pycopi.optimizers.base import Change, Changes, Optimizer
 from pycopi.rules.directions import Directions, present, project
 from pycopi.rules.subspace import SubspaceDecorrelation
 
@@ -21,12 +21,12 @@ class Decorrelated(Optimizer):
     inputs : SubspaceDecorrelation or None
         How the inputs of each layer are decorrelated; None leaves them as they are.
     perturbations : SubspaceDecorrelation or None
-        How the perturbations are; None leaves them as they are. Those of the last layer, the output error,
-        stay as they are in any case of at most ``smallest`` outputs.
+        How the perturbations are; None leaves them as they are. A layer with no more outputs than directions
+        keeps its own, unless the rank is None.
     momentum : float
         Share of the velocity that a step keeps, in [0, 1); 0 keeps none, and no memory for it.
     decay : float
-        Share of a weight or bias that a step at a rate of 1 takes away, at least 0.
+        Share of a weight that a step at a rate of 1 takes away, at least 0; biases keep theirs.
 
     Raises
     ------
@@ -48,7 +48,6 @@ class Decorrelated(Optimizer):
     perturbations: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
     momentum: float = 0.0
     decay: float = 0.0
-    smallest: int = 16
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -60,36 +59,37 @@ class Decorrelated(Optimizer):
 
     def init(self, parameter: Array) -> Tree:
         """Return what is remembered before the first step: of a matrix all, of a vector its velocity."""
-        velocity = namespace(parameter).zeros_like(parameter) if self.momentum else None
-        if parameter.ndim != 2:
-            return velocity
-        m, n = parameter.shape
-        memory: dict[str, Tree] = {"velocity": velocity}
-        if self.inputs is not None:
-            memory["inputs"] = self.inputs.unknown(n, parameter)._asdict()
-        if self.perturbations is not None and m > self.smallest:
-            memory["perturbations"] = self.perturbations.unknown(m, parameter)._asdict()
+        memory: dict[str, Tree] = {}
+        if self.momentum:
+            memory["velocity"] = namespace(parameter).zeros_like(parameter)
+        if parameter.ndim == 2:
+            m, n = parameter.shape
+            inputs, perturbations = self.inputs, self.perturbations
+            if inputs is not None:
+                memory["inputs"] = inputs.unknown(n, parameter)._asdict()
+            if perturbations is not None and (perturbations.rank is None or perturbations.rank < m):
+                memory["perturbations"] = perturbations.unknown(m, parameter)._asdict()
         return memory
 
     def step(self, parameter: Array, memory: Tree, change: Array, rate: Any) -> tuple[Array, Tree]:
-        """Return a parameter and its velocity after a change that nothing is decorrelated in."""
-        if memory is not None:
-            change = memory = self.momentum * memory + change
-        return (1.0 - rate * self.decay) * parameter + change, memory
+        """Return a parameter and its velocity after a change in which nothing is decorrelated."""
+        if self.momentum:
+            change = self.momentum * memory["velocity"] + change
+            memory = {**memory, "velocity": change}
+        return parameter + change, memory
 
     def apply(self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None) -> tuple[Any, Any]:
         """Return the parameters of a layer and what is remembered of them after a step."""
+        matrices = {
+            name: change for name, change in changes.items() if name in memory and getattr(own, name).ndim == 2
+        }
+        others = {name: change for name, change in changes.items() if name not in matrices}
+        learned, kept = super().apply(own, memory, others, rate, copy)
         values: dict[str, Array] = {}
-        kept = dict(memory)
-        for name, change in changes.items():
-            array = getattr(own, name)
-            if name not in memory:
-                values[name] = changed(name, array, change, copy)
-            elif isinstance(memory[name], dict):
-                values[name], kept[name] = self._step(name, array, memory[name], change, rate, copy)
-            else:
-                values[name], kept[name] = self.step(array, memory[name], change, rate)
-        return own._replace(**values), kept
+        for name, change in matrices.items():
+            values[name], found = self._step(name, getattr(own, name), memory[name], change, rate, copy)
+            kept[name] = _written(memory[name], found, copy)
+        return learned._replace(**values), kept
 
     def _step(
         self, name: str, matrix: Array, memory: dict[str, Tree], change: Change, rate: Any, copy: bool | None
@@ -105,11 +105,26 @@ class Decorrelated(Optimizer):
         change = kernels.RankK(left, right, change.scale * unit)
         ones = namespace(matrix).ones_like(matrix[:, 0])
         decayed = ones * (1.0 - rate * self.decay) if self.decay else None
-        if memory["velocity"] is None:
+        if not self.momentum:
             return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
         change = change._replace(row_scale=ones * self.momentum)
         velocity = kept["velocity"] = kernels.apply(memory["velocity"], change, copy)
         return _moved(name, matrix, velocity, decayed, copy), kept
+
+
+def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
+    """Return what is remembered now, in the arrays of before where ``copy`` lets these be overwritten.
+
+    Else no array is one of before, which the next step may overwrite.
+    """
+    old, new = named_arrays(memory), named_arrays(found)
+    if not all([may_overwrite(name, array, copy) for name, array in old.items()]):
+        same = {id(array) for array in old.values() if is_writable(array)}
+        return map_arrays(lambda array: copy_array(array) if id(array) in same else array, found)
+    for name, array in old.items():
+        if array is not new[name]:
+            array[...] = new[name]
+    return memory
 
 
 def _moved(name: str, matrix: Array, velocity: Array, decayed: Array | None, copy: bool | None) -> Array:

@@ -1,0 +1,118 @@
+"""The optimizer that decorrelates inputs and perturbations, against the equations of its step in float64."""
+
+import functools
+
+import numpy as np
+import pytest
+import reference
+from assertions import assert_close, exactly
+from backends import NUMPY
+
+import pycopi
+
+RNG = np.random.default_rng(11)
+Y = RNG.normal(size=(12, 4)) + 3.0
+CLASSES = RNG.integers(0, 3, 12)
+NETWORK = pycopi.mlp([4, 5, 3], bias=True, decorrelated=False, activation="tanh")
+WHOLE = pycopi.SubspaceDecorrelation(rank=None, damping=0.7)
+
+
+def settings_of(rate=0.3, **fields):
+    optimizer = pycopi.Decorrelated(**fields)
+    return pycopi.Settings(rule="gradient", rate=rate, gain=1.0, loss="cross_entropy", optimizer=optimizer)
+
+
+def gradients(parameters, inputs=Y):
+    """Return the inputs (B, n) and perturbations (B, m) of each layer."""
+    xs, activities, y = [], [], inputs
+    for own, layer in zip(parameters, NETWORK.layers, strict=True):
+        xs.append(y)
+        activities.append(y @ own.weight.T + own.bias)
+        y = layer.activation(activities[-1])
+    error = np.eye(3)[CLASSES] - np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+    below = (error @ parameters[1].weight) * NETWORK.layers[0].activation.derivative(activities[0])
+    return zip(xs, (below, error), strict=True)
+
+
+@pytest.mark.parametrize("sides", ["inputs", "perturbations", "both"])
+def test_a_first_step_is_that_of_the_inverse_moments_on_every_backend(xp, sides):
+    wanted = []
+    fields = {side: WHOLE if sides in (side, "both") else None for side in ("inputs", "perturbations")}
+    settings = settings_of(**fields, decay=0.1)
+    state = pycopi.start(NETWORK, settings, like=Y)
+    for own, (x, delta) in zip(state.parameters, gradients(state.parameters), strict=True):
+        if fields["inputs"] is not None:
+            x = x @ np.linalg.inv(reference.damped_moments(x, x.shape[1], 0.7)[0])
+        if fields["perturbations"] is not None:
+            moments, d = reference.damped_moments(delta, delta.shape[1], 0.7)
+            delta = d * delta @ np.linalg.inv(moments)
+        wanted.append((1 - 0.3 * 0.1) * own.weight + 0.3 / len(x) * delta.T @ x)
+    like = xp.asarray(Y)
+    step = functools.partial(pycopi.train_step, NETWORK, settings=settings)
+    learned, _ = xp.call(step, state.map(xp.asarray), like, xp.asarray(CLASSES))
+    for own, expected in zip(learned.parameters, wanted, strict=True):
+        assert_close(own.weight, expected, xp, like, rtol=1e-9)
+
+
+def test_momentum_goes_on_with_the_same_steps():
+    fields = {"inputs": None, "perturbations": None, "momentum": 0.6, "decay": 0.0}
+    ours = settings_of(**fields)
+    theirs = pycopi.Settings(
+        rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=pycopi.Momentum(momentum=0.6)
+    )
+    one, other = (pycopi.start(NETWORK, settings, like=Y) for settings in (ours, theirs))
+    for _ in range(4):
+        one, _ = pycopi.train_step(NETWORK, one, Y, CLASSES, ours)
+        other, _ = pycopi.train_step(NETWORK, other, Y, CLASSES, theirs)
+    for own, expected in zip(one.parameters, other.parameters, strict=True):
+        assert_close(own.weight, expected.weight, NUMPY, Y, rtol=1e-12)
+        assert_close(own.bias, expected.bias, NUMPY, Y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_inputs_of_any_scale_are_learned_alike(scale):
+    """The first layer divided by the scale computes the same, and goes on doing so while it learns."""
+    settings = settings_of(inputs=pycopi.SubspaceDecorrelation(rank=2))
+    one = pycopi.start(NETWORK, settings, like=Y)
+    first = one.parameters[0]
+    other = one._replace(parameters=(first._replace(weight=first.weight / scale), *one.parameters[1:]))
+    for _ in range(30):
+        one, metrics = pycopi.train_step(NETWORK, one, Y, CLASSES, settings)
+        other, same = pycopi.train_step(NETWORK, other, Y * scale, CLASSES, settings)
+    assert float(same.loss) == pytest.approx(float(metrics.loss), rel=1e-6)
+    assert_close(other.parameters[0].weight * scale, one.parameters[0].weight, NUMPY, Y, rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_fit_learns_in_batches_and_from_single_samples(batch_size):
+    digits = pycopi.data.load_dataset("digits")
+    x, classes = digits.x_train[:600], digits.y_train[:600]
+    network = pycopi.mlp([64, 50, 10], bias=True, decorrelated=False)
+    settings = settings_of()
+    how = {"epochs": 4, "settings": settings, "batch_size": batch_size, "progress": False}
+    state = pycopi.fit(network, pycopi.start(network, settings, like=x), x, classes, **how)
+    assert state.history[-1].accuracy > 0.9
+
+
+def test_memory_is_little_beside_the_weights():
+    network = pycopi.mlp([300, 200, 10], bias=True, decorrelated=False)
+    state = pycopi.start(network, settings_of())
+    weights = sum(array.size for own in state.parameters for array in own.named().values())
+    kept = sum(array.size for place, array in state.named().items() if place.startswith("optimizer"))
+    assert kept < 0.6 * weights
+
+
+def test_a_rule_that_proposes_no_gradient_is_an_error():
+    settings = pycopi.Settings(rule="copi", optimizer="decorrelated")
+    message = (
+        "Decorrelated takes the gradient of a batch, but the rule proposed another change of weight; "
+        "choose rule='gradient'"
+    )
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.train_step(NETWORK, pycopi.start(NETWORK, settings, like=Y), Y, CLASSES, settings)
+
+
+def test_momentum_out_of_range_is_an_error():
+    message = "momentum is 1.0; expected a number of at least 0 and less than 1"
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.Decorrelated(momentum=1.0)
