@@ -44,12 +44,15 @@ from pycopi.state import start as start
 from pycopi.storage import load as load
 from pycopi.storage import save as save
 from pycopi.training.checkpoint import Checkpoint as Checkpoint
+from pycopi.training.course import Course as Course
 from pycopi.training.divergence import DivergenceError as DivergenceError
 from pycopi.training.evaluate import evaluate as evaluate
 from pycopi.training.fit import fit as fit
 from pycopi.training.guard import Guard as Guard
 from pycopi.training.history import TrainingInterrupted as TrainingInterrupted
 from pycopi.training.history import early_stopping as early_stopping
+from pycopi.training.recipe import Recipe as Recipe
+from pycopi.training.recipe import subspace_recipe as subspace_recipe
 from pycopi.training.schedules import Schedule as Schedule
 from pycopi.training.step import train_step as train_step
 from pycopi.training.steps import train_steps as train_steps

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 import reference
-from assertions import assert_close, exactly
+from assertions import assert_close, exactly, within
 from backends import NUMPY
 
 import pycopi
@@ -116,3 +116,51 @@ def test_momentum_out_of_range_is_an_error():
     message = "momentum is 1.0; expected a number of at least 0 and less than 1"
     with pytest.raises(ValueError, match=exactly(message)):
         pycopi.Decorrelated(momentum=1.0)
+
+
+def test_a_course_rises_and_falls_over_the_whole_run():
+    course = pycopi.Course(epochs=3, warm_up=0.2)
+    factors = [course.within(epoch, step, 10) for epoch in range(3) for step in range(10)]
+    assert factors[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
+    assert factors[6:] == pytest.approx([left / 24 for left in range(24, 0, -1)])
+    assert [course(epoch) for epoch in range(4)] == [1.0, 1.0, 1.0, 0.0]
+    cosine = pycopi.Course(epochs=1, warm_up=0.0, shape="cosine")
+    assert [cosine.within(0, step, 4) for step in range(4)] == pytest.approx([1.0, 1.0, 0.75, 0.25])
+
+
+def test_fit_takes_each_step_of_a_course_at_its_own_rate():
+    x, settings = Y.astype(np.float32), settings_of()
+    course = pycopi.Course(epochs=2)
+    state = pycopi.start(NETWORK, settings, like=x)
+    how = {"settings": settings, "batch_size": 4, "seed": None, "progress": False}
+    found = pycopi.fit(NETWORK, state, x, CLASSES, epochs=2, weight_schedule=course, **how)
+    for epoch in range(2):
+        for step in range(3):
+            rows = slice(4 * step, 4 * step + 4)
+            rates = pycopi.Rates(0.3 * course.within(epoch, step, 3), None)
+            state, _ = pycopi.train_step(NETWORK, state, x[rows], CLASSES[rows], settings, rates)
+    for own, expected in zip(found.parameters, state.parameters, strict=True):
+        assert_close(own.weight, expected.weight.astype(np.float64), NUMPY, x, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"warm_up": 1.0}, "warm_up is 1.0; expected a share of the run of at least 0 and less than 1"),
+        ({"shape": "square"}, "shape is 'square'; expected one of linear, cosine"),
+    ],
+)
+def test_a_course_out_of_range_is_an_error(fields, message):
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.Course(epochs=1, **fields)
+
+
+def test_a_course_needs_data_of_known_length():
+    settings = settings_of()
+    batches = [(Y, CLASSES)]
+    message = "weight_schedule is a Course, but the number of batches is unknown; give data that has a length"
+    with pytest.raises(ValueError, match=within(message)):
+        pycopi.fit(
+            NETWORK, pycopi.start(NETWORK, settings, like=Y), batches, epochs=1, settings=settings,
+            weight_schedule=pycopi.Course(epochs=1), progress=False,
+        )  # fmt: skip
