@@ -164,3 +164,15 @@ def test_a_course_needs_data_of_known_length():
             NETWORK, pycopi.start(NETWORK, settings, like=Y), batches, epochs=1, settings=settings,
             weight_schedule=pycopi.Course(epochs=1), progress=False,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_the_recipe_learns_a_table_of_any_scale_without_tuning(scale):
+    classes = RNG.integers(0, 3, 300)
+    x = (5.0 + RNG.normal(size=(300, 4)) + 2.0 * np.eye(3, 4)[classes]).astype(np.float32) * np.float32(scale)
+    network, settings, arguments = pycopi.subspace_recipe(
+        [4, 20, 3], epochs=10, batch_size=16, standardized=True
+    )
+    state = pycopi.start(network, settings, data=x)
+    state = pycopi.fit(network, state, x, classes, progress=False, **arguments)
+    assert state.history[-1].accuracy > 0.8

@@ -59,7 +59,7 @@ class SubspaceDecorrelation:
     >>> how = SubspaceDecorrelation(rank=1, damping=0.1)
     >>> state = how.start(rows)
     >>> how.decorrelate(state, rows).std(axis=0).round(1)
-    array([1.8, 0.8, 0.8])
+    array([1.8, 0.8, 0.9])
     """
 
     rank: int | None = 16

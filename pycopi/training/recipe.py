@@ -17,7 +17,9 @@ class Recipe(NamedTuple):
     arguments: dict[str, Any]
 
 
-def subspace_recipe(sizes: Sequence[int], *, epochs: int, standardized: bool = False) -> Recipe:
+def subspace_recipe(
+    sizes: Sequence[int], *, epochs: int, batch_size: int = 128, standardized: bool = False
+) -> Recipe:
     """Return a network for classes that learns with inputs and perturbations decorrelated in few directions.
 
     Parameters
@@ -26,6 +28,8 @@ def subspace_recipe(sizes: Sequence[int], *, epochs: int, standardized: bool = F
         Numbers of features from the inputs to the classes, at least two.
     epochs : int
         Epochs of the whole run, at least 1; the step size rises and falls over these.
+    batch_size : int
+        Samples in a step; 128 for tens of thousands of samples, 32 for some hundreds or thousands.
     standardized : bool
         Whether the network scales its inputs, as in `pycopi.mlp`: for tables. Images with values in [0, 1] are
         best as they are.
@@ -42,14 +46,14 @@ def subspace_recipe(sizes: Sequence[int], *, epochs: int, standardized: bool = F
 
     Notes
     -----
-    Cross-entropy, biases, `pycopi.Decorrelated` with 16 directions on both sides, batches of 128, a rate of 0.3
+    Cross-entropy, biases, `pycopi.Decorrelated` with 16 directions on both sides, a rate of 0.3
     that rises over a tenth of the run and falls in a straight line to 0.
 
     Examples
     --------
     >>> import pycopi
     >>> digits = pycopi.data.load_dataset("digits")
-    >>> network, settings, arguments = pycopi.subspace_recipe([64, 100, 10], epochs=10)
+    >>> network, settings, arguments = pycopi.subspace_recipe([64, 100, 10], epochs=20, batch_size=32)
     >>> state = pycopi.start(network, settings, like=digits.x_train)
     >>> state = pycopi.fit(network, state, digits.x_train, digits.y_train, **arguments)
     >>> found = pycopi.evaluate(network, state.parameters, digits.x_test, digits.y_test)
@@ -61,7 +65,7 @@ def subspace_recipe(sizes: Sequence[int], *, epochs: int, standardized: bool = F
     arguments = {
         "settings": settings,
         "epochs": epochs,
-        "batch_size": 128,
+        "batch_size": batch_size,
         "weight_schedule": Course(epochs=epochs),
     }
     return Recipe(network, settings, arguments)
