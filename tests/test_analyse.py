@@ -132,8 +132,8 @@ def test_without_matplotlib_the_numbers_are_still_there(
 def test_errors_are_one_line(run: Path, tmp_path: Path) -> None:
     wanted = r"--layer is 4 but the model has 3 layers; expected a number from 1 to 3"
     assert_error(wanted, "analyse", run, "digits", "--layer", 4)
-    assert_error("--layer is 0; .*", "analyse", run, "digits", "--layer", 0)
-    assert_error("--samples is 0; .*", "analyse", run, "digits", "--samples", 0)
+    assert_error("--layer is '0'; .*", "analyse", run, "digits", "--layer", 0)
+    assert_error("--samples is '0'; .*", "analyse", run, "digits", "--samples", 0)
     file = tmp_path / "file"
     file.write_text("")
     wanted = f"--output {file} is a file; expected a folder"
@@ -146,7 +146,7 @@ def test_errors_are_one_line(run: Path, tmp_path: Path) -> None:
 
 
 def test_help_is_there() -> None:
-    text = call("analyse", "--help", env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"})
+    text = call("analyse", "--help", env={"COLUMNS": "100"})
     for words in ("--layer", "--samples", "receptive fields", "beside the model"):
         assert words in text
     assert "analyse" in call("--help")

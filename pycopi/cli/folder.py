@@ -1,4 +1,4 @@
-"""The output folder of a run: its files, how they get there, and how a run is found again."""
+"""The output folder of a run: its files beside those of a checkpoint, and how a run is found again."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycopi import __version__, _json
-from pycopi._array import Array
 from pycopi._files import whole_file
 from pycopi.cli.plan import Plan, stored_plan
 from pycopi.network import Network
-from pycopi.storage import Saved, load
 from pycopi.training.checkpoint import BEST, MODEL, Checkpoint, save_run
 from pycopi.training.history import EpochRecord, TrainingState
 
@@ -76,26 +74,25 @@ class RunFolder(NamedTuple):
             history = tuple(one._replace(validation_loss=math.nan) if no else one for one, no in pairs)
         return origin, history
 
-    def saved(self, like: Array) -> Saved:
-        """Return the network and the parameters of the run that is kept here."""
-        return load(self.path / MODEL, like=like)
-
-    def best(self, like: Array) -> TrainingState | None:
-        """Return the state of the best epoch of the run that is kept here, if there is one."""
-        stored = self.checkpoint.load_best(like)
-        return None if stored is None else stored.state
-
     def save(self, origin: Origin, network: Network, state: TrainingState) -> None:
         """Write the model and the history of a run after an epoch."""
         self.checkpoint.save(network, state, origin.details())
+        history = [record.as_json() for record in state.history]
+        last = history[-1] if history else {}
+        content = {
+            "pycopi": __version__,
+            "data": origin.plan.data,
+            "settings": origin.plan.as_json(),
+            "history": history,
+            "test": {name: last.get(f"validation_{name}") for name in ("loss", "accuracy")},
+        }
         with whole_file(self.path / HISTORY) as temporary:
-            temporary.write_text(history_json(origin, state), encoding="utf-8")
+            temporary.write_text(_json.write(content, indent=1) + "\n", encoding="utf-8")
 
     def save_last_good(self, origin: Origin, network: Network, state: TrainingState) -> Path:
         """Write the last good state of a run that diverged, and return the file."""
-        path = self.path / LAST_GOOD
-        save_run(path, network, state, origin.details())
-        return path
+        save_run(self.path / LAST_GOOD, network, state, origin.details())
+        return self.path / LAST_GOOD
 
     def remove_rest(self) -> None:
         """Remove what a run that has been replaced leaves beside model and history; nothing else."""
@@ -138,17 +135,3 @@ def read_plan(path: Path, details: Mapping[str, Any]) -> Plan:
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
     return ValueError(f"{path}: the run in this file cannot be read ({error}); start anew with --overwrite")
-
-
-def history_json(origin: Origin, state: TrainingState) -> str:
-    """Return the content of the history file; ``test`` is the result after the last epoch."""
-    history = [record.as_json() for record in state.history]
-    last = history[-1] if history else {}
-    content = {
-        "pycopi": __version__,
-        "data": origin.plan.data,
-        "settings": origin.plan.as_json(),
-        "history": history,
-        "test": {name: last.get(f"validation_{name}") for name in ("loss", "accuracy")},
-    }
-    return _json.write(content, indent=1) + "\n"

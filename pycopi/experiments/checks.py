@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pycopi.experiments.plan import FULL_EPOCHS, STEADIER
+from pycopi.experiments.plan import STEADIER
 from pycopi.experiments.published import (
     COMPRESSION,
     COMPRESSION_TOLERANCE,
@@ -12,7 +12,7 @@ from pycopi.experiments.published import (
     PUBLISHED,
 )
 from pycopi.experiments.results import Peak, Summary
-from pycopi.experiments.tasks import TASKS
+from pycopi.presets import PAPER_EPOCHS, PRESETS
 
 AGREES, DIFFERS, UNFINISHED = "agrees", "differs", "unfinished"
 
@@ -35,7 +35,7 @@ def check_peaks(summaries: Sequence[Summary]) -> list[Check]:
         key = (run.data, run.method)
         if summary.test is None or run.rate is not None or run.gain not in (None, STEADIER.get(key)):
             continue
-        what = f"{run.task.title}, {run.title}: peak test accuracy"
+        what = f"{run.preset.title}, {run.title}: peak test accuracy"
         ours = _with_deviation(summary.test)
         if key in PEAK_TOLERANCE:
             wanted, allowed = PEAK_TOLERANCE[key]
@@ -62,11 +62,11 @@ def check_compression(curves: Mapping[str, Sequence[float]], epochs: Mapping[str
                 break
             away = ours[removed] - published
             agrees = abs(away) <= COMPRESSION_TOLERANCE
-            trained = f"this network was trained for {epochs[data]} epochs, the paper's for {FULL_EPOCHS}"
+            trained = f"this network was trained for {epochs[data]} epochs, the paper's for {PAPER_EPOCHS}"
             reason = "" if agrees else f"{away:+.4f} from the published value; {trained}"
             found.append(
                 Check(
-                    f"{TASKS[data].title}, COPI: test accuracy after removing {removed} of the layers",
+                    f"{PRESETS[data].title}, COPI: test accuracy after removing {removed} of the layers",
                     f"{published:.4f} ± {COMPRESSION_TOLERANCE:.2f}",
                     f"{ours[removed]:.4f}",
                     AGREES if agrees else DIFFERS,

@@ -7,14 +7,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
-from pycopi._files import whole_file
 from pycopi._json import read_number
 from pycopi.experiments.plan import Run
 from pycopi.experiments.published import NEAR
-from pycopi.experiments.runner import folder_of, is_finished
-from pycopi.experiments.store import Times, describe
-
-Entry = dict[str, Any]
+from pycopi.experiments.runner import is_finished
+from pycopi.experiments.store import Entry, RunFolder, Times, describe, write_text
 
 Clock = Literal["clock", "processor"]
 """Which seconds to show: the clock's, or the processor's, which other work on the machine does not lengthen."""
@@ -79,7 +76,7 @@ def collect(runs: Sequence[Run], output: Path, clock: Clock) -> list[Result]:
     """Return what is on disk of the runs of a plan."""
     found = []
     for run in runs:
-        folder = folder_of(output, run)
+        folder = RunFolder.of(output, run)
         record = folder.record() or {**describe(run), "failure": None, "epochs": []}
         timings = folder.timings() or {"seconds": Times()._asdict(), "environment": {}}
         found.append(Result(run, record, timings, _status(run, record), clock))
@@ -184,5 +181,4 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
             correlation = fmean(entry["correlation"]) if entry["correlation"] else None
             row = [run.data, run.method, run.rate, run.gain, run.seed, *(entry[name] for name in _FIELDS)]
             writer.writerow([*row, correlation])
-    with whole_file(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())
