@@ -1,7 +1,11 @@
 """Fixtures and settings of the whole suite."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processes of the suite share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("compiled", settings.get_profile("pycopi"), max_examples=8)
 settings.load_profile("pycopi")
 
 

@@ -82,16 +82,27 @@ def test_a_reader_that_never_was_is_no_error(arguments: tuple[str, ...], tmp_pat
     assert (process.returncode, error) == (0, "")
 
 
+IN_ITS_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_a_hang_up_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
-    pid, ours = pty.fork()
-    if not pid:
-        os.chdir(tmp_path)
-        os.execv(sys.executable, [*COMMAND, *TRAIN, "--epochs", "5000"])
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_ITS_TERMINAL, *COMMAND, *TRAIN, "--epochs", "5000"],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
     read_until(ours, b"2/5000  loss")
     os.close(ours)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGHUP
+    assert process.wait(timeout=240) == -signal.SIGHUP
     done = len(read_history(tmp_path / "run")["history"])
     assert done >= 2
     call("train", "digits", "--resume", "--epochs", done + 1, "--output", tmp_path / "run", "--quiet")

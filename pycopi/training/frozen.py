@@ -57,7 +57,7 @@ def decorrelate_data(batches: Batches, parameters: Parameters) -> View:
     network = Network((replace(first, decorrelated=False, standardized=False), *others))
     moved = _through(inputs, first, fixed)
     view = View(batches, fixed)
-    inner = view.inner(parameters)
+    inner = view.inner((fixed, *parameters[1:]))  # the first layer's stay: steps donate their own to JAX
     return view._replace(batches=batches._replace(network=network, parameters=inner, source=(moved, targets)))
 
 
