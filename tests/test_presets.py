@@ -16,7 +16,7 @@ def test_the_papers_networks():
     for preset in (MNIST, CIFAR10):
         assert preset.settings == pycopi.Settings()  # whose defaults are the paper's
         assert (preset.batch_size, preset.weight_schedule) == (50, pycopi.Schedule(start=1))
-        assert not (preset.bias or preset.standardized or preset.keep_decorrelated)
+        assert (preset.bias, preset.standardized, preset.keep_decorrelated) == (False, False, False)
     assert [preset_for(name) for name in ("digits", "cifar10", "mine.npz")] == [DIGITS, CIFAR10, FILES]
 
 

@@ -257,7 +257,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
 
 
 def test_errors_are_one_line(tmp_path, monkeypatch):
-    assert_error("WHAT is 'minst'; expected some of mnist, .*, or all", "reproduce", "minst,digits")
+    assert_error("WHAT is 'minst,digits'; expected some of mnist,.*,digits,all", "reproduce", "minst,digits")
     assert_error("--methods is 'sgd'; expected some of copi-bp,.*", "reproduce", "digits", "--methods", "sgd")
     assert_error(
         "--quick and --full exclude each other; give one of them", "reproduce", "all", "--quick", "--full"

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from pycopi import __version__
 from pycopi._array import Array
-from pycopi._files import whole_file
+from pycopi._files import write_text
 from pycopi.cli import flags as f
 from pycopi.cli.backends import load_model
-from pycopi.cli.folder import read_plan
+from pycopi.cli.folder import read_origin
 from pycopi.cli.splits import is_real, open_for_model, place
 from pycopi.data import Dataset
 from pycopi.experiments.inside import (
@@ -26,6 +26,7 @@ from pycopi.experiments.inside import (
     draw_images,
     find,
     layer_rows,
+    layer_table,
 )
 from pycopi.plotting import compression_curves
 from pycopi.presets import preset_for
@@ -38,6 +39,31 @@ IMAGES, COMPRESSION = "images.png", "compression.png"
 
 BATCH, STEPS, UNITS = 50, 40, 100
 """Samples in a step, where a model does not say; steps over which angles are means; fields that are drawn."""
+
+_COLUMNS = {
+    "|r| before": ("correlation_before", ".3f", ""),
+    "|r| after": (
+        "correlation_after",
+        ".3f",
+        "|r| before, after: mean absolute correlation of the layer's inputs, and after R",
+    ),
+    "update": (
+        "update_angle",
+        ".1f",
+        "update: degrees between an update of W and the steepest descent of the loss",
+    ),
+    "feedback": (
+        "feedback_angle",
+        ".1f",
+        "feedback: degrees between feedback-aligned and backpropagated perturbations",
+    ),
+    "linear from": (
+        "accuracy",
+        ".2%",
+        "linear from: test accuracy with this layer and those above as a linear one",
+    ),
+}
+"""The columns of the table: a field, how it is written, and what it means."""
 
 FLAGS = (
     f.MODEL,
@@ -88,8 +114,7 @@ def analyse(given: f.Given) -> None:
         announce("pictures")
         files = [RESULTS, *_draw(folder, subject, findings, layer, data, notes)]
     results = {"pycopi": __version__, "model": str(given["model"]), "data": data, **_results(subject, findings)}
-    with whole_file(folder / RESULTS) as temporary:
-        temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(folder / RESULTS, json.dumps(results, indent=1, allow_nan=False) + "\n")
     print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
     if "json" in given:
         print(json.dumps({**results, "output": str(folder), "files": files}, allow_nan=False))
@@ -106,7 +131,7 @@ def _subject(
     """Return the model and the data to look at; add what cannot be had to notes."""
     settings, batch_size = Settings(), BATCH
     if "settings" in saved.details:
-        recipe = read_plan(path, saved.details).recipe
+        recipe = read_origin(path, saved.details).plan.recipe
         settings, batch_size = recipe.settings, recipe.batch_size
     else:
         about = "this model does not say how it learned: the update angles are those of the default settings"
@@ -159,31 +184,15 @@ def _results(subject: Subject, findings: Findings) -> dict[str, Any]:
 
 def _print_findings(console: Console, findings: Findings) -> None:
     """Print the findings as a table with a layer in each row, and what its columns mean."""
-    columns = {
-        "|r| before": ("correlation_before", ".3f"),
-        "|r| after": ("correlation_after", ".3f"),
-        "update": ("update_angle", ".1f"),
-    }
-    about = [
-        "|r| before, after: mean absolute correlation of the layer's inputs, and after R",
-        "update: degrees between an update of W and the steepest descent of the loss",
-    ]
-    if findings.feedback_angles is not None:
-        columns["feedback"] = ("feedback_angle", ".1f")
-        about.append("feedback: degrees between feedback-aligned and backpropagated perturbations")
-    if findings.accuracies is not None:
-        columns["linear from"] = ("accuracy", ".2%")
-        about.append("linear from: test accuracy with this layer and those above as a linear one")
+    header, *rows = layer_table(findings, {name: column[:2] for name, column in _COLUMNS.items()})
     table = Table()
-    for heading in ("layer", *columns):
+    for heading in header:
         table.add_column(heading, justify="right")
-    for row in layer_rows(findings):
-        cells = ((row[name], form) for name, form in columns.values())
-        table.add_row(
-            str(row["layer"]), *("-" if value is None else format(value, form) for value, form in cells)
-        )
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
-    console.print("\n".join(about), soft_wrap=not console.is_terminal)
+    about = [_COLUMNS[name][2] for name in header if name in _COLUMNS]
+    console.print("\n".join(filter(None, about)), soft_wrap=not console.is_terminal)
 
 
 @contextmanager

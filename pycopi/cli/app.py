@@ -109,7 +109,7 @@ def _parse(words: Sequence[str]) -> tuple[Command, Given]:
     root = _Parser("pycopi", about, "COMMAND ...")
     root.add_argument("--version", action="version", version=f"pycopi {__version__}", help="Print the version.")
     commands = root.add_argument_group("commands")
-    for name, command in COMMANDS.items():
+    for name, command in COMMANDS.items():  # only to be listed: which one is meant is read below
         commands.add_argument(name, nargs="?", help=_about(command).splitlines()[0])
     if not words:
         root.print_help()
@@ -149,5 +149,5 @@ def _about(command: Command) -> str:
 
 def _meant(word: str, known: Any) -> str:
     """Return what may have been meant by a word that is not known."""
-    near = get_close_matches(word, known, 1)
+    near = get_close_matches(word, known, 1, 0.65)
     return f"; did you mean {near[0]}?" if near else ""

@@ -57,7 +57,8 @@ class Flag(NamedTuple):
         try:
             return self.kind.read(text)
         except ValueError:
-            msg = f"{flag(self.name)} is {text!r}; expected {self.kind.expected}"
+            name = flag(self.name) if self.panel else self.name.upper()
+            msg = f"{name} is {text!r}; expected {self.kind.expected}"
             raise ValueError(msg) from None
 
 
@@ -118,7 +119,7 @@ def choice(*names: str) -> Kind:
     return Kind("NAME", f"one of {', '.join(names)}", read)
 
 
-def some_of(*names: str) -> Kind:
+def some_of(metavar: str, *names: str) -> Kind:
     """Return the kind of one or several of some names, with commas between."""
 
     def read(text: str) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ def some_of(*names: str) -> Kind:
             raise ValueError
         return found
 
-    return Kind("NAMES", f"some of {','.join(names)}", read)
+    return Kind(metavar, f"some of {','.join(names)}", read)
 
 
 def each(metavar: str, read: Callable[[str], Any], what: str) -> Kind:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,12 +15,8 @@ from pycopi.network import Parameters
 from pycopi.training.history import EpochRecord, TrainingState
 from pycopi.training.progress import Report, Reporter, describe, fitting, is_terminal, name_epoch
 
-
-class Shown(NamedTuple):
-    """What `pycopi.fit` is to call: during an epoch, and after it."""
-
-    during: Reporter | Literal[False]
-    after: Callable[[TrainingState], None]
+Shown = tuple[Reporter | Literal[False], Callable[[TrainingState], None]]
+"""What `pycopi.fit` is to call: during an epoch, and after it."""
 
 
 def is_live(console: Console) -> bool:
@@ -34,12 +30,12 @@ def show_progress(
 ) -> Iterator[Shown]:
     """Show the progress of a run until the block ends."""
     if quiet:
-        yield Shown(False, lambda state: None)
+        yield False, lambda state: None
     elif is_live(console):
         with _live_bar(console, epochs, history) as shown:
             yield shown
     else:
-        yield Shown(False, lambda state: print(describe_epoch(state.history[-1], epochs), flush=True))
+        yield False, lambda state: print(describe_epoch(state.history[-1], epochs), flush=True)
 
 
 @contextmanager
@@ -59,7 +55,7 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
         def after(state: TrainingState) -> None:
             print_parts(console, describe_epoch(state.history[-1], epochs))
 
-        yield Shown(during, after)
+        yield during, after
 
 
 _WIDE = 70  # columns from which on the bar is long

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from pycopi.cli import flags as f
 from pycopi.cli.progress import is_live, print_parts
 from pycopi.cli.splits import source_of
-from pycopi.experiments.plan import ALL, EXPERIMENTS, FULL, QUICK, Experiment, Run, Size
+from pycopi.experiments.plan import ALL, EXPERIMENTS, FULL, QUICK, Run, Size
 from pycopi.experiments.results import Clock
 from pycopi.experiments.runner import Watcher, run_plan
 from pycopi.experiments.store import Entry, RunFolder
@@ -33,13 +33,17 @@ FLAGS = (
     f.Flag(
         "",
         "what",
-        f.Kind("WHAT"),
+        f.some_of("WHAT", *EXPERIMENTS, "all"),
         "mnist, cifar10, learning-rates, analyses, or some, as mnist,analyses; all; digits.",
     ),
     f.Flag(f.COURSE, "seeds", f.whole(), "Runs of each method, from seed 0 up.", "3; cifar10: 1"),
     f.Flag(f.COURSE, "epochs", f.whole(), "Epochs of each run.", "20; Adam on cifar10: 30, as published: 60"),
     f.Flag(
-        f.COURSE, "methods", f.some_of(*METHODS), f"Which methods, in this order: {','.join(METHODS)}.", "all"
+        f.COURSE,
+        "methods",
+        f.some_of("NAMES", *METHODS),
+        f"Which methods, in this order: {','.join(METHODS)}.",
+        "all",
     ),
     f.Flag(f.COURSE, "quick", None, "One seed and a few epochs: minutes."),
     f.Flag(f.COURSE, "full", None, "The paper's 5 seeds and 100 epochs: days."),
@@ -73,8 +77,9 @@ def reproduce(given: f.Given) -> None:
         msg = "--quick and --full exclude each other; give one of them"
         raise ValueError(msg)
     what, output = given["what"], given.get("output", Path("runs", "paper"))
-    experiments = [(one, _size(given)) for one in _read_what(what)]
-    name, clock = what.replace(",", "-"), CLOCKS["processor_time" in given]
+    names = ALL if "all" in what else what
+    experiments = [(EXPERIMENTS[name], _size(given)) for name in names]
+    name, clock = "-".join(what), CLOCKS["processor_time" in given]
     request = Request(name, experiments, output, _command(given, *_PLACES), clock)
     source, quiet = source_of(given), "quiet" in given
     try:
@@ -89,16 +94,6 @@ def reproduce(given: f.Given) -> None:
         Console(highlight=False).print(f"report: {page}", soft_wrap=True)
 
 
-def _read_what(what: str) -> list[Experiment]:
-    """Return the experiments that an argument names, one or several with commas between."""
-    names = ALL if what == "all" else tuple(dict.fromkeys(what.split(",")))
-    for name in names:
-        if name not in EXPERIMENTS:
-            msg = f"WHAT is {name!r}; expected some of {', '.join(EXPERIMENTS)}, or all"
-            raise ValueError(msg)
-    return [EXPERIMENTS[name] for name in names]
-
-
 def _size(given: f.Given) -> Size:
     """Return how much of an experiment to run: flags come first, then --quick or --full, then defaults."""
     usual = QUICK if "quick" in given else FULL if "full" in given else Size()
@@ -107,7 +102,7 @@ def _size(given: f.Given) -> Size:
 
 def _command(given: f.Given, *without: str) -> str:
     """Return the command that was given, as it is typed, but for some flags."""
-    words = ["pycopi", "reproduce", given["what"]]
+    words = ["pycopi", "reproduce", f.shown(given["what"])]
     for one in FLAGS:
         if one.panel and one.name in given and one.name not in without:
             words += [f.flag(one.name), *([] if one.kind is None else [f.shown(given[one.name])])]

@@ -63,9 +63,7 @@ class Splits(NamedTuple):
 
     train: Pair
     test: Pair | None
-    inputs: int
     outputs: int
-    classes: bool
     labels: tuple[Label, ...] | None = None
 
     def describe(self) -> str:
@@ -77,15 +75,10 @@ class Splits(NamedTuple):
 
 def split(dataset: Dataset, like: Array) -> Splits:
     """Return a data set in the library, device and dtype of ``like``."""
-    pairs = [(dataset.x_train, dataset.y_train)]
+    outputs, test = _outputs(dataset), None
     if dataset.x_test is not None and dataset.y_test is not None:
-        pairs.append((dataset.x_test, dataset.y_test))
-    outputs = _outputs(dataset)
-    placed = [place(*pair, like) for pair in pairs]
-    test = placed[1] if len(placed) > 1 else None
-    return Splits(
-        placed[0], test, dataset.x_train.shape[1], outputs, not is_real(dataset.y_train), dataset.classes
-    )
+        test = place(dataset.x_test, dataset.y_test, like)
+    return Splits(place(dataset.x_train, dataset.y_train, like), test, outputs, dataset.classes)
 
 
 def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:

@@ -40,8 +40,8 @@ def train(given: f.Given) -> None:
     if "resume" in given and "overwrite" in given:
         msg = "--resume and --overwrite exclude each other; give one of them"
         raise ValueError(msg)
-    with open_folder(given.get("output", Path("runs", data_name(given["data"])))) as folder:
-        _run(resume(given, folder) if "resume" in given else start(given, folder), given)
+    with open_folder(given.get("output", Path("runs", data_name(given["data"])))) as checkpoint:
+        _run(resume(given, checkpoint) if "resume" in given else start(given, checkpoint), given)
 
 
 def _run(job: Job, given: f.Given) -> None:
@@ -62,7 +62,7 @@ def _run(job: Job, given: f.Given) -> None:
         raise KeyboardInterrupt(_how_to_go_on(job, state, given)) from None
     if not quiet:
         selected = job.plan.patience is not None and len(state.history) < job.plan.epochs
-        print_table(console, summary_rows(state, job.folder.path, files, selected=selected))
+        print_table(console, summary_rows(state, job.folder, files, selected=selected))
 
 
 def _finish(job: Job, state: TrainingState) -> list[str]:
@@ -78,7 +78,7 @@ def _finish(job: Job, state: TrainingState) -> list[str]:
 
 def _how_to_go_on(job: Job, state: TrainingState, given: f.Given) -> str:
     """Return what is saved, and the command that goes on from it."""
-    folder = str(job.folder.path)
+    folder = str(job.folder)
     if job.keeps_another(state):
         return f"no epoch is complete yet, so {folder} still holds the run from before"
     words = ["pycopi", "train", given["data"], "--resume", "--output", folder]

@@ -14,6 +14,7 @@ from pycopi.experiments.inside import (
     draw_images,
     find,
     layer_rows,
+    layer_table,
 )
 from pycopi.experiments.plan import Run
 from pycopi.experiments.published import COMPRESSION
@@ -62,7 +63,7 @@ def _analyse(run: Run, stored: StoredRun, data: Dataset, folder: Path) -> Analys
     values |= _values(findings)
     pictures = _draw(run, subject, findings, folder / f"{run.data}-{run.series}")
     title = f"{run.preset.title}: {run.title}, seed {run.seed}, after epoch {epoch}"
-    return Analysis(run, values, (Heading(title, 3), _layer_table(values), Gallery(pictures)))
+    return Analysis(run, values, (Heading(title, 3), _layer_table(findings), Gallery(pictures)))
 
 
 def _values(findings: Findings) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _draw(run: Run, subject: Subject, findings: Findings, prefix: Path) -> list[
     return [*pictures, Picture(path("images"), text, wide=True)]
 
 
-def _layer_table(values: dict[str, Any]) -> Table:
+def _layer_table(findings: Findings) -> Table:
     """Return a row for each layer: correlation before and after, and the angles."""
     columns = {
         "correlation before": ("correlation_before", ".4f"),
@@ -115,20 +116,12 @@ def _layer_table(values: dict[str, Any]) -> Table:
         "update to gradient": ("update_angle", ".1f"),
         "feedback to backpropagated": ("feedback_angle", ".1f"),
     }
-    shown = {title: column for title, column in columns.items() if column[0] in values}
-    rows = [
-        [f"layer {layer + 1}", *(_text(values[name][layer], form) for name, form in shown.values())]
-        for layer in range(len(values["correlation_before"]))
-    ]
+    header, *rows = layer_table(findings, columns)
     caption = (
         f"Mean |r| off the diagonal, on the first {SAMPLES:,} training images; angles in degrees, on the first "
         f"{ANGLED:,}: 0 is a gradient step, 90 is at random."
     )
-    return Table(("layer", *shown), rows, caption)
-
-
-def _text(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    return Table(header, [[f"layer {layer}", *cells] for layer, *cells in rows], caption)
 
 
 def analysis_blocks(analyses: Sequence[Analysis]) -> list[Block]:

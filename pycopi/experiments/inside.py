@@ -1,7 +1,7 @@
 """Inside a trained network, in numbers and pictures: for the report of the paper and for ``pycopi analyse``."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,6 +102,22 @@ def layer_rows(findings: Findings) -> Iterator[dict[str, Any]]:
             "layers_removed": count - 1 - index,
             "accuracy": findings.accuracies and findings.accuracies[count - 1 - index],
         }
+
+
+def layer_table(findings: Findings, columns: Mapping[str, tuple[str, str]]) -> list[list[str]]:
+    """Return the header and, below it, the rows of a table of layers, as texts.
+
+    ``columns`` has the field of a row and how it is written, by heading; one without any value is left out.
+    """
+    rows = list(layer_rows(findings))
+    shown = {name: one for name, one in columns.items() if any(row[one[0]] is not None for row in rows)}
+    lines = [["layer", *shown]]
+    for row in rows:
+        cells = ((row[name], form) for name, form in shown.values())
+        lines.append(
+            [str(row["layer"]), *("-" if cell is None else format(cell, form) for cell, form in cells)]
+        )
+    return lines
 
 
 def _finite(value: float) -> float | None:

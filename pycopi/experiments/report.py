@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycopi._build import VERSION
+from pycopi._files import write_text
 from pycopi.experiments.analyses import Analysis, analyse_runs, analysis_blocks
 from pycopi.experiments.checks import Check, check_compression, check_peaks
 from pycopi.experiments.document import Block, Code, Heading, Text, pictures_of
@@ -13,7 +14,7 @@ from pycopi.experiments.plan import ANALYSED, Experiment, Run, Size
 from pycopi.experiments.render import render_html, render_markdown
 from pycopi.experiments.results import Clock, Result, as_json, collect, summarise, timings_json, write_csv
 from pycopi.experiments.runner import Source
-from pycopi.experiments.store import write_json, write_text
+from pycopi.experiments.store import write_json
 from pycopi.experiments.tables import check_table, method_table, peak_table, run_table, training_table
 
 RESULTS, TABLE, TIMINGS = "results.json", "results.csv", "timings.json"

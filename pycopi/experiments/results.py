@@ -7,11 +7,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
+from pycopi._files import write_text
 from pycopi._json import read_number
 from pycopi.experiments.plan import Run
 from pycopi.experiments.published import NEAR
 from pycopi.experiments.runner import is_finished
-from pycopi.experiments.store import Entry, RunFolder, Times, describe, write_text
+from pycopi.experiments.store import Entry, RunFolder, Times, describe
 
 Clock = Literal["clock", "processor"]
 """Which seconds to show: the clock's, or the processor's, which other work on the machine does not lengthen."""
@@ -48,6 +49,11 @@ class Result(NamedTuple):
         return [read_number(entry[field]) for entry in self.epochs]
 
 
+def as_share(value: float, deviation: float | None) -> str:
+    """Return an accuracy, and its standard deviation where there is one, as a text."""
+    return f"{value:.4f}" if deviation is None else f"{value:.4f} ± {deviation:.4f}"
+
+
 class Peak(NamedTuple):
     """The best accuracy of a method over its seeds, and when it came.
 
@@ -61,6 +67,11 @@ class Peak(NamedTuple):
     near: float
     seconds: float
     near_seconds: float
+
+    @property
+    def text(self) -> str:
+        """The accuracy in words."""
+        return as_share(self.mean, self.deviation)
 
 
 class Summary(NamedTuple):

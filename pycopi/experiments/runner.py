@@ -1,6 +1,5 @@
 """From a plan to finished runs: each is kept at once, goes on where it stopped, and is never repeated."""
 
-import platform
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._lock import locked
-from pycopi.config import configuration
+from pycopi.config import configuration, processor_name
 from pycopi.data import Dataset, load_dataset
 from pycopi.data.targets import Task
 from pycopi.experiments.plan import Run
 from pycopi.experiments.store import RUNS, Entry, RunFolder, Times, describe, describe_epoch
+from pycopi.training.checkpoint import MODEL, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
@@ -200,7 +200,7 @@ class _Training:
             "seconds": self.times._asdict(),
             "fingerprint": self.fingerprint,
         }
-        self.folder.save(self.network, state, details)
+        save_run(self.folder.path / MODEL, self.network, state, details)
         self.write()
         self.watcher.epoch(self.run, entry, record.seconds)
         self.began = time.process_time()
@@ -220,14 +220,4 @@ def _environment() -> dict[str, Any]:
     """Return what the machine and the libraries are."""
     known = configuration()
     names = ("pycopi", "python", "engine", "C core", "backend numpy", "processors", "threads")
-    return {"processor": _processor(), **{name: known[name] for name in names}}
-
-
-def _processor() -> str:
-    """Return the name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return {"processor": processor_name(), **{name: known[name] for name in names}}

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycopi._build import VERSION
-from pycopi._files import whole_file
+from pycopi._files import write_text
 from pycopi._json import as_json, write
 from pycopi.experiments.plan import Run
-from pycopi.network import Network
 from pycopi.storage import load
-from pycopi.training.checkpoint import MODEL, StoredRun, restored, save_run
-from pycopi.training.history import EpochRecord, TrainingState
+from pycopi.training.checkpoint import MODEL, StoredRun, restored
+from pycopi.training.history import EpochRecord
 
 RUNS = "runs"
 RECORD, TIMINGS = "record.json", "timings.json"
@@ -71,10 +70,6 @@ class RunFolder(NamedTuple):
             pairs = zip(details["epochs"], details["seconds"]["clock"], strict=True)
             details["history"] = [_as_record(*pair) for pair in pairs]
         return StoredRun(network, restored(model, parameters, details), details)
-
-    def save(self, network: Network, state: TrainingState, details: Mapping[str, Any]) -> None:
-        """Write the model after an epoch; record and timings are to be written after it."""
-        save_run(self.path / MODEL, network, state, details)
 
     def write(
         self,
@@ -151,9 +146,3 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value; the file appears in one moment."""
     write_text(path, write(value, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text; the file appears in one moment."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

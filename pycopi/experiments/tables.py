@@ -6,7 +6,7 @@ from typing import Any
 from pycopi.experiments.checks import Check
 from pycopi.experiments.document import Table
 from pycopi.experiments.published import PUBLISHED, Published
-from pycopi.experiments.results import Peak, Result, Summary
+from pycopi.experiments.results import Peak, Result, Summary, as_share
 from pycopi.presets import METHODS
 
 NONE = "-"
@@ -21,7 +21,7 @@ def peak_table(summaries: Sequence[Summary]) -> Table:
     rows = []
     for summary in summaries:
         was = _published(summary)
-        published = _share(was.test_peak, was.test_deviation)
+        published = NONE if was.test_peak is None else as_share(was.test_peak, was.test_deviation)
         rows.append((summary, summary.test, published, was.test_epoch, was.test_near))
     return _peaks("test", rows)
 
@@ -31,7 +31,8 @@ def training_table(summaries: Sequence[Summary]) -> Table:
     rows = []
     for summary in summaries:
         was = _published(summary)
-        rows.append((summary, summary.train, _share(was.train_peak, None), None, was.train_near))
+        published = NONE if was.train_peak is None else as_share(was.train_peak, None)
+        rows.append((summary, summary.train, published, None, was.train_near))
     return _peaks("training", rows)
 
 
@@ -51,7 +52,7 @@ def _interleave(peak: Peak | None, published: Any, epoch: Any, near: Any) -> lis
     if peak is None:
         return [NONE, published, NONE, _number(epoch), NONE, _number(near), NONE, NONE]
     return [
-        _share(peak.mean, peak.deviation),
+        peak.text,
         published,
         _number(peak.epoch),
         _number(epoch),
@@ -113,12 +114,6 @@ def _filled(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) 
 def _published(summary: Summary) -> Published:
     run = summary.run
     return Published() if run.varied else PUBLISHED.get((run.data, run.method), Published())
-
-
-def _share(value: float | None, deviation: float | None) -> str:
-    if value is None:
-        return NONE
-    return f"{value:.4f}" if deviation is None else f"{value:.4f} ± {deviation:.4f}"
 
 
 def _number(value: float | None) -> str:
