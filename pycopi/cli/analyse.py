@@ -42,28 +42,14 @@ BATCH, STEPS, UNITS = 50, 40, 100
 
 _COLUMNS = {
     "|r| before": ("correlation_before", ".3f", ""),
-    "|r| after": (
-        "correlation_after",
-        ".3f",
-        "|r| before, after: mean absolute correlation of the layer's inputs, and after R",
-    ),
-    "update": (
-        "update_angle",
-        ".1f",
-        "update: degrees between an update of W and the steepest descent of the loss",
-    ),
-    "feedback": (
-        "feedback_angle",
-        ".1f",
-        "feedback: degrees between feedback-aligned and backpropagated perturbations",
-    ),
-    "linear from": (
-        "accuracy",
-        ".2%",
-        "linear from: test accuracy with this layer and those above as a linear one",
-    ),
+    "|r| after": ("correlation_after", ".3f", ""),
+    "update": ("update_angle", ".1f", "degrees between an update of W and the steepest descent of the loss"),
+    "feedback": ("feedback_angle", ".1f", "degrees between feedback-aligned and backpropagated perturbations"),
+    "linear from": ("accuracy", ".2%", "test accuracy with this layer and those above as a linear one"),
 }
 """The columns of the table: a field, how it is written, and what it means."""
+
+_ABOUT = "|r| before, after: mean absolute correlation of the layer's inputs, and after R"
 
 FLAGS = (
     f.MODEL,
@@ -191,8 +177,8 @@ def _print_findings(console: Console, findings: Findings) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    about = [_COLUMNS[name][2] for name in header if name in _COLUMNS]
-    console.print("\n".join(filter(None, about)), soft_wrap=not console.is_terminal)
+    meanings = [f"{name}: {about}" for name, (_, _, about) in _COLUMNS.items() if about and name in header]
+    console.print("\n".join([_ABOUT, *meanings]), soft_wrap=not console.is_terminal)
 
 
 @contextmanager

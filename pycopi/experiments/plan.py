@@ -170,4 +170,4 @@ EXPERIMENTS = {
 """The experiments by name."""
 
 ALL = ("mnist", "cifar10", "learning-rates", "analyses")
-"""What ``all`` stands for: everything of the paper."""
+"""What ``all`` names: everything of the paper."""
