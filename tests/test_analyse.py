@@ -86,6 +86,19 @@ def test_backends_agree(run: Path, results: dict, backend: str, tmp_path: Path) 
         assert row == pytest.approx(wanted, rel=1e-2, abs=1e-4)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "array-api-strict"])
+def test_fewer_samples_than_are_averaged_over(backend: str, tmp_path: Path) -> None:
+    """A strict library refuses a slice that is longer than its array."""
+    pytest.importorskip(backend.replace("-", "_"))
+    path = save_set(tmp_path / "set.npz", y=np.arange(60) % 3)
+    call("train", path, "--hidden", "4", "--epochs", 2, "--output", tmp_path / "run", "--quiet")
+    *_, last = call(
+        "analyse", tmp_path / "run", path, "--backend", backend, "--json"
+    ).splitlines()  # below notes
+    found = json.loads(last)
+    assert (found["samples"], found["test_samples"]) == (60, 20)
+
+
 def test_a_file_of_real_numbers(tmp_path: Path) -> None:
     path = save_set(tmp_path / "real.npz")
     call("train", path, "--hidden", "4", "--epochs", 2, "--output", tmp_path / "run", "--quiet")

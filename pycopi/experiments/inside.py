@@ -28,6 +28,11 @@ IMAGES = 10
 """Images in a row of a picture."""
 
 
+def first(rows: Array, count: int) -> Array:
+    """Return the first rows, at most so many: the standard leaves open what a longer slice gives."""
+    return rows[: min(count, rows.shape[0]), ...]
+
+
 class Subject(NamedTuple):
     """What is looked into: a network that learned by ``settings`` in batches, and the data to look at.
 
@@ -47,7 +52,7 @@ class Subject(NamedTuple):
     @property
     def seen(self) -> Array:
         """The inputs that correlations, fields and whitening are measured on."""
-        return self.train[0][: self.samples, ...]
+        return first(self.train[0], self.samples)
 
     @property
     def decorrelated(self) -> bool:
@@ -75,7 +80,7 @@ class Findings(NamedTuple):
 def find(subject: Subject, announce: Callable[[str], object] = lambda text: None) -> Findings:
     """Return the findings; ``announce`` is told what comes next."""
     network, parameters, settings, batch_size, train, test, *_ = subject
-    inputs, targets = (part[: subject.angled, ...] for part in train)
+    inputs, targets = (first(part, subject.angled) for part in train)
     announce("correlations")
     correlations = layer_correlations(network, parameters, subject.seen)
     announce("angles")
@@ -144,7 +149,7 @@ def draw_fields(
 
 def draw_images(subject: Subject, shape: tuple[int, ...], path: Path) -> None:
     """Draw the first images raw, decorrelated by the first layer, and ZCA-whitened."""
-    images = subject.train[0][:IMAGES, ...]
+    images = first(subject.train[0], IMAGES)
     rows = {"raw": images}
     if subject.decorrelated:
         rows["decorrelated"], _ = subject.network.layers[0].forward(subject.parameters[0], images)
