@@ -24,7 +24,6 @@ HEAVY = (
     "scipy",
     "threadpoolctl",
     "matplotlib",
-    "typer",
     "rich",
     "pooch",
     "safetensors",
@@ -42,7 +41,7 @@ FLOORS = (
     ("network",),
     ("analysis", "storage"),
     ("training",),
-    ("plotting", "_public"),
+    ("plotting", "presets", "_public"),
     ("experiments",),
     ("cli",),
     ("__main__",),
@@ -112,7 +111,7 @@ def test_every_public_module_is_there_after_one_import():
     """Each in a process of its own, since any test may have imported it."""
     code = (
         "import sys, pycopi\n"
-        "modules = ['activations', 'analysis', 'data', 'plotting']\n"
+        "modules = ['activations', 'analysis', 'data', 'plotting', 'presets']\n"
         "early = [name for name in modules if f'pycopi.{name}' in sys.modules]\n"
         "listed = set(modules) <= set(dir(pycopi))\n"
         "there = [getattr(pycopi, name).__name__ for name in modules]\n"
@@ -120,7 +119,7 @@ def test_every_public_module_is_there_after_one_import():
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    early, modules = [], ["activations", "analysis", "data", "plotting"]
+    early, modules = [], ["activations", "analysis", "data", "plotting", "presets"]
     assert found.stdout == f"{early} True {[f'pycopi.{name}' for name in modules]}\n[]\n"
 
 
