@@ -15,11 +15,11 @@ from benchmarks.table import Column, Scope, Table
 from benchmarks.torch_programs import AdamTraining
 from pycopi.data import Dataset, load_dataset
 from pycopi.network import mlp
+from pycopi.state import State
 from pycopi.training.checkpoint import load_run, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fit import fit
-from pycopi.training.history import TrainingState
 
 TARGETS = {"mnist": 0.98, "cifar10": 0.56, "digits": 0.9}
 """Test accuracies to reach."""
@@ -43,10 +43,10 @@ class COPI:
 
     def __init__(self, sizes: tuple[int, ...], data: Dataset, how: Mapping[str, Any]) -> None:
         self._network, self._data, self._how = mlp(sizes), data, how
-        self._state = TrainingState(self._network.init(0))
+        self._state = State(self._network.init(0))
         self._worker = Thread(target=self._train, daemon=True)
         self._turn, self._closed = Semaphore(0), False
-        self._outcomes: SimpleQueue[TrainingState | BaseException] = SimpleQueue()
+        self._outcomes: SimpleQueue[State | BaseException] = SimpleQueue()
 
     def epoch(self) -> Result | None:
         """Train for one more epoch; None if the run has diverged."""
@@ -67,11 +67,10 @@ class COPI:
             self._turn.acquire()
             fit(
                 self._network,
-                self._state.parameters,
+                self._state,
                 self._data.x_train,
                 self._data.y_train,
                 epochs=_ENDLESS,
-                history=self._state.history,
                 callbacks=[self._wait],
                 progress=False,
                 **{"batch_size": BATCH, **self._how},
@@ -79,7 +78,7 @@ class COPI:
         except BaseException as error:
             self._outcomes.put(error)
 
-    def _wait(self, state: TrainingState) -> bool:
+    def _wait(self, state: State) -> bool:
         self._outcomes.put(state)
         self._turn.acquire()
         return self._closed

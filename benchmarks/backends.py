@@ -43,7 +43,7 @@ def step_of(name: str) -> Callable[..., Any]:
     if name == "jax":
         import jax
 
-        static, donated = ("network", "settings"), "parameters"
+        static, donated = ("network", "settings"), "state"
         return jax.jit(pycopi.train_step, static_argnames=static, donate_argnames=donated)
     return functools.partial(pycopi.train_step, copy=None)
 

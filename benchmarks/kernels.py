@@ -15,8 +15,8 @@ from benchmarks.sides import Side, numpy_engines, take_turns
 from benchmarks.stream import RATE
 from benchmarks.table import Column, Scope, Table
 from pycopi._array import aligned_copy
+from pycopi._buffers import Buffers, reuse
 from pycopi.kernels import SampleRule
-from pycopi.kernels.buffers import Buffers, reuse
 
 _WIDTHS, _BATCHES = (500, 1000, 3072), (50, 100)
 

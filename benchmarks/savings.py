@@ -17,7 +17,7 @@ import numpy as np
 
 import pycopi
 from benchmarks.step import BATCH, sizes_of
-from pycopi.kernels.buffers import Buffers, reuse
+from pycopi._buffers import Buffers, reuse
 from pycopi.presets import CIFAR10, MNIST
 from pycopi.training.step import step
 
@@ -43,10 +43,12 @@ VARIANTS: dict[str, tuple[dict[str, Any], tuple[float | None, ...], bool]] = {
 
 def steps_of(sizes: list[int], name: str) -> Callable[[], None]:
     """Return a function that takes some steps of a variant."""
-    fields, rates, kept = VARIANTS[name]
-    how = pycopi.Decorrelation(rate=TINY, **fields)
+    own, rates, kept = VARIANTS[name]
+    fields = dict(own)
+    fractions = fields.pop("fractions", (fields.pop("fraction", 1.0),))
+    hows = tuple(pycopi.Decorrelation(rate=TINY, fraction=one, **fields) for one in fractions)
     bound = FAST.step_bound if "step_bound" in fields else None
-    settings = pycopi.Settings(rate=TINY, gain=TINY, step_bound=bound, decorrelation=how)
+    settings = pycopi.Settings(rate=TINY, gain=TINY, step_bound=bound, decorrelation=hows)
     network = pycopi.mlp(sizes)
     if kept:
         first, *others = network.layers
@@ -54,15 +56,15 @@ def steps_of(sizes: list[int], name: str) -> Callable[[], None]:
     generator, buffers = np.random.default_rng(0), Buffers()
     inputs = generator.random((BATCH, sizes[0]), dtype=np.float32)
     targets = generator.integers(0, sizes[-1], BATCH)
-    parameters = network.init(0)
+    state = pycopi.State(network.init(0))
 
     def take() -> None:
-        nonlocal parameters
+        nonlocal state
         for index in range(STEPS):
-            due = index % how.every == 0
+            due = index % hows[0].every == 0
             with reuse(buffers):
-                parameters, _ = step(
-                    network, parameters, inputs, targets, settings, pycopi.Rates(TINY, rates if due else None)
+                state, _ = step(
+                    network, state, inputs, targets, settings, pycopi.Rates(TINY, rates if due else None)
                 )
 
     return take

@@ -11,10 +11,11 @@ import numpy as np
 from benchmarks.sides import Side, installed, left_out, needed, take_turns
 from benchmarks.table import Column, Scope, Table
 from benchmarks.torch_programs import AdamTraining, PlainEquations
-from pycopi.kernels.buffers import Buffers, reuse
+from pycopi._buffers import Buffers, reuse
 from pycopi.network import mlp
 from pycopi.presets import CIFAR10, MNIST, Preset
 from pycopi.settings import Rates, Settings
+from pycopi.state import State
 from pycopi.training.step import step
 
 
@@ -99,13 +100,13 @@ def sides_of(sizes: tuple[int, ...], batch: int) -> dict[str, Side]:
 def step_side(sizes: tuple[int, ...], batch: int) -> Side:
     """Return the exact step of pycopi on NumPy, as `pycopi.fit` makes it."""
     network, settings, buffers = mlp(sizes), Settings(gain=_GAIN), Buffers()
-    rates, parameters = Rates(_RATE, _RATE), network.init(0)
+    rates, state = Rates(_RATE, _RATE), State(network.init(0))
     batches = cycle(_batches(sizes, batch))
 
     def side() -> None:
-        nonlocal parameters
+        nonlocal state
         with reuse(buffers):
-            parameters, _ = step(network, parameters, *next(batches), settings, rates)
+            state, _ = step(network, state, *next(batches), settings, rates)
 
     return side
 

@@ -329,6 +329,26 @@ def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
     return jax.lax.scan(body, state, sequence)
 
 
+def standard_normal(key: tuple[Array, Array, int], shape: tuple[int, ...], like: Array) -> Array:
+    """Return normal numbers in the library, device and dtype of ``like``: NumPy's for a key, on every library.
+
+    The key is a seed (1,) and a count (1,), which may be traced, and a number.
+    """
+    seed, count, number = key
+    kind = np.float64 if host_dtype(like) == "float64" else np.float32
+
+    def draw(seed: Any, count: Any) -> HostArray:
+        key = [int(to_numpy(seed)[0]), int(to_numpy(count)[0]), number]
+        return np.random.default_rng(key).standard_normal(shape).astype(kind)
+
+    if not (is_traced(seed) or is_traced(count)):
+        return from_numpy(draw(seed, count), like, dtype=like.dtype)
+    import jax
+
+    result: Any = jax.ShapeDtypeStruct  # has no annotations
+    return jax.pure_callback(draw, result(shape, kind), seed, count).astype(like.dtype)
+
+
 def slices(count: int, size: int) -> list[slice]:
     """Return the slices of at most ``size`` that make up ``count`` rows, none of them beyond the end."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]

@@ -9,6 +9,7 @@ Rules of this file:
 
 import math
 import operator
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -237,6 +238,19 @@ def as_whole(name: str, value: Any, *, least: int = 1) -> int:
         msg = f"{name} is {value!r}; expected a whole number of at least {least}"
         raise ValueError(msg)
     return number
+
+
+def as_choice(name: str, value: Any, choices: Mapping[str, Any], kind: type) -> Any:
+    """Return an object that is given by its name among the choices, or itself, checked."""
+    if isinstance(value, str):
+        if value not in choices:
+            msg = f"{name} is {value!r}; expected one of {', '.join(choices)}"
+            raise ValueError(msg)
+        return choices[value]
+    if not isinstance(value, kind):
+        msg = f"{name} is a {type(value).__name__}; expected one of {', '.join(choices)}, or a {kind.__name__}"
+        raise TypeError(msg)
+    return value
 
 
 def check_samples(name: str, samples: int) -> None:

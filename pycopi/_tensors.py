@@ -15,7 +15,7 @@ import numpy as np
 
 from pycopi._array import Array, HostArray, library, namespace, to_numpy
 
-DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16"}
+DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16", "int32": "I32"}
 """The dtypes that a file of ours may hold, with the names that the format has for them."""
 
 _ALIGNMENT = 8  # bytes

@@ -165,6 +165,10 @@ ACTIVATIONS: dict[str, type[Activation]] = {
 def resolve(activation: str | Activation) -> Activation:
     """Return an activation given by name or as the object itself."""
     if not isinstance(activation, str):
+        if not (callable(activation) and hasattr(activation, "derivative")):
+            msg = f"the activation is a {type(activation).__name__}; expected one of {', '.join(ACTIVATIONS)}"
+            msg += ", or an object that can be called and has a method derivative"
+            raise TypeError(msg)
         return activation
     if activation not in ACTIVATIONS:
         names = ", ".join(ACTIVATIONS)

@@ -1,14 +1,15 @@
 """Losses: what the outputs should be, how far they are from it, and which way to move them."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pycopi._array import Array, astype, namespace, one_hot, wide_floats
-from pycopi._checks import common_namespace
+from pycopi._checks import as_choice, common_namespace
 from pycopi._targets import check_target_form, check_target_values
 from pycopi.activations import Activation, Affine, Identity
 
 
+@runtime_checkable
 class Loss(Protocol):
     """What a loss offers; targets are rows of real numbers, shape (B, m)."""
 
@@ -76,13 +77,11 @@ LOSSES: dict[str, Loss] = {"squared_error": SquaredError(), "cross_entropy": Cro
 """The losses by the names that `pycopi.Settings` uses."""
 
 
-def check_loss(name: str, activation: Activation) -> Loss:
-    """Return the loss of a name, which must be able to follow the activation of the output layer."""
-    if name not in LOSSES:
-        msg = f"loss is {name!r}; expected one of {', '.join(LOSSES)}"
-        raise ValueError(msg)
-    LOSSES[name].check(activation)
-    return LOSSES[name]
+def check_loss(loss: str | Loss, activation: Activation) -> Loss:
+    """Return a loss, by name or itself, which must be able to follow the activation of the output layer."""
+    found: Loss = as_choice("loss", loss, LOSSES, Loss)
+    found.check(activation)
+    return found
 
 
 def encode_targets(targets: Array, like: Array) -> Array:

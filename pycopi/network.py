@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,13 +30,14 @@ from pycopi._checks import (
     is_finite,
 )
 from pycopi._moving import check_movable, take
+from pycopi._trees import Tree, first_array, map_arrays, named_arrays
 from pycopi.activations import Activation, resolve
-from pycopi.credit import Trace
-from pycopi.layers import Dense, DenseParameters
+from pycopi.layers import Dense, Layer, Trace
+from pycopi.rules.learning import Learning
 from pycopi.rules.standardisation import mean_and_spread
 
-Parameters = tuple[DenseParameters, ...]
-"""Parameters of a network: one NamedTuple a layer, the lowest first."""
+Parameters = tuple[Any, ...]
+"""Parameters of a network: one NamedTuple of arrays a layer, the lowest first."""
 
 
 class FoldedNetwork(NamedTuple):
@@ -53,7 +53,7 @@ class Network:
 
     Parameters
     ----------
-    layers : tuple of Dense
+    layers : tuple of Layer
         The layers, the lowest first; each takes as many inputs as the one below has outputs.
 
     Raises
@@ -69,12 +69,12 @@ class Network:
     [128, 10]
     """
 
-    layers: tuple[Dense, ...]
+    layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
         """Check that the layers fit together."""
         if not isinstance(self.layers, tuple) or not self.layers:
-            msg = f"layers is {self.layers!r}; expected a tuple of at least one Dense layer"
+            msg = f"layers is {self.layers!r}; expected a tuple of at least one layer"
             raise ValueError(msg)
         if any(layer.standardized for layer in self.layers[1:]):
             msg = "a layer above the first is standardized; expected the first alone, which takes the inputs"
@@ -103,8 +103,6 @@ class Network:
         *,
         like: Array | None = None,
         data: Array | None = None,
-        feedback: bool = False,
-        moments: bool = False,
     ) -> Parameters:
         """Return fresh parameters: the same numbers for the same seed on every library.
 
@@ -117,11 +115,6 @@ class Network:
         data : array, shape (N, n), or None
             Samples whose means and spreads a standardized network takes, of any library. Only such a network
             takes them, and it needs them.
-        feedback : bool
-            Also draw the fixed random matrices that ``credit="feedback_alignment"`` needs. They change
-            none of the other numbers.
-        moments : bool
-            Also make the moments that ``rule="adam"`` needs; they are zero.
 
         Returns
         -------
@@ -148,10 +141,10 @@ class Network:
         check_floats(like=like)
         scaling = self._scaling(data)
         generator = np.random.default_rng(seed)
-        move = partial(aligned_copy if is_numpy(like) else partial(from_numpy, like=like), dtype=like.dtype)
-        parts = {"feedback": feedback, "moments": moments}
-        first, *others = (layer.init(generator, **parts) for layer in self.layers)
-        return tuple(own.map(move) for own in (first._replace(**scaling), *others))
+        first, *others = (layer.init(generator) for layer in self.layers)
+        first = first._replace(**scaling) if scaling else first
+        parameters: Parameters = transferred((first, *others), like)
+        return parameters
 
     def _scaling(self, data: Array | None) -> dict[str, HostArray]:
         """Return what a standardized first layer takes from data, by name; nothing for any other."""
@@ -195,18 +188,17 @@ class Network:
         """
         self.check_parameters(parameters)
         self.check_inputs(parameters, inputs)
-        return self.trace(_compact(parameters), compact(inputs))
+        return self.trace(map_arrays(compact, parameters), compact(inputs))
 
-    def trace(self, parameters: Parameters, inputs: Array) -> Trace:
-        """Return what `forward` does, without its checks."""
-        decorrelated, preactivations = [], []
+    def trace(self, parameters: Parameters, inputs: Array, learning: Sequence[Learning] | None = None) -> Trace:
+        """Return what `forward` does, without its checks; ``learning`` is how each layer will learn from it."""
+        records = []
         outputs = inputs
-        for layer, own in zip(self.layers, parameters, strict=True):
-            x, a = layer.forward(own, outputs)
-            outputs = layer.activation(a)
-            decorrelated.append(x)
-            preactivations.append(a)
-        return Trace(tuple(decorrelated), tuple(preactivations), outputs)
+        for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True)):
+            record = layer.forward(own, outputs, None if learning is None else learning[index])
+            outputs = record.outputs
+            records.append(record)
+        return Trace(tuple(records))
 
     def predict(self, parameters: Parameters, inputs: Array, *, batch_size: int = 1024) -> Array:
         """Return the outputs for inputs, computed in batches and without a trace.
@@ -249,19 +241,19 @@ class Network:
         """
         batch_size = as_whole("batch_size", batch_size)
         self.check_parameters(parameters)
-        like = parameters[0].weight
+        like = first_array(parameters)
         check_array("inputs", inputs, like)
         check_features("inputs", inputs, self.inputs)
         check_reals("inputs", inputs, like)
         check_movable("inputs", inputs, like)
-        parameters = _compact(parameters)
+        parameters = map_arrays(compact, parameters)
         batches = []
         for rows in slices(inputs.shape[0], batch_size) or [slice(0, 0)]:
             batch = compact(take(inputs, rows, like))
             self.check_inputs(parameters, batch)
             check_finite_rows("inputs", batch, rows.start)
             for layer, own in zip(self.layers, parameters, strict=True):
-                batch = layer.activation(layer.forward(own, batch)[1])
+                batch = layer.forward(own, batch).outputs
             if not is_finite(batch):
                 msg = "outputs are not finite although the inputs are: the network has diverged in training"
                 msg += "; go back to earlier parameters, such as those that DivergenceError carries"
@@ -284,7 +276,8 @@ class Network:
             equal this network's to rounding, at the cost of a plain network.
         """
         self.check_parameters(parameters)
-        pairs = [layer.fold(own) for layer, own in zip(self.layers, _compact(parameters), strict=True)]
+        compacted = map_arrays(compact, parameters)
+        pairs = [layer.fold(own) for layer, own in zip(self.layers, compacted, strict=True)]
         return FoldedNetwork(Network(tuple(layer for layer, _ in pairs)), tuple(p for _, p in pairs))
 
     def check_parameters(self, parameters: Parameters) -> Any:
@@ -297,20 +290,29 @@ class Network:
         named: dict[str, Array] = {}
         for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True), 1):
             layer.check_parameters(own, f"layer {index}")
-            named |= own.named(f" of layer {index}")
+            named |= {f"{name} of layer {index}": array for name, array in named_arrays(own).items()}
         return check_floats(**named)
 
     def check_inputs(self, parameters: Parameters, inputs: Array) -> None:
         """Check that a batch fits the network and the parameters' library, device and dtype."""
-        like = parameters[0].weight
+        like = first_array(parameters)
         check_array("inputs", inputs, like)
         check_features("inputs", inputs, self.inputs)
         check_reals("inputs", inputs, like)
         common_namespace(parameters=like, inputs=inputs)
 
 
-def _compact(parameters: Parameters) -> Parameters:
-    return tuple(own.map(compact) for own in parameters)
+def transferred(tree: Tree, like: Array) -> Tree:
+    """Return NumPy arrays in the library and device of ``like``, floats in its dtype."""
+
+    def move(values: HostArray) -> Array:
+        if values.dtype.kind != "f":
+            return from_numpy(values, like)
+        return (
+            aligned_copy(values, like.dtype) if is_numpy(like) else from_numpy(values, like, dtype=like.dtype)
+        )
+
+    return map_arrays(move, tree)
 
 
 def mlp(

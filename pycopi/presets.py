@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pycopi._array import Array, namespace
 from pycopi.activations import Affine, Identity
-from pycopi.network import Network, Parameters, mlp
-from pycopi.rules.adam import Adam
+from pycopi.network import Network, mlp
+from pycopi.optimizers import Adam
 from pycopi.rules.decorrelation import Decorrelation
+from pycopi.rules.inference import COPI
 from pycopi.settings import Settings
+from pycopi.state import State, start
 from pycopi.training.schedules import Schedule
 
 __all__ = [
@@ -224,8 +226,8 @@ class Preset:
 
     def start(
         self, network: Network, seed: int = 0, *, like: Array | None = None, inputs: Array | None = None
-    ) -> Parameters:
-        """Return the parameters that training begins with, and all that credit and rule need beside them.
+    ) -> State:
+        """Return the state that training begins with.
 
         Parameters
         ----------
@@ -240,23 +242,18 @@ class Preset:
 
         Returns
         -------
-        tuple of DenseParameters
-            As `Network.init` makes them.
+        State
+            As `pycopi.start` makes it.
 
         Examples
         --------
         >>> import pycopi
         >>> preset = pycopi.presets.DIGITS
-        >>> preset.start(preset.network(64, 10))[0].weight.shape
+        >>> preset.start(preset.network(64, 10)).parameters[0].weight.shape
         (128, 64)
         """
-        return network.init(
-            seed,
-            like=like,
-            data=inputs if self.standardized else None,
-            feedback=self.settings.credit == "feedback_alignment",
-            moments=self.settings.rule == "adam",
-        )
+        data = inputs if self.standardized else None
+        return start(network, self.settings, seed, like=like, data=data)
 
     def how(self) -> dict[str, Any]:
         """Return how to train, as keywords of `pycopi.fit`.
@@ -310,11 +307,12 @@ class Preset:
             raise ValueError(msg)
         chosen, own = METHODS[method], self._by_rule(METHODS[method].rule)
         decorrelated = chosen.decorrelation_rule is not None
-        rule = chosen.decorrelation_rule or own.decorrelation.rule
-        how: dict[str, Any] = {"credit": chosen.credit, "adam": chosen.adam}
+        rule = chosen.decorrelation_rule or own.decorrelations[0].rule
+        optimizer = chosen.adam if chosen.rule == "adam" else "plain"
+        how: dict[str, Any] = {"credit": chosen.credit, "optimizer": optimizer}
         return replace(
             self,
-            settings=replace(own, decorrelation=replace(own.decorrelation, rule=rule), **how),
+            settings=replace(own, decorrelation=replace(own.decorrelations[0], rule=rule), **how),
             decorrelated=decorrelated,
             weight_schedule=replace(
                 self.weight_schedule, start=self.weight_schedule.start if decorrelated else 0
@@ -360,10 +358,11 @@ class Preset:
         100000.0
         """
         settings = self._by_rule(rule)
-        decorrelation, rate, gain = settings.decorrelation, settings.rate, settings.gain
+        decorrelation, rate, gain = settings.decorrelations[0], settings.rate, settings.gain
         if rule == "copi" and (whitening > 0 or not decorrelated):
             rate, gain = rate / 1000, gain * 100
-        if rule == "copi" and variance_scaled:
+        scaled = rule == "copi" and variance_scaled
+        if scaled:
             rate /= 10
         step = decorrelation.rate * (_WHITENING if whitening > 0 else 1.0) if decorrelated else 0.0
         schedule = self.weight_schedule
@@ -373,8 +372,7 @@ class Preset:
                 settings,
                 rate=rate,
                 gain=gain,
-                variance_scaled=variance_scaled,
-                epsilon=VARIANCE_SCALED_EPSILON if variance_scaled else settings.epsilon,
+                rule=COPI(variance_scaled=True, epsilon=VARIANCE_SCALED_EPSILON) if scaled else rule,
                 decorrelation=replace(decorrelation, rate=step, whitening=whitening),
             ),
             decorrelated=decorrelated,
@@ -402,7 +400,7 @@ class Preset:
         >>> pycopi.presets.CIFAR10.fast().settings.decorrelation.rate
         0.005
         """
-        own, decorrelation = self.settings, self.settings.decorrelation
+        own, decorrelation = self.settings, self.settings.decorrelations[0]
         bound = _FAST_STEP if own.step_bound is None and own.rule != "adam" else own.step_bound
         least = _FAST_BOUND if decorrelation.step_bound is None else decorrelation.step_bound
         decorrelation = replace(decorrelation, rate=decorrelation.rate * every, every=every, step_bound=least)

@@ -1,20 +1,22 @@
 """Model files: safetensors, with the network described as JSON in the metadata; loading one runs no code."""
 
+import dataclasses
 import json
 import os
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pycopi._array import Array, HostArray, from_numpy
+from pycopi._array import Array, HostArray
 from pycopi._build import VERSION
 from pycopi._checks import check_floats
 from pycopi._files import whole_file
 from pycopi._tensors import Tensor, checksum, from_tensor, read_tensors, to_tensor, write_tensors
+from pycopi._trees import Tree, as_tree, named_arrays
 from pycopi.activations import ACTIVATIONS
-from pycopi.layers import Dense, DenseParameters
-from pycopi.network import Network, Parameters
+from pycopi.layers import Dense
+from pycopi.network import Network, Parameters, transferred
+from pycopi.state import State
 
 FORMAT = 1
 """Version of the file format; raised when older releases can no longer read the files."""
@@ -46,8 +48,8 @@ def save(
         File to write; by custom it ends in ``.safetensors``. One that is already there is replaced in one
         moment, when the new one is complete, and hands on its permissions.
     network : Network
-        The description: a `pycopi.Network` of `pycopi.Dense` layers with activations of
-        `pycopi.activations`. Types derived from these are refused, since they would not come back.
+        The description. Layers and activations of other types than pycopi's are noted by their text, so that
+        `load` needs the network to bring them back.
     parameters : tuple of DenseParameters
         Its parameters, of any library, in float16, bfloat16, float32 or float64.
     details : dict or None
@@ -57,8 +59,8 @@ def save(
     Raises
     ------
     ValueError, TypeError
-        If the parameters are not the network's, something cannot be written as JSON, or a type would come
-        back as another.
+        If the parameters are not the network's, something cannot be written as JSON, or the network is of a
+        type that would come back as another.
     OSError
         If the file cannot be written, or there is a device, a pipe or a folder of that name; what was there
         before is kept.
@@ -73,6 +75,14 @@ def save(
     ...     pycopi.load(path).details
     {'note': 'untrained'}
     """
+    write_state(path, network, State(parameters), details)
+
+
+def write_state(
+    path: str | os.PathLike[str], network: Network, state: State, details: dict[str, Any] | None
+) -> None:
+    """Write what `save` does, and what optimizer and credit keep, which `load` leaves alone."""
+    parameters = state.parameters
     network.check_parameters(parameters)
     _check_types(network, parameters)
     description = {
@@ -82,11 +92,8 @@ def save(
         "network": [_describe(layer) for layer in network.layers],
         "details": details or {},
     }
-    tensors = {
-        f"layers.{index}.{name}": to_tensor(name, array)
-        for index, own in enumerate(parameters)
-        for name, array in own.named().items()
-    }
+    named = named_arrays({"layers": parameters, "optimizer": state.optimizer, "credit": state.credit})
+    tensors = {name: to_tensor(name.rpartition(".")[2], array) for name, array in named.items()}
     text = json.dumps(description, allow_nan=False)
     texts = {"pycopi": text, "checksum": checksum(tensors, text)}
     with whole_file(path) as temporary:
@@ -97,7 +104,7 @@ def save(
             raise OSError(msg) from error
 
 
-def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
+def load(path: str | os.PathLike[str], *, like: Array | None = None, network: Network | None = None) -> Saved:
     """Return the network, parameters and details that a file holds.
 
     Parameters
@@ -107,6 +114,9 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
     like : array, real floating, or None
         An array whose library, device and dtype the parameters get; None gives NumPy arrays in the dtype
         of the file, or in float32 where that is bfloat16, which NumPy does not have.
+    network : Network or None
+        The network that was saved, where it has layers or activations of your own types; None makes it from
+        the file.
 
     Returns
     -------
@@ -118,7 +128,8 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is truncated or damaged, of another kind, or written by a newer version.
+        If the file is truncated or damaged, of another kind, or written by a newer version, or holds another
+        network than the one given, or types that need one.
 
     Notes
     -----
@@ -129,24 +140,59 @@ def load(path: str | os.PathLike[str], *, like: Array | None = None) -> Saved:
     --------
     See `save`.
     """
+    return read_state(path, like, network)[0]
+
+
+def read_state(
+    path: str | os.PathLike[str], like: Array | None = None, network: Network | None = None
+) -> tuple[Saved, State]:
+    """Return what `load` does, and it as a state with what optimizer and credit keep, without its history."""
     if like is not None:
         check_floats(like=like)
     description, tensors = _read(Path(path))
+    _check_network(path, description, network)
     try:
-        network = Network(tuple(_restore(layer) for layer in description["network"]))
-        parameters = tuple(
-            DenseParameters(**{name: tensors.pop(f"layers.{index}.{name}") for name in _names(tensors, index)})
-            for index in range(len(network.layers))
-        )
+        network = network or Network(tuple(_restore(layer) for layer in description["network"]))
+        own = _beside(tensors)
+        parts = [_part(tensors, f"layers.{index}.") for index in range(len(network.layers))]
+        pairs = zip(network.layers, parts, strict=True)
+        parameters = tuple(layer.parameters(**part) for layer, part in pairs)
         network.check_parameters(parameters)
         details = dict(description["details"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path}: the model in this file is damaged ({error}); save it anew"
         raise ValueError(msg) from error
     if like is not None:
-        move = partial(from_numpy, like=like, dtype=like.dtype)
-        parameters = tuple(own.map(move) for own in parameters)
-    return Saved(network, parameters, details)
+        parameters, own = transferred((parameters, own), like)
+    return Saved(network, parameters, details), State(parameters, own["optimizer"], own["credit"])
+
+
+_OF_ADAM = {"moments": "weight.moments", "bias_moments": "bias.moments"}  # in files of earlier versions
+
+
+def _beside(tensors: dict[str, HostArray]) -> dict[str, Tree]:
+    """Take what is of optimizer and credit out of the tensors, and return it as trees.
+
+    Earlier versions had it among the parameters: Adam's ``moments``, ``bias_moments`` and ``gathered``, and
+    ``feedback``, of which that of the lowest layer was never used.
+    """
+    found: dict[str, dict[str, HostArray]] = {"optimizer": {}, "credit": {}}
+    for place in list(tensors):
+        room, index, name = (*place.split(".", 2), "", "")[:3]
+        if room in found:
+            found[room][place.partition(".")[2]] = tensors.pop(place)
+        elif name in _OF_ADAM:
+            new = f"{index}.{_OF_ADAM[name]}"
+            found["optimizer"][new] = tensors.pop(place)
+            gathered = tensors[f"{room}.{index}.gathered"]
+            found["optimizer"][new.replace("moments", "corrections")] = gathered.copy()
+        elif name == "feedback":
+            feedback = tensors.pop(place)
+            if int(index) > 0:
+                found["credit"][str(int(index) - 1)] = feedback
+    for place in [place for place in tensors if place.endswith(".gathered")]:
+        del tensors[place]
+    return {room: as_tree(named) for room, named in found.items()}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, HostArray]]:
@@ -191,42 +237,44 @@ def _check_types(network: Network, parameters: Parameters) -> None:
     """Raise if a type is not the very one that `load` would make."""
     named: list[tuple[str, Any, type]] = [("the network", network, Network)]
     for index, (layer, own) in enumerate(zip(network.layers, parameters, strict=True), 1):
-        named += [(f"layer {index}", layer, Dense), (f"the parameters of layer {index}", own, DenseParameters)]
+        named.append((f"the parameters of layer {index}", own, layer.parameters))
     for name, thing, kind in named:
         if type(thing) is not kind:
             msg = (
                 f"the type of {name} is {type(thing).__name__}, but a model file would give it back as a "
-                f"pycopi.{kind.__name__}; save a pycopi.{kind.__name__} with the same fields, and make your "
-                f"own type of it again after pycopi.load"
+                f"{kind.__name__}; save a {kind.__name__} with the same fields, and make your own type of it "
+                f"again after pycopi.load"
             )
             raise TypeError(msg)
 
 
-def _names(tensors: dict[str, HostArray], index: int) -> list[str]:
-    prefix = f"layers.{index}."
-    return [name.removeprefix(prefix) for name in tensors if name.startswith(prefix)]
+def _check_network(path: str | os.PathLike[str], description: dict[str, Any], network: Network | None) -> None:
+    """Raise unless a file holds the network that is given, or one that needs none."""
+    held = description.get("network")
+    if network is not None and json.loads(json.dumps([_describe(layer) for layer in network.layers])) != held:
+        msg = f"{path}: this file is of another network: {held}; give the one that was saved, or another file"
+        raise ValueError(msg)
+    own = [layer for layer in held if "own" in layer] if network is None and isinstance(held, list) else []
+    if own:
+        msg = f"{path}: this file holds {own[0]['own']}, of a type that pycopi does not know; "
+        msg += "give the network that was saved: pycopi.load(path, network=network)"
+        raise ValueError(msg)
 
 
-def _describe(layer: Dense) -> dict[str, Any]:
+def _part(tensors: dict[str, HostArray], prefix: str) -> dict[str, HostArray]:
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
+    return {n.removeprefix(prefix): array for n, array in tensors.items() if n.startswith(prefix)}
+
+
+def _describe(layer: Any) -> dict[str, Any]:
+    """Return a layer as JSON has it; one of another type, or with such an activation, as its text alone."""
     known = {kind: name for name, kind in ACTIVATIONS.items()}
-    if type(layer.activation) not in known:
-        kinds = ", ".join(kind.__name__ for kind in known)
-        msg = (
-            f"the activation {layer.activation} is of a type that model files do not know; expected exactly "
-            f"one of {kinds}: save the network with one of these, and put your own in again after pycopi.load"
-        )
-        raise TypeError(msg)
-    fields: Any = layer.activation
-    activation = {"name": known[type(layer.activation)], **asdict(fields)}
-    return {
-        "kind": "dense",
-        "inputs": layer.inputs,
-        "outputs": layer.outputs,
-        "activation": activation,
-        "bias": layer.bias,
-        "decorrelated": layer.decorrelated,
-        "standardized": layer.standardized,
-    }
+    if type(layer) is not Dense or type(layer.activation) not in known:
+        return {"own": repr(layer)}
+    fields = {field.name: getattr(layer, field.name) for field in dataclasses.fields(layer)}
+    own: Any = layer.activation
+    activation = {"name": known[type(own)], **asdict(own)}
+    return {"kind": "dense", **fields, "activation": activation}
 
 
 def _restore(description: dict[str, Any]) -> Dense:

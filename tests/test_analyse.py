@@ -55,9 +55,11 @@ def test_numbers_are_those_of_the_functions(run: Path, results: dict) -> None:
         assert row["correlation_before"] == analysis.mean_off_diagonal(pair.before)
         assert row["correlation_after"] == analysis.mean_off_diagonal(pair.after)
     first = x[:800], y[:800]
-    updates = analysis.update_alignment(network, parameters, *first, settings, batch_size=20)
+    with pycopi.Checkpoint(run) as checkpoint:
+        state = checkpoint.load().state
+    updates = analysis.update_alignment(network, state, *first, settings, batch_size=20)
     assert tuple(row["update_angle"] for row in layers) == updates
-    feedback = analysis.feedback_alignment_angle(network, parameters, *first)
+    feedback = analysis.credit_angles(network, state, *first, settings, batch_size=20)
     assert tuple(row["feedback_angle"] for row in layers) == pytest.approx(feedback.samples, rel=1e-6)
     curve = analysis.compression_curve(network, parameters, x, data.x_test, data.y_test)
     assert tuple(results["accuracy_by_layers_removed"]) == curve

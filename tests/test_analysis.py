@@ -18,7 +18,7 @@ from pycopi.analysis import correlation
 from pycopi.data import load_dataset
 
 NETWORK = pycopi.mlp([5, 6, 4, 3], activation="tanh")
-PARAMETERS = scrambled(NETWORK, 3, feedback=True)
+PARAMETERS = scrambled(NETWORK, 3)
 Y = np.random.default_rng(4).normal(size=(11, 5)) + 0.3
 CLASSES = np.arange(11) % 3
 
@@ -103,7 +103,6 @@ def test_compress_is_the_plain_formula(xp, first, last):
     assert_close(new.weight, wanted, xp, like, rtol=1e-13)
     assert_close(new.decorrelator, PARAMETERS[first - 1].decorrelator, xp, like, rtol=0.0)
     assert new.bias is None
-    assert new.feedback is None
     network.check_parameters(merged)
     others = [*range(first - 1), *range(last, 3)]
     assert [network.layers[i if i < first else i - last + first] for i in others] == [
@@ -293,17 +292,17 @@ SETTINGS = {
     "copi": pycopi.Settings(gain=3.0),
     "weak": pycopi.Settings(gain=0.1),
     "gradient": pycopi.Settings(rule="gradient", gain=7.0),
-    "scaled": pycopi.Settings(gain=2.0, variance_scaled=True, epsilon=0.1),
+    "scaled": pycopi.Settings(gain=2.0, rule=pycopi.COPI(variance_scaled=True, epsilon=0.1)),
     "aligned": pycopi.Settings(gain=2.0, credit="feedback_alignment"),
     "bounded": pycopi.Settings(gain=3.0, step_bound=0.5),
     "entropy": pycopi.Settings(gain=2.0, loss="cross_entropy"),
 }
 
 
-def steps_of(network, parameters, y, classes, settings):
+def steps_of(network, state, y, classes, settings):
     """Return the change of each W by one training step, at rate 1."""
-    stepped, _ = pycopi.train_step(network, parameters, y, classes, settings, pycopi.Rates(weights=1.0))
-    return [new.weight - old.weight for new, old in zip(stepped, parameters, strict=True)]
+    stepped, _ = pycopi.train_step(network, state, y, classes, settings, pycopi.Rates(weights=1.0))
+    return [new.weight - old.weight for new, old in zip(stepped.parameters, state.parameters, strict=True)]
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -311,20 +310,20 @@ def steps_of(network, parameters, y, classes, settings):
 def test_update_alignment_is_the_angle_of_the_step_to_the_gradient(eager, name, bias):
     """The gradient rule with backpropagation is held to finite differences elsewhere."""
     network = pycopi.mlp([5, 6, 4, 3], activation="tanh", bias=bias)
-    parameters = scrambled(network, 5, feedback=True)
     chosen = SETTINGS[name]
+    state = pycopi.start(network, chosen, parameters=scrambled(network, 5))
     descent = pycopi.Settings(rule="gradient", gain=1.0, loss=chosen.loss)
     wanted = np.zeros(3)
     for rows in (slice(0, 6), slice(6, 11)):
         batch = Y[rows], CLASSES[rows]
         pairs = zip(
-            steps_of(network, parameters, *batch, chosen),
-            steps_of(network, parameters, *batch, descent),
+            steps_of(network, state, *batch, chosen),
+            steps_of(network, state, *batch, descent),
             strict=True,
         )
         wanted += np.array([reference.degrees(*pair) for pair in pairs]) * len(batch[1]) / 11
     found = analysis.update_alignment(
-        network, move(parameters, eager), eager.asarray(Y), CLASSES, chosen, batch_size=6
+        network, state.map(eager.asarray), eager.asarray(Y), CLASSES, chosen, batch_size=6
     )
     assert found == pytest.approx(wanted, abs=2e-6)
     assert (max(found) < 1e-6) == (name == "gradient")
@@ -333,17 +332,17 @@ def test_update_alignment_is_the_angle_of_the_step_to_the_gradient(eager, name, 
 def test_update_alignment_of_adam_is_that_of_its_step():
     network = pycopi.mlp([5, 6, 3], bias=True)
     settings = pycopi.Settings(rule="adam", rate=0.1, gain=1.0)
-    parameters = network.init(0, like=Y, moments=True)
+    state = pycopi.start(network, settings, like=Y)
     for _ in range(3):
-        parameters, _ = pycopi.train_step(network, parameters, Y, CLASSES, settings)
+        state, _ = pycopi.train_step(network, state, Y, CLASSES, settings)
     descent = pycopi.Settings(rule="gradient", gain=1.0)
     pairs = zip(
-        steps_of(network, parameters, Y, CLASSES, settings),
-        steps_of(network, parameters, Y, CLASSES, descent),
+        steps_of(network, state, Y, CLASSES, settings),
+        steps_of(network, state, Y, CLASSES, descent),
         strict=True,
     )
     wanted = [reference.degrees(*pair) for pair in pairs]
-    found = analysis.update_alignment(network, parameters, Y, CLASSES, settings)
+    found = analysis.update_alignment(network, state, Y, CLASSES, settings)
     assert found == pytest.approx(wanted, abs=2e-6)
     assert min(found) > 5
 
@@ -357,12 +356,16 @@ def test_copi_with_decorrelated_inputs_is_the_gradient_rule():
     assert analysis.update_alignment(network, parameters, Y, CLASSES, chosen)[0] > 1.0
 
 
-def test_feedback_alignment_angle_is_the_plain_formula(eager):
+ALIGNED = pycopi.Settings(gain=2.0, credit="feedback_alignment")
+
+
+def test_credit_angles_are_the_plain_formula(eager):
+    state = pycopi.start(NETWORK, ALIGNED, parameters=PARAMETERS)
     trace = NETWORK.trace(PARAMETERS, Y)
     error = np.eye(3)[CLASSES] - trace.outputs
     signals = []
     for matrices in (
-        [own.feedback for own in PARAMETERS],
+        [None, *state.credit],
         [own.weight @ own.decorrelator for own in PARAMETERS],
     ):
         second = (error @ matrices[2]) * (1 - np.tanh(trace.preactivations[1]) ** 2)
@@ -371,13 +374,12 @@ def test_feedback_alignment_angle_is_the_plain_formula(eager):
     pairs = list(zip(*signals, strict=True))
     samples = [np.mean([reference.degrees(*rows) for rows in zip(*pair, strict=True)]) for pair in pairs]
     whole = [reference.degrees(*pair) for pair in pairs]
-    moved = move(PARAMETERS, eager)
-    found = analysis.feedback_alignment_angle(NETWORK, moved, eager.asarray(Y), eager.asarray(CLASSES))
+    moved = state.map(eager.asarray)
+    data = eager.asarray(Y), eager.asarray(CLASSES)
+    found = analysis.credit_angles(NETWORK, moved, *data, ALIGNED)
     assert found.samples == pytest.approx(samples, abs=2e-6)
     assert found.batches == pytest.approx(whole, abs=2e-6)
-    split = analysis.feedback_alignment_angle(
-        NETWORK, moved, eager.asarray(Y), eager.asarray(CLASSES), batch_size=4
-    )
+    split = analysis.credit_angles(NETWORK, moved, *data, ALIGNED, batch_size=4)
     assert split.samples == pytest.approx(samples, abs=2e-6)
     assert found.samples[0] > 10
     assert found.samples[2] == 0
@@ -385,27 +387,43 @@ def test_feedback_alignment_angle_is_the_plain_formula(eager):
 
 def test_what_has_no_direction_has_no_angle():
     network = pycopi.mlp([5, 3], decorrelated=False)
-    parameters = tuple(own.map(np.zeros_like) for own in scrambled(network, 1, feedback=True))
+    parameters = tuple(own.map(np.zeros_like) for own in scrambled(network, 1))
+    state = pycopi.start(network, ALIGNED, parameters=parameters)
     zero = np.zeros((11, 3))
     assert np.isnan(analysis.update_alignment(network, parameters, Y, zero, pycopi.Settings())[0])
-    angles = analysis.feedback_alignment_angle(network, parameters, Y, zero)
+    angles = analysis.credit_angles(network, state, Y, zero, ALIGNED)
     assert np.isnan([*angles.samples, *angles.batches]).all()
     half = np.concatenate([zero[:6], np.ones((5, 3))])
-    assert analysis.feedback_alignment_angle(network, parameters, Y, half).samples == (0.0,)
+    assert analysis.credit_angles(network, state, Y, half, ALIGNED).samples == (0.0,)
 
 
-def test_training_with_fixed_feedback_aligns_the_network_with_it():
+@pytest.mark.parametrize("name", ["feedback_alignment", "direct_feedback_alignment", "sign_symmetric"])
+def test_training_with_feedback_aligns_the_network_with_it(name):
     digits = load_dataset("digits")
     network = pycopi.mlp([64, 32, 10])
-    start = network.init(0, feedback=True)
-    chosen = pycopi.Settings(
-        rate=1e-2, gain=30.0, credit="feedback_alignment", decorrelation=pycopi.Decorrelation(rate=1e-2)
-    )
+    chosen = pycopi.Settings(rate=1e-2, gain=30.0, credit=name, decorrelation=pycopi.Decorrelation(rate=1e-2))
+    start = pycopi.start(network, chosen)
     data = digits.x_train, digits.y_train
     state = pycopi.fit(network, start, *data, epochs=6, batch_size=20, settings=chosen)
-    before = analysis.feedback_alignment_angle(network, start, *data).samples[0]
-    after = analysis.feedback_alignment_angle(network, state.parameters, *data).samples[0]
-    assert after < min(before - 15, 75)
+    before = analysis.credit_angles(network, start, *data, chosen).samples[0]
+    after = analysis.credit_angles(network, state, *data, chosen).samples[0]
+    if name == "sign_symmetric":
+        assert max(before, after) < 50  # aligned from the start
+    else:
+        assert after < min(before - 15, 75)
+
+
+def test_the_noise_of_node_perturbation_points_downhill_on_the_whole():
+    """Single estimates are nearly at a right angle to their mean; those of a large batch are less so."""
+    digits = load_dataset("digits")
+    network, chosen = (
+        pycopi.mlp([64, 32, 10]),
+        pycopi.Settings(rule="gradient", credit="node_perturbation", gain=1.0),
+    )
+    state, data = pycopi.start(network, chosen), (digits.x_train[:1000], digits.y_train[:1000])
+    assert 75 < analysis.credit_angles(network, state, *data, chosen).samples[0] < 90
+    few, many = (analysis.update_alignment(network, state, *data, chosen, batch_size=n)[0] for n in (10, 1000))
+    assert many < few - 10
 
 
 # Memory
@@ -419,7 +437,7 @@ ANALYSES = {
     "correlation_matrix": lambda p, x, y: analysis.correlation_matrix(x),
     "zca": lambda p, x, y: analysis.zca(x, batch_size=128),
     "update_alignment": lambda p, x, y: analysis.update_alignment(LARGE, p, x, y, pycopi.Settings()),
-    "feedback_alignment_angle": lambda p, x, y: analysis.feedback_alignment_angle(LARGE, p, x, y),
+    "credit_angles": lambda p, x, y: analysis.credit_angles(LARGE, p, x, y, pycopi.Settings()),
 }
 
 
@@ -436,7 +454,7 @@ def peak_of(call):
 @pytest.mark.parametrize("name", ANALYSES)
 def test_memory_does_not_grow_with_the_data(name, monkeypatch):
     monkeypatch.setattr(correlation, "_SAMPLES", 128)
-    parameters = LARGE.init(0, feedback=True)
+    parameters = LARGE.init(0)
     x = np.random.default_rng(0).random((8192, 512), np.float32)
     y = np.arange(8192) % 10
     few, many = (peak_of(lambda n=n: ANALYSES[name](parameters, x[:n], y[:n])) for n in (1024, 8192))
@@ -451,7 +469,10 @@ def test_peak_of_measures_a_copy():
 
 # Errors
 
-MISSING = "the parameters have no feedback matrices; make them with network.init(seed, feedback=True)"
+MISSING = (
+    "{} needs a state, but there is none of the {}; begin with pycopi.start(network, settings, seed), and give "
+    "what it returns in place of parameters"
+)
 PLAIN = NETWORK.init(0, like=Y)
 REFUSED = {
     "layer": (
@@ -505,16 +526,20 @@ REFUSED = {
             "whole numbers from 0 to 2; number the classes from 0: subtract 1"
         ),
     ),
-    "feedback": (lambda: analysis.feedback_alignment_angle(NETWORK, PLAIN, Y, CLASSES), ValueError, MISSING),
+    "feedback": (
+        lambda: analysis.credit_angles(NETWORK, PLAIN, Y, CLASSES, ALIGNED),
+        ValueError,
+        MISSING.format("FeedbackAlignment()", "credit"),
+    ),
     "feedback of an update": (
         lambda: analysis.update_alignment(NETWORK, PLAIN, Y, CLASSES, SETTINGS["aligned"]),
         ValueError,
-        MISSING,
+        MISSING.format("FeedbackAlignment()", "credit"),
     ),
     "moments": (
         lambda: analysis.update_alignment(NETWORK, PARAMETERS, Y, CLASSES, pycopi.Settings(rule="adam")),
         ValueError,
-        "the parameters have no moments of Adam; make them with network.init(seed, moments=True)",
+        MISSING.format(pycopi.Adam(), "optimizer"),
     ),
     "not square": (
         lambda: analysis.mean_off_diagonal(Y),

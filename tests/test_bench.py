@@ -37,8 +37,8 @@ def batches(rng):
     return [(rng.random((8, SIZES[0])), np.eye(SIZES[-1])[rng.integers(SIZES[-1], size=8)]) for _ in range(3)]
 
 
-def start(network, **keywords):
-    return network.init(3, like=np.empty(0), **keywords)
+def start(network):
+    return network.init(3, like=np.empty(0))
 
 
 def test_the_plain_equations_in_pytorch_compute_what_pycopi_does(batches):
@@ -62,13 +62,13 @@ def test_adam_in_pytorch_computes_what_pycopi_does(batches):
     torch = pytest.importorskip("torch")
     network = pycopi.mlp(SIZES, decorrelated=False)
     settings = pycopi.Settings(rule="adam", rate=0.01, gain=1.0)
-    parameters = start(network, moments=True)
-    program = torch_programs.AdamTraining([own.weight for own in parameters], rate=0.01)
+    state = pycopi.start(network, settings, 3, like=np.empty(0))
+    program = torch_programs.AdamTraining([own.weight for own in state.parameters], rate=0.01)
     for x, t in batches:
-        parameters, metrics = pycopi.train_step(network, parameters, x, t, settings)
+        state, metrics = pycopi.train_step(network, state, x, t, settings)
         loss = program.step(torch.tensor(x), torch.tensor(t))
         assert_near(loss, metrics.loss)
-        for own, weight in zip(parameters, program.network.parameters(), strict=True):
+        for own, weight in zip(state.parameters, program.network.parameters(), strict=True):
             assert_near(weight.detach(), own.weight)
 
 

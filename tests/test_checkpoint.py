@@ -23,7 +23,7 @@ RECORD = pycopi.EpochRecord(1, 0.1, 0.5, math.inf, 0.25, (0.1, 1 / 3), 1e-3, 1e-
 
 def make_state(seed=0, epochs=1):
     """Return parameters with a history of so many epochs."""
-    return pycopi.TrainingState(
+    return pycopi.State(
         parameters=NETWORK.init(seed),
         history=tuple(
             RECORD._replace(epoch=epoch, seconds=float(epoch + seed)) for epoch in range(1, epochs + 1)

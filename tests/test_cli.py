@@ -147,7 +147,6 @@ def test_every_flag_reaches_the_run(tmp_path: Path) -> None:
     assert rates == [(0.01, 0.003), (0.02, 0.003), (0.01, 0.003), (0.005, 0.0)]
     saved = pycopi.load(tmp_path / "run" / "model.safetensors")
     assert saved.parameters[0].weight.dtype == np.float64
-    assert saved.parameters[0].feedback is not None
     assert saved.network.layers[0].activation == pycopi.activations.Tanh()
 
 

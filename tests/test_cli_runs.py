@@ -277,7 +277,7 @@ def test_overwriting_on_a_full_disk_costs_nothing(old: Path, monkeypatch: pytest
 
 def interrupt_training(network: pycopi.Network, parameters: Any, *_: object, **__: object) -> None:
     """Stand in for fit while Ctrl-C is pressed in the first epoch."""
-    raise pycopi.TrainingInterrupted(pycopi.TrainingState(parameters))
+    raise pycopi.TrainingInterrupted(pycopi.State(parameters))
 
 
 def test_ctrl_c_in_the_first_epoch_of_overwriting_costs_nothing(
@@ -431,7 +431,7 @@ def test_bar_of_a_regression_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for history in ((record,), (record._replace(validation_loss=None),)):
             with show_progress(console, 3, history, quiet=False) as shown:
                 shown[0](Report(2, 3, 2, None, 0.125, None))
-                shown[1](pycopi.TrainingState((), history))
+                shown[1](pycopi.State((), history=history))
     text = (tmp_path / "shown").read_text(encoding="utf-8")
     assert "loss 0.1250" in text
     assert "epoch 1/3  loss 0.5000  test loss 0.2500" in text

@@ -86,8 +86,8 @@ def test_the_papers_settings():
         gradient = preset.using("bp-decor").settings
         assert gradient.rate * gradient.gain == 1.0
         adam = preset.using("bp-adam-published").settings
-        assert (adam.rate, adam.gain, adam.adam) == (1e-4, 1.0, pycopi.Adam(correction="constant"))
-        assert preset.using("bp-adam").settings.adam == pycopi.Adam()
+        assert (adam.rate, adam.gain, adam.optimizer) == (1e-4, 1.0, pycopi.Adam(correction="constant"))
+        assert preset.using("bp-adam").settings.optimizer == pycopi.Adam()
     assert (FULL.seeds, FULL.epochs) == (5, 100)
 
 

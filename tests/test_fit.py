@@ -98,9 +98,7 @@ def test_a_run_is_its_seed():
 def test_a_run_goes_on_where_it_stopped(split):
     whole = run(weight_schedule=pycopi.Schedule(start=1, warm_up=2))
     early = run(weight_schedule=pycopi.Schedule(start=1, warm_up=2), epochs=split)
-    late = run(
-        parameters=early.parameters, history=early.history, weight_schedule=pycopi.Schedule(start=1, warm_up=2)
-    )
+    late = run(parameters=early, weight_schedule=pycopi.Schedule(start=1, warm_up=2))
     assert_same_run(late, whole)
 
 
@@ -190,7 +188,7 @@ def test_every_method_learns(rule, credit, loss):
         rule=rule, credit=credit, loss=loss, rate=1e-2 if rule == "copi" else 0.5,
         gain=100.0 if rule == "copi" else 1.0, decorrelation=pycopi.Decorrelation(rate=1e-2),
     )  # fmt: skip
-    state = run(parameters=NETWORK.init(0, feedback=True), settings=settings, epochs=10)
+    state = run(settings=settings, epochs=10)
     assert state.history[-1].accuracy > 0.95
 
 
@@ -241,15 +239,15 @@ def test_early_stopping_reads_the_history_alone():
     stop = pycopi.early_stopping(patience=2)
 
     def ends(*losses, **keywords):
-        return stop(pycopi.TrainingState((), tuple(record(loss, **keywords) for loss in losses)))
+        return stop(pycopi.State((), history=tuple(record(loss, **keywords) for loss in losses)))
 
     assert not ends()
     assert not ends(3.0, 2.0, 2.5)
     assert ends(3.0, 2.0, 2.5, 2.1)
     assert not ends(1.0, 2.0, 3.0, weight_rate=0.0)
     best = pycopi.early_stopping(patience=1, monitor="accuracy")
-    assert best(pycopi.TrainingState((), (record(0.0, 0.9), record(0.0, 0.8))))
-    assert not best(pycopi.TrainingState((), (record(0.0, 0.8), record(0.0, 0.9))))
+    assert best(pycopi.State((), history=(record(0.0, 0.9), record(0.0, 0.8))))
+    assert not best(pycopi.State((), history=(record(0.0, 0.8), record(0.0, 0.9))))
     state = run(epochs=50, callbacks=[pycopi.early_stopping(patience=2, monitor="loss")])
     assert len(state.history) <= 50
     with pytest.raises(ValueError, match="early_stopping monitors 'validation_loss' but the history has none"):
@@ -315,8 +313,8 @@ REFUSED = {
     "epochs": (lambda: run(epochs=-1), "epochs is -1; expected a whole number of at least 0"),
     "batch size": (lambda: run(batch_size=0), "batch_size is 0; expected a whole number of at least 1"),
     "feedback": (
-        lambda: run(settings=pycopi.Settings(credit="feedback_alignment")),
-        "make them with network.init(seed, feedback=True)",
+        lambda: run(parameters=pycopi.State(START), settings=pycopi.Settings(credit="feedback_alignment")),
+        "there is none of the credit; begin with pycopi.start(network, settings, seed)",
     ),
     "loss": (
         lambda: pycopi.evaluate(NETWORK, START, X, CLASSES, loss="hinge"),
@@ -424,7 +422,7 @@ def test_inputs_that_overflow_on_other_samples_are_a_divergence():
 def watch_of(**limits):
     view = View(open_batches(NETWORK, START, X, CLASSES, batch_size=16, seed=0))
     rates = pycopi.Rates(1e-2, 1e-2)
-    return Watch(pycopi.Guard(**limits), view, SETTINGS, rates, pycopi.TrainingState(START))
+    return Watch(pycopi.Guard(**limits), view, SETTINGS, rates, pycopi.State(START))
 
 
 def test_the_guard_looks_at_parameters_even_where_the_loss_is_small():
@@ -436,15 +434,15 @@ def test_the_guard_looks_at_parameters_even_where_the_loss_is_small():
     with pytest.raises(
         pycopi.DivergenceError, match=within("layer 1, epoch 1, step 7: decorrelator reached 2e+06")
     ):
-        watch_of().look((START[0]._replace(decorrelator=matrix), START[1]), (dead, CLASSES), 1, 7)
+        watch_of().look(pycopi.State((START[0]._replace(decorrelator=matrix), START[1])), (dead, CLASSES), 1, 7)
 
 
 def test_the_guard_judges_a_finite_loss_by_the_first_one():
-    large = tuple(own._replace(weight=own.weight * 1e3) for own in START)
+    large = pycopi.State(tuple(own._replace(weight=own.weight * 1e3) for own in START))
     watch = watch_of(limit=1e4)
     with pytest.raises(pycopi.DivergenceError, match="epoch 1, step 7: the loss reached") as caught:
         watch.look(large, (X, CLASSES), 1, 7)
     assert caught.value.parameters is START
     watch.first_loss = 1e12
-    kept = watch.look(large, (X, CLASSES), 1, 7)
-    assert_same(kept[0].weight, large[0].weight)
+    watch.look(large, (X, CLASSES), 1, 7)
+    assert_same(watch.good.parameters[0].weight, large.parameters[0].weight)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pycopi
-from pycopi.kernels import cuda_graph
+from pycopi import _cuda_graph as cuda_graph
 from pycopi.kernels import cupy as engine
 from pycopi.training import run as run_module
 from pycopi.training.graph import GraphSteps, Kind, Plan
@@ -89,8 +89,8 @@ class Device:
         return cuda_graph.Recording(launch, pycopi.training.step.Metrics(*result), None)
 
 
-def arrays_of(parameters):
-    return [array for own in parameters for array in own.named().values()]
+def arrays_of(state):
+    return list(state.named().values())
 
 
 def batches(sizes):
@@ -110,17 +110,17 @@ def attach(monkeypatch):
     return attach_device
 
 
-def train(take, parameters, sizes, settings=SETTINGS):
+def train(take, state, sizes, settings=SETTINGS):
     found = []
     for index, batch in enumerate(batches(sizes)):
         rates = RATES if index % 3 else RATES._replace(decorrelation=None)
-        parameters, metrics = take(NETWORK, parameters, *batch, settings, rates)
+        state, metrics = take(NETWORK, state, *batch, settings, rates)
         found.append(tuple(float(value) for value in metrics))
-    return parameters, found
+    return state, found
 
 
-def start(**extras):
-    return NETWORK.init(seed=0, like=np.zeros(1), **extras)
+def start(settings=SETTINGS):
+    return pycopi.start(NETWORK, settings, like=np.zeros(1))
 
 
 def assert_same_run(first, second):
@@ -162,8 +162,8 @@ def test_errors_of_the_program_are_not_hidden(attach):
 
 def test_steps_that_are_not_in_place_are_taken_as_usual(attach):
     device = attach(Device())
-    settings = pycopi.Settings(rule="adam")
-    graphs, plain = (train(take, start(moments=True), SIZES, settings) for take in (GraphSteps(), step))
+    settings = pycopi.Settings(credit="node_perturbation", gain=1.0)
+    graphs, plain = (train(take, start(settings), SIZES, settings) for take in (GraphSteps(), step))
     assert_same_run(graphs, plain)
     assert (device.recorded, device.launches) == (0, 0)
 
@@ -175,19 +175,18 @@ def test_fit_takes_its_steps_by_graphs(attach, monkeypatch):
         NETWORK, start(), x, y, epochs=3, settings=SETTINGS, batch_size=5, progress=False
     )
     plain = run()
-    device, made = Device(), run_module.copy_parameters
+    device, made = Device(), run_module.GraphSteps.__call__
 
-    def copy_parameters(parameters):  # so that the device knows them
-        copies = made(parameters)
-        device.arrays = device.arrays or arrays_of(copies)
-        return copies
+    def take(self, network, state, *arguments):  # so that the device knows them
+        device.arrays = device.arrays or arrays_of(state)
+        return made(self, network, state, *arguments)
 
     attach(device)
-    monkeypatch.setattr(run_module, "copy_parameters", copy_parameters)
+    monkeypatch.setattr(run_module.GraphSteps, "__call__", take)
     monkeypatch.setattr(run_module, "is_cupy", lambda _: True)
     graphs = run()
     losses = lambda state: [(one.loss, one.accuracy) for one in state.history]  # noqa: E731
-    assert_same_run((graphs.parameters, losses(graphs)), (plain.parameters, losses(plain)))
+    assert_same_run((graphs, losses(graphs)), (plain, losses(plain)))
     assert (device.recorded, device.launches) == (3, 8 - 1 + 16 - 1 + 1)
 
 

@@ -213,7 +213,7 @@ def test_nan_is_no_best():
 
     stop = pycopi.early_stopping(patience=2)
     falling = tuple(record(loss) for loss in (float("nan"), 3.0, 2.0, 1.0))
-    assert not stop(pycopi.TrainingState((), falling))
+    assert not stop(pycopi.State((), falling))
 
 
 def test_a_full_disk_is_an_os_error_and_keeps_the_old_file(tmp_path):

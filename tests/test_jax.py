@@ -105,7 +105,8 @@ def test_nothing_is_nan_on_the_way():
 jax.config.update("jax_debug_nans", True)
 zeros = x.copy()
 zeros[:, 2] = 0.0
-how = pycopi.Settings(loss="cross_entropy", rate=1e-3, gain=1.0, step_bound=0.5, variance_scaled=True)
+rule = pycopi.COPI(variance_scaled=True)
+how = pycopi.Settings(loss="cross_entropy", rate=1e-3, gain=1.0, step_bound=0.5, rule=rule)
 state = pycopi.fit(network, start, jax.numpy.asarray(zeros), one[1], epochs=2, batch_size=16, settings=how)
 print(np.isfinite(state.history[-1].loss))
 """

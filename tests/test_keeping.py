@@ -63,8 +63,8 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     other = pycopi.mlp([6, 9, 3])
     with pytest.raises(ValueError, match=within("is of another network: ")):
         run(network=other, parameters=other.init(0), checkpoint=tmp_path)
-    with pytest.raises(ValueError, match=within("history is given with a checkpoint, which keeps the history")):
-        run(checkpoint=tmp_path, history=run(epochs=1).history)
+    with pytest.raises(ValueError, match=within("the state has a history, and there is a checkpoint")):
+        run(checkpoint=tmp_path, parameters=run(epochs=1))
     with pycopi.Checkpoint(tmp_path), pytest.raises(BlockingIOError, match="another run is at work in"):
         run(checkpoint=tmp_path)
 

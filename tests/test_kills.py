@@ -30,14 +30,14 @@ x = np.random.default_rng(0).normal(size=(400, 8)).astype("f4")
 network = pycopi.mlp([8, 64, 64, 3])
 with pycopi.Checkpoint(sys.argv[1]) as checkpoint:
     stored = checkpoint.load()
-    state = pycopi.TrainingState(network.init(0)) if stored is None else stored.state
+    state = pycopi.start(network) if stored is None else stored.state
 
     def keep(state):
         checkpoint.save(network, state)
         print(len(state.history), flush=True)
 
-    arguments = network, state.parameters, x, np.arange(400) % 3
-    pycopi.fit(*arguments, epochs=int(sys.argv[2]), history=state.history, callbacks=[keep], progress=False)
+    arguments = network, state, x, np.arange(400) % 3
+    pycopi.fit(*arguments, epochs=int(sys.argv[2]), callbacks=[keep], progress=False)
 """
 
 Words = list[str | Path]

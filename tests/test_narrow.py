@@ -33,8 +33,8 @@ class Narrow(NamedTuple):
         """Return NumPy values in the dtype of 16 bits."""
         return from_numpy(values, self.like, dtype=self.like.dtype)
 
-    def init(self, network: pycopi.Network, **parts: bool) -> pycopi.network.Parameters:
-        return network.init(0, like=self.like, **parts)
+    def init(self, network: pycopi.Network) -> pycopi.network.Parameters:
+        return network.init(0, like=self.like)
 
 
 KINDS = (("numpy", "float16"), ("torch", "float16"), ("torch", "bfloat16"), ("jax", "bfloat16"))
@@ -126,7 +126,7 @@ def test_digits_are_learned(narrow, rule):
     rate, gain = (1e-3, 1.0) if rule == "adam" else (1e-2, 100.0)
     settings = pycopi.Settings(rule=rule, rate=rate, gain=gain, decorrelation=pycopi.Decorrelation(rate=1e-2))
     state = pycopi.fit(
-        network, narrow.init(network, moments=rule == "adam"), narrow.array(digits.x_train[:1400]),
+        network, narrow.init(network), narrow.array(digits.x_train[:1400]),
         from_numpy(digits.y_train[:1400], narrow.like), epochs=4, batch_size=20, settings=settings,
     )  # fmt: skip
     found = pycopi.evaluate(
@@ -139,7 +139,7 @@ def test_adam_is_refused_where_squares_of_gradients_would_be_0(narrow):
     if narrow.name == "bfloat16":
         pytest.skip("bfloat16 has the range of float32")
     settings = pycopi.Settings(rule="adam", gain=1.0)
-    start = narrow.init(NETWORK, moments=True)
+    start = pycopi.start(NETWORK, settings, like=narrow.like)
     classes = from_numpy(CLASSES, narrow.like)
     with pytest.raises(TypeError, match=within("in which the squares of small gradients are 0")):
         pycopi.train_step(NETWORK, start, narrow.array(X), classes, settings)

@@ -10,12 +10,12 @@ from strategies import DTYPES, SEEDS, sizes
 import pycopi
 
 
-def scrambled(network, seed, dtype=np.float64, **parts):
+def scrambled(network, seed, dtype=np.float64):
     """Return parameters of which no part is trivial, as NumPy arrays."""
     generator = np.random.default_rng(seed)
     return tuple(
         type(own)(*(None if a is None else a + 0.1 * generator.normal(size=a.shape).astype(dtype) for a in own))
-        for own in network.init(seed, like=np.empty(0, dtype), **parts)
+        for own in network.init(seed, like=np.empty(0, dtype))
     )
 
 
@@ -29,8 +29,8 @@ def test_the_same_seed_gives_the_same_numbers_everywhere(xp, dtype):
     network = pycopi.mlp([5, 4, 3], bias=True)
     like = xp.asarray(np.empty(0, dtype))
     for own, wanted in zip(
-        network.init(7, like=like, feedback=True, moments=True),
-        network.init(7, like=np.empty(0, dtype), feedback=True, moments=True),
+        network.init(7, like=like),
+        network.init(7, like=np.empty(0, dtype)),
         strict=True,
     ):
         for array, numbers in zip(own.named().values(), wanted.named().values(), strict=True):
@@ -58,16 +58,16 @@ def test_fresh_parameters_are_xavier_normal_and_the_identity():
     assert abs(second.weight.std() - np.sqrt(2 / 210)) < 5e-3
     assert_same(first.decorrelator, np.eye(300, dtype=np.float32))
     assert first.bias is None
-    assert first.feedback is None
 
 
-def test_feedback_matrices_change_no_other_number():
+def test_what_a_method_keeps_changes_no_number_of_the_parameters():
     network = pycopi.mlp([6, 5, 4])
-    plain, fed = network.init(3), network.init(3, feedback=True)
-    for own, other in zip(plain, fed, strict=True):
+    plain = network.init(3)
+    fed = pycopi.start(network, pycopi.Settings(credit="feedback_alignment"), 3)
+    for own, other in zip(plain, fed.parameters, strict=True):
         assert_same(own.weight, other.weight)
-        assert other.feedback.shape == own.weight.shape
-        assert np.abs(other.feedback - own.weight).max() > 0.1
+    assert fed.credit[0].shape == plain[1].weight.shape
+    assert np.abs(fed.credit[0] - plain[1].weight).max() > 0.1
     assert np.abs(network.init(4)[0].weight - plain[0].weight).max() > 0.1
 
 
@@ -136,7 +136,7 @@ REFUSED = {
     "no layers": (
         lambda: pycopi.Network(()),
         ValueError,
-        "layers is (); expected a tuple of at least one Dense layer",
+        "layers is (); expected a tuple of at least one layer",
     ),
     "neighbours": (
         lambda: pycopi.Network((pycopi.Dense(3, 4), pycopi.Dense(5, 2))),

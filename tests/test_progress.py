@@ -204,7 +204,7 @@ def test_a_state_is_shown_in_a_few_lines():
     state = run(validation=(X, CLASSES))
     text = repr(state)
     first, *layers, last = text.split("\n")
-    assert first == "TrainingState of 2 layers after 4 epochs"
+    assert first == "State of 2 layers after 4 epochs"
     assert layers == [
         "  layer 1: DenseParameters(weight=float32 (8, 6), decorrelator=float32 (6, 6))",
         "  layer 2: DenseParameters(weight=float32 (3, 8), decorrelator=float32 (8, 8))",
@@ -215,14 +215,14 @@ def test_a_state_is_shown_in_a_few_lines():
 
 
 def test_a_state_says_which_epoch_was_kept():
-    state = pycopi.TrainingState((), (), 3)
-    assert repr(state) == "TrainingState of 0 layers after 0 epochs, parameters of epoch 3"
+    state = pycopi.State((), (), 3)
+    assert repr(state) == "State of 0 layers after 0 epochs, parameters of epoch 3"
 
 
 def test_a_deep_state_is_shown_in_a_few_lines_too():
     network = pycopi.mlp([2] * 30)
-    lines = repr(pycopi.TrainingState(network.init(0))).split("\n")
-    assert lines[0] == "TrainingState of 29 layers after 0 epochs"
+    lines = repr(pycopi.State(network.init(0))).split("\n")
+    assert lines[0] == "State of 29 layers after 0 epochs"
     assert [line.partition(":")[0].strip() for line in lines[1:]] == [
         "layer 1",
         "layer 2",
@@ -237,7 +237,7 @@ def test_a_deep_state_is_shown_in_a_few_lines_too():
 
 @pytest.mark.parametrize("fields", [((), ()), (None, None), ((1, object), (2,))])
 def test_any_state_can_be_shown(fields):
-    assert repr(pycopi.TrainingState(*fields)).startswith("TrainingState of ")
+    assert repr(pycopi.State(*fields)).startswith("State of ")
     assert repr(pycopi.DenseParameters(fields[0])).startswith("DenseParameters(")
 
 

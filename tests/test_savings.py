@@ -40,17 +40,18 @@ def fit(**changes):
 @pytest.mark.parametrize("rule", ["covariance", "local"])
 @pytest.mark.parametrize("credit", ["backpropagation", "feedback_alignment"])
 def test_a_part_of_the_batch_moves_the_decorrelators_alone(xp, rule, credit):
-    parameters = scrambled(NETWORK, 1, feedback=True)
-    how = pycopi.Decorrelation(rate=0.1, rule=rule, fraction=(0.3, 0.5))
+    how = tuple(pycopi.Decorrelation(rate=0.1, rule=rule, fraction=share) for share in (0.3, 0.5))
     settings = pycopi.Settings(gain=50.0, rate=1e-2, credit=credit, decorrelation=how)
     whole = pycopi.Settings(gain=50.0, rate=1e-2, credit=credit, decorrelation=pycopi.Decorrelation(rate=0.0))
     like, targets = xp.asarray(Y), xp.asarray(CLASSES)
+    state = pycopi.start(NETWORK, settings, parameters=scrambled(NETWORK, 1))
+    parameters = state.parameters
 
-    def take(parameters, inputs, targets):
-        return pycopi.train_step(NETWORK, parameters, inputs, targets, settings)[0]
+    def take(state, inputs, targets):
+        return pycopi.train_step(NETWORK, state, inputs, targets, settings)[0].parameters
 
-    learned = xp.call(take, move(parameters, xp), like, targets)
-    weights, _ = pycopi.train_step(NETWORK, parameters, Y, CLASSES, whole)
+    learned = xp.call(take, state.map(xp.asarray), like, targets)
+    weights = pycopi.train_step(NETWORK, state, Y, CLASSES, whole)[0].parameters
     trace = NETWORK.forward(parameters, Y)
     for own, old, other, x, rows in zip(learned, parameters, weights, trace.decorrelated, (3, 5), strict=True):
         wanted = reference.decorrelation(old.decorrelator, x[:rows], 0.1, rule)
@@ -59,9 +60,30 @@ def test_a_part_of_the_batch_moves_the_decorrelators_alone(xp, rule, credit):
 
 
 def test_shares_of_a_batch_are_rounded_and_at_least_one_row():
-    shares = pycopi.Decorrelation(fraction=(1.0, 0.25, 0.01))
-    assert [shares.rows(layer, 50) for layer in range(4)] == [50, 13, 1, 1]
-    assert pycopi.Decorrelation().rows(7, 3) == 3
+    rows = np.zeros((50, 2))
+    shares = (1.0, 0.25, 0.01)
+    assert [len(pycopi.Decorrelation(fraction=share).sample(rows)) for share in shares] == [50, 13, 1]
+    assert len(pycopi.Decorrelation().sample(rows[:3])) == 3
+
+
+def test_each_layer_has_its_own_decorrelation_and_the_last_stands_for_those_beyond():
+    hows = tuple(pycopi.Decorrelation(rate=rate) for rate in (1e-2, 2e-2))
+    settings = pycopi.Settings(rate=1e-2, decorrelation=hows)
+    assert settings.rates == pycopi.Rates(1e-2, (1e-2, 2e-2))
+    found = [learning.decorrelation for learning in settings.for_layers(settings.rates, 3)]
+    assert found == [hows[0], hows[1], hows[1]]
+
+
+def test_layers_may_learn_their_matrices_in_different_steps():
+    """One layer in each step and one in every second: as two runs, each with one of the two schedules."""
+    often, seldom = (pycopi.Decorrelation(rate=1e-2, every=every) for every in (1, 2))
+    how = {"weight_schedule": pycopi.Schedule(start=9), "epochs": 3}
+    both = fit(settings=pycopi.Settings(decorrelation=(seldom, often)), **how)
+    first = fit(settings=pycopi.Settings(decorrelation=seldom), **how)
+    assert_same(both.parameters[0].decorrelator, first.parameters[0].decorrelator)
+    second = fit(settings=pycopi.Settings(decorrelation=often), **how)
+    assert np.abs(both.parameters[1].decorrelator - first.parameters[1].decorrelator).max() > 1e-6
+    assert np.abs(both.parameters[0].decorrelator - second.parameters[0].decorrelator).max() > 1e-6
 
 
 def test_rates_may_differ_between_layers():
@@ -112,8 +134,8 @@ def test_kept_data_change_nothing_that_a_callback_has_seen(thaw):
     )
     half = fit(epochs=3, decorrelation_schedule=factor, keep_decorrelated=True)
     rest = pycopi.fit(
-        NETWORK, half.parameters, Y, CLASSES, epochs=5, settings=PLAIN, batch_size=5, progress=False,
-        decorrelation_schedule=factor, keep_decorrelated=True, history=half.history,
+        NETWORK, half, Y, CLASSES, epochs=5, settings=PLAIN, batch_size=5, progress=False,
+        decorrelation_schedule=factor, keep_decorrelated=True,
     )  # fmt: skip
     for own, other, last in zip(whole.parameters, rest.parameters, seen[-1], strict=True):
         assert_same(own.weight, other.weight)
@@ -202,16 +224,19 @@ def test_the_bound_tames_a_step_that_overshoots():
 
 ERRORS = {
     "fraction": (lambda: pycopi.Decorrelation(fraction=0.0), "fraction is 0.0; expected a number above 0 and"),
-    "fractions": (lambda: pycopi.Decorrelation(fraction=()), "fraction is (); expected a number above 0 and"),
+    "fractions": (lambda: pycopi.Decorrelation(fraction=(1.0, 0.5)), "fraction is a tuple; expected a number"),
     "every": (lambda: pycopi.Decorrelation(every=0), "every is 0; expected a whole number of at least 1"),
     "bound": (lambda: pycopi.Settings(step_bound=0.0), "step_bound is 0.0, which allows no step; expected"),
     "R's bound": (lambda: pycopi.Decorrelation(step_bound=0), "step_bound is 0.0, which allows no step; exp"),
-    "adam": (lambda: pycopi.Settings(rule="adam", step_bound=1.0), "step_bound is given with the rule 'adam'"),
+    "adam": (
+        lambda: pycopi.Settings(rule="adam", step_bound=1.0),
+        "step_bound is given with the optimizer Adam,",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors(name):
     call, message = ERRORS[name]
-    with pytest.raises(ValueError, match="^" + exactly(message)[1:-1]):
+    with pytest.raises((ValueError, TypeError), match="^" + exactly(message)[1:-1]):
         call()

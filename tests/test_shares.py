@@ -15,7 +15,9 @@ BOUNDED = pycopi.Settings(
 METHODS = {
     "copi": SETTINGS,
     "bounded": BOUNDED,
-    "variance-scaled": pycopi.Settings(rate=1e-3, gain=100.0, variance_scaled=True, epsilon=1e-2),
+    "variance-scaled": pycopi.Settings(
+        rate=1e-3, gain=100.0, rule=pycopi.COPI(variance_scaled=True, epsilon=1e-2)
+    ),
     "gradient": pycopi.Settings(rule="gradient", rate=1.0, gain=1.0),
     "adam": pycopi.Settings(rule="adam", rate=1e-2, gain=1.0),
     "feedback": pycopi.Settings(rate=1e-2, gain=100.0, credit="feedback_alignment"),
@@ -30,12 +32,12 @@ def change(own, old, name):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_share_makes_the_step_as_much_smaller(method, rows):
     network = pycopi.mlp([6, 8, 3], bias=True)
-    start = network.init(0, like=np.zeros(1), feedback=True, moments=True)
+    start = pycopi.start(network, METHODS[method], like=np.zeros(1))
     batch = X[:rows].astype(np.float64), CLASSES[:rows]
     whole, _ = pycopi.train_step(network, start, *batch, METHODS[method])
     rates = pycopi.Rates(METHODS[method].rate, METHODS[method].decorrelation.rate, 0.25)
     part, _ = pycopi.train_step(network, start, *batch, METHODS[method], rates)
-    for own, full, old in zip(part, whole, start, strict=True):
+    for own, full, old in zip(part.parameters, whole.parameters, start.parameters, strict=True):
         for name in ("weight", "decorrelator", "bias"):
             wanted = 0.25 * change(full, old, name)
             np.testing.assert_allclose(
@@ -89,7 +91,7 @@ def test_uneven_batches_of_an_iterable_take_their_shares(sizes):
         assert_same(own.decorrelator, other.decorrelator)
     assert state.history[-1].batch_size == max(sizes)
     early = run(batches, None, epochs=1)
-    late = run(batches, None, early.parameters, history=early.history, epochs=3)
+    late = run(batches, None, early, epochs=3)
     assert_same(late.parameters[0].weight, state.parameters[0].weight)
 
 

@@ -40,12 +40,11 @@ def test_a_block_is_the_same_as_its_steps(eager, copy, rates):
 
 def test_adam_and_feedback_go_through_a_block(eager):
     settings = pycopi.Settings(rule="adam", rate=1e-3, gain=1.0, credit="feedback_alignment")
-    wanted, _ = one_by_one(NETWORK.init(0, moments=True, feedback=True), settings)
+    wanted, _ = one_by_one(pycopi.start(NETWORK, settings), settings)
     x, y = eager.asarray(X), eager.asarray(Y)
-    parameters = NETWORK.init(0, like=x, moments=True, feedback=True)
-    learned, _ = pycopi.train_steps(NETWORK, parameters, x, y, settings)
-    for name, array in learned[0].named().items():
-        assert_close(array, getattr(wanted[0], name).astype(np.float64), eager, x, rtol=1e-5)
+    learned, _ = pycopi.train_steps(NETWORK, pycopi.start(NETWORK, settings, like=x), x, y, settings)
+    for place, array in learned.named().items():
+        assert_close(array, wanted.named()[place].astype(np.float64), eager, x, rtol=1e-5)
 
 
 def test_copy_keeps_or_takes_the_parameters():

@@ -4,7 +4,7 @@ Layers are counted from 1 at the inputs. Data may be larger than memory allows c
 over them a batch at a time and keeps only sums.
 """
 
-from pycopi.analysis.alignment import FeedbackAngles, feedback_alignment_angle, update_alignment
+from pycopi.analysis.alignment import CreditAngles, credit_angles, update_alignment
 from pycopi.analysis.compression import CompressedNetwork, compress, compression_curve
 from pycopi.analysis.correlation import correlation_floor, correlation_matrix, off_diagonal_correlation
 from pycopi.analysis.layer_correlation import LayerCorrelation, layer_correlations, mean_off_diagonal
@@ -13,14 +13,14 @@ from pycopi.analysis.whitening import Whitening, zca
 
 __all__ = [
     "CompressedNetwork",
-    "FeedbackAngles",
+    "CreditAngles",
     "LayerCorrelation",
     "Whitening",
     "compress",
     "compression_curve",
     "correlation_floor",
     "correlation_matrix",
-    "feedback_alignment_angle",
+    "credit_angles",
     "layer_correlations",
     "mean_off_diagonal",
     "off_diagonal_correlation",

@@ -1,24 +1,29 @@
 """How far learning points away from the gradient, and one way of assigning credit from another, in degrees."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from pycopi._array import Array, namespace
+from pycopi._trees import map_arrays
 from pycopi.analysis.angles import Mean, angle, row_angles
 from pycopi.analysis.passes import answers, check_rows, passes
-from pycopi.credit import CREDIT, Trace, align_feedback, backpropagate
-from pycopi.layers import Signals
-from pycopi.losses import Loss, check_loss
+from pycopi.credit import Backpropagation, Perturbations, Problem
+from pycopi.losses import check_loss
 from pycopi.network import Network, Parameters
+from pycopi.optimizers import as_array
+from pycopi.rules.inference import Gradient
+from pycopi.rules.learning import Learning
 from pycopi.settings import Rates, Settings
+from pycopi.state import State, as_state
 
 STEP = 50
 """Samples in a step, as in the paper."""
 
 _ONLY_WEIGHTS = Rates(weights=1.0)  # the direction of a step does not depend on its size
+_DESCENT = Learning(Gradient(), None, _ONLY_WEIGHTS)
 
 
-class FeedbackAngles(NamedTuple):
+class CreditAngles(NamedTuple):
     """Angles in degrees, one a layer: ``samples`` is the mean over samples, ``batches`` that over batches."""
 
     samples: tuple[float, ...]
@@ -27,7 +32,7 @@ class FeedbackAngles(NamedTuple):
 
 def update_alignment(
     network: Network,
-    parameters: Parameters,
+    state: State | Parameters,
     inputs: Array,
     targets: Array,
     settings: Settings,
@@ -40,8 +45,8 @@ def update_alignment(
     ----------
     network : Network
         The description.
-    parameters : tuple of DenseParameters
-        Its parameters; they are not changed.
+    state : State, or tuple of DenseParameters
+        What learns, as for `pycopi.train_step`; it is not changed.
     inputs : array, shape (N, n), dtype of the parameters
         Samples, a row each. NumPy arrays and memory maps may go with parameters of any library.
     targets : array, shape (N,) or (N, m)
@@ -64,12 +69,12 @@ def update_alignment(
 
     Notes
     -----
-    The update is ``z.T x / B - W diag(E[x^2])`` for COPI, divided by ``E[x^2] + epsilon`` where
-    variance-scaled, ``delta.T x / B`` for the gradient rule, and for Adam the step that its moments make of
-    that, with perturbations delta by ``settings.credit`` at ``settings.gain``; its size, and so the rate,
-    plays no part. Steepest descent of the
-    loss by W, at the inputs x = R y of the layer, is ``delta.T x / B`` with backpropagated delta at gain 1. The
-    gradient rule with backpropagation is at 0 degrees; COPI is there too where x is decorrelated exactly.
+    The update is what the rule proposes, ``z.T x / B - W diag(E[x^2])`` for COPI, divided by
+    ``E[x^2] + epsilon`` where variance-scaled, and ``delta.T x / B`` for the gradient rule, with perturbations
+    delta by the credit at ``settings.gain``; then what the optimizer makes of it. Its size, and so the rate,
+    plays no part, and neither does a decay of weights. Steepest descent of the loss by W, at the inputs
+    x = R y of the layer, is ``delta.T x / B`` with backpropagated delta at gain 1. The gradient rule with
+    backpropagation is at 0 degrees; COPI is there too where x is decorrelated exactly.
 
     Examples
     --------
@@ -80,65 +85,64 @@ def update_alignment(
     >>> [round(degrees, 3) for degrees in angles]
     [0.0]
     """
-    loss = check_loss(settings.loss, network.layers[-1].activation)
-    credit = settings.credit
-    if credit == "feedback_alignment":
-        _check_feedback(network, parameters)
-    if settings.rule == "adam":
-        _check_moments(network, parameters)
     means = [Mean() for _ in network.layers]
-    for trace, error in _errors(network, parameters, inputs, targets, loss, batch_size):
-        wanted = CREDIT[credit](network.layers, parameters, trace, settings.gain * error).perturbations
-        steepest = backpropagate(network.layers, parameters, trace, error).perturbations
-        for index, (layer, own, mean) in enumerate(zip(network.layers, parameters, means, strict=True)):
-            x = trace.decorrelated[index]
-            signals = Signals(x, trace.preactivations[index], wanted[index], x, None)
-            learned = layer.learn(own, signals, settings, _ONLY_WEIGHTS, True)
-            descent = namespace(x).matmul(namespace(x).matrix_transpose(steepest[index]), x)
-            mean.add(angle(learned.weight - own.weight, descent), x.shape[0])
+    for problem, memories, assigned, propagated in _assigned(
+        network, state, inputs, targets, settings, batch_size
+    ):
+        learnings = settings.for_layers(_ONLY_WEIGHTS, len(network.layers))
+        for index, (layer, own) in enumerate(zip(network.layers, problem.parameters, strict=True)):
+            record, memory = problem.records[index], memories[index]
+            proposed = layer.changes(own, record, assigned[index], learnings[index])
+            steepest = layer.changes(own, record, propagated[index], _DESCENT)
+            for name in layer.learned[:1]:
+                change = {name: as_array(getattr(own, name), proposed[name])}
+                nothing = map_arrays(lambda array: namespace(array).zeros_like(array), own)
+                step, _ = settings.method.optimizer.apply(nothing, memory, change, 1.0, True)
+                descent = as_array(getattr(own, name), steepest[name])
+                means[index].add(angle(getattr(step, name), descent), record.preactivations.shape[0])
     return tuple(mean.value for mean in means)
 
 
-def feedback_alignment_angle(
+def credit_angles(
     network: Network,
-    parameters: Parameters,
+    state: State | Parameters,
     inputs: Array,
     targets: Array,
+    settings: Settings,
     *,
-    loss: str = "squared_error",
     batch_size: int = STEP,
-) -> FeedbackAngles:
-    """Return the angle between the feedback-aligned and the backpropagated perturbations of each layer.
+) -> CreditAngles:
+    """Return the angle between the perturbations of each layer by the settings' credit and by backpropagation.
 
     Parameters
     ----------
     network : Network
         The description.
-    parameters : tuple of DenseParameters
-        Its parameters, with feedback matrices; they are not changed.
+    state : State, or tuple of DenseParameters
+        What learns, as for `pycopi.train_step`; it is not changed.
     inputs : array, shape (N, n), dtype of the parameters
         Samples, a row each. NumPy arrays and memory maps may go with parameters of any library.
     targets : array, shape (N,) or (N, m)
         Class numbers, one-hot rows, or real numbers in the dtype of the parameters.
-    loss : {"squared_error", "cross_entropy"}
-        What the error of the outputs is the derivative of.
+    settings : Settings
+        How the network learns; its credit and its loss count.
     batch_size : int
         Samples in one batch, at least 1.
 
     Returns
     -------
-    FeedbackAngles
+    CreditAngles
         ``samples``: for each layer the mean over samples of the angle between the sample's perturbations;
         ``batches``: the mean over batches of the angle between the matrices (B, m) of a whole batch, each as
-        one vector. In degrees from 0 to 180, below 90 where feedback helps; 0 for the last layer, whose
-        perturbation is the error itself. Samples and batches of which one is zero are left out; NaN where all
-        are.
+        one vector. In degrees from 0 to 180, below 90 where the credit helps; 0 where a perturbation is the
+        error itself, as that of the last layer in all ways of feedback. Samples and batches of which one is
+        zero are left out; NaN where all are.
 
     Raises
     ------
     TypeError, ValueError
-        If data or parameters do not fit the network, there are no feedback matrices, or a value is NaN or
-        infinite.
+        If data or parameters do not fit the network, there is no state where the credit needs one, or a value
+        is NaN or infinite.
 
     Notes
     -----
@@ -149,46 +153,39 @@ def feedback_alignment_angle(
     Examples
     --------
     >>> import numpy as np, pycopi
-    >>> network = pycopi.mlp([2, 3, 2])
-    >>> parameters = network.init(0, feedback=True)
-    >>> same = tuple(own._replace(feedback=own.weight) for own in parameters)
+    >>> network, settings = pycopi.mlp([2, 3, 2]), pycopi.Settings(credit="feedback_alignment")
+    >>> state = pycopi.start(network, settings)
+    >>> same = state._replace(credit=(state.parameters[1].weight,))
     >>> y, classes = np.eye(2, dtype=np.float32), np.array([0, 1])
-    >>> pycopi.analysis.feedback_alignment_angle(network, same, y, classes).samples
+    >>> pycopi.analysis.credit_angles(network, same, y, classes, settings).samples
     (0.0, 0.0)
     """
-    measure = check_loss(loss, network.layers[-1].activation)
-    _check_feedback(network, parameters)
     samples = [Mean() for _ in network.layers]
     batches = [Mean() for _ in network.layers]
-    for trace, error in _errors(network, parameters, inputs, targets, measure, batch_size):
-        aligned = align_feedback(network.layers, parameters, trace, error).perturbations
-        propagated = backpropagate(network.layers, parameters, trace, error).perturbations
-        for index, (one, other) in enumerate(zip(aligned, propagated, strict=True)):
+    for _, _, assigned, propagated in _assigned(network, state, inputs, targets, settings, batch_size):
+        for index, (one, other) in enumerate(zip(assigned, propagated, strict=True)):
             samples[index].add_rows(row_angles(one, other))
-            batches[index].add(angle(one, other), error.shape[0])
-    return FeedbackAngles(tuple(mean.value for mean in samples), tuple(mean.value for mean in batches))
+            batches[index].add(angle(one, other), one.shape[0])
+    return CreditAngles(tuple(mean.value for mean in samples), tuple(mean.value for mean in batches))
 
 
-def _errors(
-    network: Network, parameters: Parameters, inputs: Array, targets: Array, loss: Loss, batch_size: int
-) -> Iterator[tuple[Trace, Array]]:
-    """Yield the trace of each batch, and the error of its outputs at gain 1."""
+def _assigned(
+    network: Network,
+    given: State | Parameters,
+    inputs: Array,
+    targets: Array,
+    settings: Settings,
+    batch_size: int,
+) -> Iterator[tuple[Problem, Sequence[Any], Perturbations, Perturbations]]:
+    """Yield of each batch the problem, the optimizer's memory, and what credit and backpropagation assign."""
     check_rows(inputs, targets)
-    activation = network.layers[-1].activation
+    state = as_state(network, given, settings)
+    parameters, memories, kept = state[:3]
+    loss = check_loss(settings.method.loss, network.layers[-1].activation)
     for one in passes(network, parameters, inputs, batch_size):
         wanted = answers(targets, one.rows, one.trace.outputs)
-        yield one.trace, loss.error(one.trace.preactivations[-1], wanted, activation)
-
-
-def _check_feedback(network: Network, parameters: Parameters) -> None:
-    network.check_parameters(parameters)
-    if any(own.feedback is None for own in parameters):
-        msg = "the parameters have no feedback matrices; make them with network.init(seed, feedback=True)"
-        raise ValueError(msg)
-
-
-def _check_moments(network: Network, parameters: Parameters) -> None:
-    network.check_parameters(parameters)
-    if any(own.moments is None for own in parameters):
-        msg = "the parameters have no moments of Adam; make them with network.init(seed, moments=True)"
-        raise ValueError(msg)
+        batch = one.inputs, wanted, one.trace, loss
+        problem = Problem(network.layers, parameters, *batch, gain=settings.gain)
+        assigned, kept = settings.method.credit.assign(problem, kept)
+        propagated, _ = Backpropagation().assign(Problem(network.layers, parameters, *batch), ())
+        yield problem, memories or ({},) * len(parameters), assigned, propagated

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pycopi._array import Array, namespace, wide_floats
+from pycopi._trees import first_array
 from pycopi.analysis.passes import passes, upto
 from pycopi.network import Network, Parameters
 
@@ -32,11 +33,11 @@ def infer_maps(
         xp = namespace(a)
         for index, (first, offset) in enumerate(zip(firsts, offsets, strict=True)):
             x = wide_floats(one.trace.decorrelated[first - 1])
-            moved = a if offset is None else a - offset[None, :]
-            crosses[index] = crosses[index] + xp.matmul(xp.matrix_transpose(moved), x)
+            centred = a if offset is None else a - offset[None, :]
+            crosses[index] = crosses[index] + xp.matmul(xp.matrix_transpose(centred), x)
             powers[index] = powers[index] + xp.sum(xp.square(x), axis=0)
     pairs = zip(crosses, powers, strict=True)
-    return [_divide(cross, power, epsilon, parameters[0].weight) for cross, power in pairs]
+    return [_divide(cross, power, epsilon, first_array(parameters)) for cross, power in pairs]
 
 
 def constant_part(network: Network, parameters: Parameters, first: int, last: int) -> Array | None:

@@ -15,7 +15,8 @@ from pycopi._checks import (
     common_namespace,
 )
 from pycopi._moving import check_movable, take
-from pycopi.credit import Trace
+from pycopi._trees import first_array, map_arrays
+from pycopi.layers import Trace
 from pycopi.losses import check_targets, encode_targets
 from pycopi.network import Network, Parameters
 
@@ -38,13 +39,14 @@ def passes(network: Network, parameters: Parameters, inputs: Array, batch_size: 
     """
     batch_size = as_whole("batch_size", batch_size)
     network.check_parameters(parameters)
-    check_array("inputs", inputs, parameters[0].weight)
+    like = first_array(parameters)
+    check_array("inputs", inputs, like)
     check_features("inputs", inputs, network.inputs)
     check_samples("inputs", inputs.shape[0])
-    check_movable("inputs", inputs, parameters[0].weight)
-    parameters = tuple(own.map(detached) for own in parameters)
+    check_movable("inputs", inputs, like)
+    parameters = map_arrays(detached, parameters)
     for rows in slices(inputs.shape[0], batch_size):
-        batch = take(inputs, rows, parameters[0].weight)
+        batch = take(inputs, rows, like)
         network.check_inputs(parameters, batch)
         check_finite_rows("inputs", batch, rows.start)
         yield Pass(rows, batch, network.trace(parameters, batch))

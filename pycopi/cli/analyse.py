@@ -31,6 +31,7 @@ from pycopi.experiments.inside import (
 from pycopi.plotting import compression_curves
 from pycopi.presets import preset_for
 from pycopi.settings import Settings
+from pycopi.state import State
 from pycopi.storage import Saved
 
 RESULTS = "analysis.json"
@@ -82,7 +83,7 @@ def analyse(given: f.Given) -> None:
     accuracy against layers removed.
     """
     layer, data = given.get("layer", 1), given["data"]
-    path, saved, like = load_model(given)
+    path, saved, state, like = load_model(given)
     count = len(saved.network.layers)
     if layer > count:
         msg = f"--layer is {layer} but the model has {count} layers; expected a number from 1 to {count}"
@@ -93,7 +94,7 @@ def analyse(given: f.Given) -> None:
         raise ValueError(msg)
     notes: list[str] = []
     dataset = open_for_model(saved.details, given)
-    subject = _subject(saved, path, dataset, given.get("samples", 20_000), like, notes)
+    subject = _subject(saved, state, path, dataset, given.get("samples", 20_000), like, notes)
     with _status() as announce:
         findings = find(subject, announce)
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,7 @@ def analyse(given: f.Given) -> None:
 
 
 def _subject(
-    saved: Saved, path: Path, dataset: Dataset, samples: int, like: Array, notes: list[str]
+    saved: Saved, state: State, path: Path, dataset: Dataset, samples: int, like: Array, notes: list[str]
 ) -> Subject:
     """Return the model and the data to look at; add what cannot be had to notes."""
     settings, batch_size = Settings(), BATCH
@@ -130,7 +131,7 @@ def _subject(
     else:
         test = place(dataset.x_test, dataset.y_test, like)
     angled = STEPS * batch_size
-    return Subject(saved.network, saved.parameters, settings, batch_size, train, test, samples, angled)
+    return Subject(saved.network, state, settings, batch_size, train, test, samples, angled)
 
 
 def _draw(

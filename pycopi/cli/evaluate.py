@@ -27,7 +27,7 @@ def evaluate(given: Given) -> None:
     Given the folder of a run with --patience, it takes the model of the best epoch.
     """
     split = given.get("split", "test")
-    _, saved, like = load_model(given)
+    _, saved, _, like = load_model(given)
     settings = saved.details.get("settings")
     own = str(settings["loss"]) if isinstance(settings, dict) and "loss" in settings else "squared_error"
     dataset = open_for_model(saved.details, given)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from pycopi import __version__, _json
 from pycopi._files import write_text
 from pycopi.cli.plan import Plan, stored_plan
+from pycopi.state import EpochRecord, State
 from pycopi.training.checkpoint import BEST, MODEL, Checkpoint
-from pycopi.training.history import EpochRecord, TrainingState
 
 HISTORY, PICTURE = "history.json", "learning-curve.png"
 LAST_GOOD = "last-good.safetensors"
@@ -88,7 +88,7 @@ def stored_run(checkpoint: Checkpoint) -> tuple[Origin, tuple[EpochRecord, ...]]
     return origin, history
 
 
-def write_history(folder: Path, plan: Plan, state: TrainingState) -> None:
+def write_history(folder: Path, plan: Plan, state: State) -> None:
     """Write the history of a run as JSON; ``test`` is the result after the last epoch."""
     history = [record.as_json() for record in state.history]
     last = history[-1] if history else {}

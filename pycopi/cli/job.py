@@ -20,11 +20,12 @@ from pycopi.cli.plan import FLAGS, Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, open_data, split
 from pycopi.network import Network
+from pycopi.state import State
 from pycopi.training.checkpoint import Checkpoint, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
-from pycopi.training.history import EarlyStopping, TrainingState, early_stopping
+from pycopi.training.history import EarlyStopping, early_stopping
 
 
 class Job(NamedTuple):
@@ -33,7 +34,7 @@ class Job(NamedTuple):
     origin: Origin
     network: Network
     splits: Splits
-    state: TrainingState
+    state: State
     checkpoint: Checkpoint
     replaces: bool = False
 
@@ -47,11 +48,11 @@ class Job(NamedTuple):
         """Where its files are."""
         return self.checkpoint.folder
 
-    def keeps_another(self, state: TrainingState) -> bool:
+    def keeps_another(self, state: State) -> bool:
         """Return whether the folder still holds the run that this one replaces after its first epoch."""
         return self.replaces and not state.history
 
-    def save(self, state: TrainingState) -> None:
+    def save(self, state: State) -> None:
         """Write model and history of a state."""
         if self.keeps_another(state):
             return
@@ -60,13 +61,13 @@ class Job(NamedTuple):
         if self.replaces and len(state.history) == 1:
             remove_rest(self.folder)
 
-    def run(self, shown: Shown) -> TrainingState:
+    def run(self, shown: Shown) -> State:
         """Return the state at the end; it is saved after each epoch."""
         how, stop, (during, after) = self.plan.recipe.how(), self._stopping(), shown
         if stop is not None and stop(self.state):  # before it was resumed
             how["epochs"] = len(self.state.history)
 
-        def keep_best(state: TrainingState) -> None:
+        def keep_best(state: State) -> None:
             if stop is not None and stop.best is state:
                 self.checkpoint.save_best(self.network, state, self.origin.details())
 
@@ -74,19 +75,18 @@ class Job(NamedTuple):
         try:
             return fit(
                 self.network,
-                self.state.parameters,
+                self.state,
                 *self.splits.train,
                 **how,
                 seed=self.plan.seed,
                 validation=self.splits.test,
                 callbacks=[*([] if stop is None else [stop]), self.save, keep_best, after],
                 progress=during,
-                history=self.state.history,
             )
         except DivergenceError as error:
             raise ArithmeticError(self._keep_last_good(error)) from error
 
-    def draw(self, state: TrainingState) -> None:
+    def draw(self, state: State) -> None:
         """Draw the learning curve."""
         from pycopi.plotting import learning_curve
 
@@ -119,7 +119,7 @@ def start(given: Given, checkpoint: Checkpoint) -> Job:
     recipe = origin.plan.recipe
     inputs, targets = splits.train
     network = recipe.network(inputs.shape[1], splits.outputs, targets)
-    state = TrainingState(recipe.start(network, origin.plan.seed, like=like, inputs=inputs))
+    state = recipe.start(network, origin.plan.seed, like=like, inputs=inputs)
     return Job(origin, network, splits, state, checkpoint, replaces)
 
 
@@ -148,7 +148,7 @@ def resume(given: Given, checkpoint: Checkpoint) -> Job:
     check_fingerprint(stored.fingerprint, origin.fingerprint or {}, given["data"], run, otherwise)
     kept = checkpoint.load(like)
     assert kept is not None  # for it has been read already, and its folder is locked
-    return Job(origin, kept.network, splits, TrainingState(kept.state.parameters, history), checkpoint)
+    return Job(origin, kept.network, splits, kept.state._replace(history=history), checkpoint)
 
 
 def _planned(given: Given) -> Mapping[str, Any]:

@@ -31,15 +31,14 @@ from pycopi.credit import CREDIT
 from pycopi.losses import LOSSES
 from pycopi.presets import FILES, PRESETS, VARIANCE_SCALED_EPSILON, Preset, preset_for
 from pycopi.rules.decorrelation import RULES
-from pycopi.rules.weights import EPSILON
-from pycopi.settings import WEIGHT_RULES
+from pycopi.rules.inference import COPI
+from pycopi.rules.inference import RULES as WEIGHT_RULES
 
 PLACES = {
     **{name: name for name in ("hidden", "activation", "bias", "batch_size", "epochs", "keep_decorrelated")},
     "standardize": "standardized",
     "scale_targets": "scaled_targets",
     **{name: f"settings.{name}" for name in ("rule", "rate", "gain", "credit", "loss", "step_bound")},
-    "variance_scaled": "settings.variance_scaled",
     "decorrelation_rate": "settings.decorrelation.rate",
     "decorrelation_rule": "settings.decorrelation.rule",
     "whitening": "settings.decorrelation.whitening",
@@ -110,11 +109,9 @@ class Plan:
     scale_targets: bool = _flag(
         NETWORK, None, "Learn real-valued targets divided by their spread, and predict in their units.", False
     )
-    credit: Literal["backpropagation", "feedback_alignment"] = _choice(
-        LEARNING, "How the output error reaches the layers below", CREDIT
-    )
-    rule: Literal["copi", "gradient", "adam"] = _choice(LEARNING, "How weights learn", WEIGHT_RULES)
-    loss: Literal["squared_error", "cross_entropy", "auto"] = _flag(
+    credit: str = _choice(LEARNING, "How the output error reaches the layers below", CREDIT)
+    rule: Literal["copi", "gradient", "adam"] = _choice(LEARNING, "How weights learn", (*WEIGHT_RULES, "adam"))
+    loss: str = _flag(
         LEARNING,
         choice(*LOSSES),
         f"What the output error is the derivative of: {', '.join(LOSSES)}.",
@@ -206,19 +203,26 @@ class Plan:
     def recipe(self) -> Preset:
         """The network and how it is trained; a decorrelation rate of 0 leaves the decorrelators out."""
         values = {place: getattr(self, name) for name, place in PLACES.items()}
-        values["settings.epsilon"] = self.epsilon if self.variance_scaled else EPSILON
+        if self.variance_scaled and self.rule == "copi":
+            values["settings.rule"] = COPI(variance_scaled=True, epsilon=self.epsilon)
         values["decorrelated"] = self.decorrelation_rate > 0
         if self.loss == "auto":
             values["settings.loss"] = FILES.for_regression().settings.loss
+        fractions = values.pop("settings.decorrelation.fraction")
         recipe: Preset = _put(preset_for(self.data), values)
-        return recipe
+        hows = tuple(
+            replace(recipe.settings.decorrelations[0], fraction=one)
+            for one in (fractions if isinstance(fractions, tuple) else (fractions,))
+        )
+        settings = replace(recipe.settings, decorrelation=hows if len(hows) > 1 else hows[0])
+        return replace(recipe, settings=settings)
 
     def for_targets(self, *, classes: bool, outputs: int) -> "Plan":
         """Return the plan with a loss where it has none: the one for two classes or more, or for the rest."""
         if self.loss != "auto":
             return self
         preset = FILES if classes and outputs > 1 else FILES.for_regression()
-        return replace(self, loss=preset.settings.loss)
+        return replace(self, loss=str(preset.settings.loss))
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as values that JSON has."""
@@ -275,6 +279,8 @@ def data_name(data: str) -> str:
 def _fields_of(preset: Preset) -> dict[str, Any]:
     """Return the fields of a plan that a preset decides; the loss for a file waits for its targets."""
     values = {name: attrgetter(place)(preset) for name, place in PLACES.items()}
+    if isinstance(values["rule"], COPI):
+        values["rule"] = "copi"
     return {**values, "loss": "auto"} if preset.data == FILES.data else values
 
 

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pycopi.network import Parameters
-from pycopi.training.history import EpochRecord, TrainingState
+from pycopi.state import EpochRecord, State
 from pycopi.training.progress import Report, Reporter, describe, fitting, is_terminal, name_epoch
 
-Shown = tuple[Reporter | Literal[False], Callable[[TrainingState], None]]
+Shown = tuple[Reporter | Literal[False], Callable[[State], None]]
 """What `pycopi.fit` is to call: during an epoch, and after it."""
 
 
@@ -52,7 +52,7 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
             means = fitting(describe(report), console.width - len(f"{text} {bar * ' '} {_TIME}"))
             progress.update(task, description=text, completed=done, means=means)
 
-        def after(state: TrainingState) -> None:
+        def after(state: State) -> None:
             print_parts(console, describe_epoch(state.history[-1], epochs))
 
         yield during, after
@@ -105,7 +105,7 @@ def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | 
 
 
 def summary_rows(
-    state: TrainingState,
+    state: State,
     folder: Path,
     files: Sequence[str],
     *,

@@ -13,8 +13,9 @@ from pycopi.cli.plan import FLAGS as PLANNED
 from pycopi.cli.plan import data_name
 from pycopi.cli.progress import print_table, show_progress, summary_rows
 from pycopi.data import NAMES
+from pycopi.state import State
 from pycopi.training.checkpoint import BEST, MODEL
-from pycopi.training.history import TrainingInterrupted, TrainingState
+from pycopi.training.history import TrainingInterrupted
 
 FLAGS = (
     f.DATA,
@@ -65,7 +66,7 @@ def _run(job: Job, given: f.Given) -> None:
         print_table(console, summary_rows(state, job.folder, files, selected=selected))
 
 
-def _finish(job: Job, state: TrainingState) -> list[str]:
+def _finish(job: Job, state: State) -> list[str]:
     """Draw the learning curve if that is possible here, and return the files of the run."""
     models = [MODEL] if state.selected is None else [MODEL, BEST]
     try:
@@ -76,7 +77,7 @@ def _finish(job: Job, state: TrainingState) -> list[str]:
     return [*models, HISTORY, PICTURE]
 
 
-def _how_to_go_on(job: Job, state: TrainingState, given: f.Given) -> str:
+def _how_to_go_on(job: Job, state: State, given: f.Given) -> str:
     """Return what is saved, and the command that goes on from it."""
     folder = str(job.folder)
     if job.keeps_another(state):

@@ -57,7 +57,7 @@ def _analyse(run: Run, stored: StoredRun, data: Dataset, folder: Path) -> Analys
     """Return the analyses of one network."""
     train, test = (data.x_train, data.y_train), (data.x_test, data.y_test)
     settings = run.preset.settings
-    subject = Subject(stored.network, stored.state.parameters, settings, BATCH, train, test, SAMPLES, ANGLED)
+    subject = Subject(stored.network, stored.state, settings, BATCH, train, test, SAMPLES, ANGLED)
     findings, epoch = find(subject), len(stored.state.history)
     values = {"data": run.data, "method": run.method, "gain": run.gain, "seed": run.seed, "epoch": epoch}
     values |= _values(findings)

@@ -11,16 +11,18 @@ from pycopi._array import Array, to_numpy
 from pycopi.analysis import (
     LayerCorrelation,
     compression_curve,
-    feedback_alignment_angle,
+    credit_angles,
     layer_correlations,
     mean_off_diagonal,
     receptive_fields,
     update_alignment,
     zca,
 )
-from pycopi.network import Network, Parameters
+from pycopi.credit import Backpropagation
+from pycopi.network import Network
 from pycopi.plotting import correlation_matrices, image_comparison, receptive_field_grid
 from pycopi.settings import Settings
+from pycopi.state import State
 
 Pair = tuple[Array, Array]
 
@@ -41,7 +43,7 @@ class Subject(NamedTuple):
     """
 
     network: Network
-    parameters: Parameters
+    state: State
     settings: Settings
     batch_size: int
     train: Pair
@@ -57,12 +59,13 @@ class Subject(NamedTuple):
     @property
     def decorrelated(self) -> bool:
         """Whether the first layer decorrelates its inputs."""
-        return self.parameters[0].decorrelator is not None
+        return self.state.parameters[0].decorrelator is not None
 
     @property
     def has_feedback(self) -> bool:
-        """Whether there are matrices of feedback alignment."""
-        return all(own.feedback is not None for own in self.parameters)
+        """Whether credit is assigned in another way than by backpropagation, and what it needs is there."""
+        credit = self.settings.method.credit
+        return not isinstance(credit, Backpropagation) and bool(self.state.credit)
 
 
 class Findings(NamedTuple):
@@ -79,16 +82,17 @@ class Findings(NamedTuple):
 
 def find(subject: Subject, announce: Callable[[str], object] = lambda text: None) -> Findings:
     """Return the findings; ``announce`` is told what comes next."""
-    network, parameters, settings, batch_size, train, test, *_ = subject
+    network, state, settings, batch_size, train, test, *_ = subject
+    parameters = state.parameters
     inputs, targets = (first(part, subject.angled) for part in train)
     announce("correlations")
     correlations = layer_correlations(network, parameters, subject.seen)
     announce("angles")
-    updates = update_alignment(network, parameters, inputs, targets, settings, batch_size=batch_size)
+    updates = update_alignment(network, state, inputs, targets, settings, batch_size=batch_size)
     feedback = None
     if subject.has_feedback:
-        how: dict[str, Any] = {"loss": settings.loss, "batch_size": batch_size}
-        feedback = feedback_alignment_angle(network, parameters, inputs, targets, **how).samples
+        angles = credit_angles(network, state, inputs, targets, settings, batch_size=batch_size)
+        feedback = angles.samples
     announce("compression")
     accuracies = None if test is None else compression_curve(network, parameters, train[0], *test)
     return Findings(correlations, updates, feedback, accuracies)
@@ -134,7 +138,7 @@ def draw_correlations(
 ) -> None:
     """Draw the correlation of a layer's inputs, counted from 1, before and after its decorrelating matrix."""
     pair = dict(zip(titles, findings.correlations[layer - 1], strict=True))
-    if subject.parameters[layer - 1].decorrelator is None:
+    if subject.state.parameters[layer - 1].decorrelator is None:
         del pair[titles[1]]
     correlation_matrices(pair, path, feature=feature)
 
@@ -143,7 +147,7 @@ def draw_fields(
     subject: Subject, layer: int, shape: tuple[int, ...], path: Path, title: str, units: int
 ) -> None:
     """Draw the receptive fields of the first units of a layer, counted from 1."""
-    fields = receptive_fields(subject.network, subject.parameters, subject.seen, layer=layer)
+    fields = receptive_fields(subject.network, subject.state.parameters, subject.seen, layer=layer)
     receptive_field_grid(fields, shape, path, title=title, units=units)
 
 
@@ -152,7 +156,8 @@ def draw_images(subject: Subject, shape: tuple[int, ...], path: Path) -> None:
     images = first(subject.train[0], IMAGES)
     rows = {"raw": images}
     if subject.decorrelated:
-        rows["decorrelated"], _ = subject.network.layers[0].forward(subject.parameters[0], images)
+        own = subject.state.parameters[0]
+        rows["decorrelated"] = subject.network.layers[0].decorrelate(own, images)
     seen = to_numpy(subject.seen)  # NumPy's: not every library has eigenvalues
     rows["ZCA-whitened"] = np.asarray(zca(seen).apply(seen[:IMAGES]))
     image_comparison(rows, shape, path)

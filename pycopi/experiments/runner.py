@@ -14,12 +14,12 @@ from pycopi.data import Dataset, load_dataset
 from pycopi.data.targets import Task
 from pycopi.experiments.plan import Run
 from pycopi.experiments.store import RUNS, Entry, RunFolder, Times, describe, describe_epoch
+from pycopi.state import State
 from pycopi.training.checkpoint import MODEL, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
-from pycopi.training.history import TrainingState
 from pycopi.training.progress import Report
 
 _OTHERWISE = "name another folder with --output"
@@ -158,7 +158,7 @@ class _Training:
         """Train from the last complete epoch to the end."""
         run, data, stored = self.run, self.data, self.folder.stored()
         if stored is None:
-            state = TrainingState(self.preset.start(self.network, run.seed))
+            state = self.preset.start(self.network, run.seed)
         else:
             state, details = stored.state, stored.details
             self.entries = tuple(details["epochs"])
@@ -169,7 +169,7 @@ class _Training:
         self.began = time.process_time()
         fit(
             self.network,
-            state.parameters,
+            state,
             data.x_train,
             data.y_train,
             **self.preset.how(),
@@ -177,7 +177,6 @@ class _Training:
             validation=(data.x_test, data.y_test),
             callbacks=[self.keep],
             progress=self.look,
-            history=state.history,
         )
         if len(self.entries) >= run.epochs and stored is not None:  # killed between model and record
             self.write()
@@ -187,7 +186,7 @@ class _Training:
         self.trained = time.process_time()
         self.watcher.step(self.run, report)
 
-    def keep(self, state: TrainingState) -> None:
+    def keep(self, state: State) -> None:
         """Evaluate the training set after an epoch, and put the run on disk."""
         record, data = state.history[-1], self.data
         with np.errstate(over="ignore", invalid="ignore"):

@@ -11,9 +11,10 @@ from pycopi._build import VERSION
 from pycopi._files import write_text
 from pycopi._json import as_json, write
 from pycopi.experiments.plan import Run
-from pycopi.storage import load
+from pycopi.optimizers import Adam
+from pycopi.state import EpochRecord
+from pycopi.storage import read_state
 from pycopi.training.checkpoint import MODEL, StoredRun, restored
-from pycopi.training.history import EpochRecord
 
 RUNS = "runs"
 RECORD, TIMINGS = "record.json", "timings.json"
@@ -65,11 +66,11 @@ class RunFolder(NamedTuple):
         model = self.path / MODEL
         if not model.is_file():
             return None
-        network, parameters, details = load(model)
+        (network, _, details), state = read_state(model)
         if "history" not in details:  # an older version wrote it
             pairs = zip(details["epochs"], details["seconds"]["clock"], strict=True)
             details["history"] = [_as_record(*pair) for pair in pairs]
-        return StoredRun(network, restored(model, parameters, details), details)
+        return StoredRun(network, restored(model, state, details), details)
 
     def write(
         self,
@@ -87,6 +88,7 @@ class RunFolder(NamedTuple):
 def describe(run: Run) -> dict[str, Any]:
     """Return what a run is, as its record says it: all that decides what it does."""
     preset, settings = run.preset, run.preset.settings
+    how, optimizer = settings.decorrelations[0], settings.method.optimizer
     return {
         "pycopi": VERSION,
         "data": run.data,
@@ -101,9 +103,9 @@ def describe(run: Run) -> dict[str, Any]:
             "credit": settings.credit,
             "rate": settings.rate,
             "gain": settings.gain,
-            "adam": asdict(settings.adam) if settings.rule == "adam" else None,
-            "decorrelation_rule": settings.decorrelation.rule if preset.decorrelated else None,
-            "decorrelation_rate": settings.decorrelation.rate if preset.decorrelated else None,
+            "adam": asdict(optimizer) if isinstance(optimizer, Adam) else None,
+            "decorrelation_rule": how.rule if preset.decorrelated else None,
+            "decorrelation_rate": how.rate if preset.decorrelated else None,
             "decorrelation_epochs": preset.weight_schedule.start,
         },
     }

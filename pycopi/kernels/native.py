@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pycopi import _buffers as buffers
 from pycopi._array import Array, may_overwrite
-from pycopi.kernels import buffers
 from pycopi.kernels.portable import Block, RankK
 from pycopi.kernels.sample_rule import SampleRule
 

@@ -15,7 +15,7 @@ from pycopi.plotting.style import (
     series_style,
     write_figure,
 )
-from pycopi.training.history import EpochRecord
+from pycopi.state import EpochRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def learning_curve(history: Sequence[EpochRecord], path: str | os.PathLike[str])
     Parameters
     ----------
     history : sequence of EpochRecord
-        The records of a run, at least one, as in `TrainingState.history`.
+        The records of a run, at least one, as in `State.history`.
     path : path
         The picture to write; its ending names the format (``.png``, ``.svg``, ``.pdf``). It appears
         in one moment, when it is complete.

@@ -1,6 +1,7 @@
 """How a layer's inputs become decorrelated."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from pycopi import kernels
@@ -25,9 +26,9 @@ class Decorrelation:
         biologically local form).
     whitening : float
         Strength kappa in [0, 1]: 0 only decorrelates (the paper), 1 only brings the powers to 1.
-    fraction : float or tuple of float
+    fraction : float
         Share of each batch, its first rows, that the covariance is estimated from, in (0, 1]; at least one
-        row. A tuple has one share for each layer, and the last stands for all layers beyond.
+        row.
     every : int
         Steps from one update to the next, in `pycopi.fit`; 1 updates in every step (the paper).
     step_bound : float or None
@@ -39,7 +40,7 @@ class Decorrelation:
     rate: float = 1e-3
     rule: Literal["covariance", "local"] = "covariance"
     whitening: float = 0.0
-    fraction: float | tuple[float, ...] = 1.0
+    fraction: float = 1.0
     every: int = 1
     step_bound: float | None = None
 
@@ -52,16 +53,40 @@ class Decorrelation:
             raise ValueError(msg)
         object.__setattr__(self, "every", as_whole("every", self.every))
         object.__setattr__(self, "step_bound", checked_bound(self.step_bound))
-        shares = self.fraction if isinstance(self.fraction, (tuple, list)) else (self.fraction,)
-        checked = tuple(as_float("fraction", share, most=1.0) for share in shares)
-        if not checked or 0.0 in checked:
-            msg = f"fraction is {self.fraction!r}; expected a number above 0 and at most 1, or a tuple of them"
+        object.__setattr__(self, "fraction", as_float("fraction", self.fraction, most=1.0))
+        if self.fraction == 0.0:
+            msg = "fraction is 0.0; expected a number above 0 and at most 1"
             raise ValueError(msg)
-        object.__setattr__(self, "fraction", checked if len(checked) > 1 else checked[0])
 
-    def rows(self, layer: int, samples: int) -> int:
-        """Return how many rows of a batch the covariance of a layer, counted from 0, is estimated from."""
-        return max(1, int(0.5 + samples * for_layer(self.fraction, layer)))
+    @cached_property
+    def transposed(self) -> bool:
+        """Whether R learns from x R.T, as by the rule ``local``, rather than from x R."""
+        return self.rule == "local"
+
+    def sample(self, decorrelated: Array) -> Array:
+        """Return the rows of a layer's decorrelated inputs (B, n) that its matrix learns from."""
+        if self.fraction == 1.0:
+            return decorrelated
+        samples = decorrelated.shape[0]
+        rows = max(1, int(0.5 + samples * self.fraction))
+        return decorrelated if rows == samples else decorrelated[:rows, :]
+
+    def change(
+        self, decorrelated: Array, reprojected: Array, power: Array, rate: Any, share: Any
+    ) -> kernels.RankK:
+        """Return the change of R by decorrelated inputs x (k, n), of which ``power`` (n,) is the mean square.
+
+        ``reprojected`` is x R, or x R.T where `transposed`. ``rate`` is in place of the object's own, which a
+        schedule may scale; ``share`` multiplies the step after its bound.
+        """
+        if self.step_bound is not None:
+            rate = bounded_rate(rate, 1.0, decorrelated, power, self.step_bound)
+        rate = rate * share
+        scale = -rate * (1.0 - self.whitening) / decorrelated.shape[0]
+        kept = 1.0 + rate * self.whitening + (rate * (1.0 - 2.0 * self.whitening)) * power
+        if self.transposed:
+            return kernels.RankK(reprojected, decorrelated, scale, column_scale=kept)
+        return kernels.RankK(decorrelated, reprojected, scale, row_scale=kept)
 
 
 def for_layer(value: Any, layer: int) -> Any:
@@ -130,43 +155,6 @@ def decorrelation_update(
     check_shape("decorrelator", decorrelator, (n, n), f"decorrelated has {n} features")
     check_samples("decorrelated", samples)
     check_finite(decorrelated=decorrelated)
-    return decorrelate(decorrelator, decorrelated, mean_square(decorrelated), None, rate, settings, copy)
-
-
-def decorrelate(
-    decorrelator: Array,
-    decorrelated: Array,
-    power: Array,
-    pulled: Array | None,
-    rate: Any,
-    settings: Decorrelation,
-    copy: bool | None,
-    share: Any = 1.0,
-) -> Array:
-    """Return the decorrelation step; ``rate`` stands for the settings' own, which a schedule may scale.
-
-    ``pulled`` is x R, where that has been made already; ``share`` multiplies the step after its bound.
-    """
-    moved = pulled if settings.rule == "covariance" else None
-    if moved is None:
-        moved = kernels.product(decorrelated, decorrelator, transposed=settings.rule == "local")
-    return kernels.apply(decorrelator, decorrelation(decorrelated, moved, power, rate, settings, share), copy)
-
-
-def decorrelation(
-    decorrelated: Array, moved: Array, power: Array, rate: Any, settings: Decorrelation, share: Any
-) -> kernels.RankK:
-    """Return the decorrelation step of R, where ``moved`` is x R, or for the rule ``local`` x R.T."""
-    if settings.step_bound is not None:
-        rate = bounded_rate(rate, 1.0, decorrelated, power, settings.step_bound)
-    rate = rate * share
-    scale = -rate * (1.0 - settings.whitening) / decorrelated.shape[0]
-    kept = kept_share(power, rate, settings.whitening)
-    if settings.rule == "covariance":
-        return kernels.RankK(decorrelated, moved, scale, row_scale=kept)
-    return kernels.RankK(moved, decorrelated, scale, column_scale=kept)
-
-
-def kept_share(power: Array, rate: Any, whitening: float) -> Array:
-    """Return ``1 + rate ((1 - kappa) s2 - kappa (s2 - 1))``: what the diagonal of the bracket keeps of R."""
-    return 1.0 + rate * whitening + (rate * (1.0 - 2.0 * whitening)) * power
+    reprojected = kernels.product(decorrelated, decorrelator, transposed=settings.transposed)
+    change = settings.change(decorrelated, reprojected, mean_square(decorrelated), rate, 1.0)
+    return kernels.apply(decorrelator, change, copy)

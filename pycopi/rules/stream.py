@@ -134,10 +134,10 @@ def _decorrelate_block(
 
     What a block needs is free again before the next one.
     """
-    learned, moved = _learn(decorrelator, block, rule)
-    if not _is_finite(learned, moved):
+    learned, right = _learn(decorrelator, block, rule)
+    if not _is_finite(learned, right):
         return None
-    return DecorrelatedStream(learned.decorrelated, _after(decorrelator, learned, moved, rule))
+    return DecorrelatedStream(learned.decorrelated, _after(decorrelator, learned, right, rule))
 
 
 def _learn(decorrelator: Array, block: Array, rule: kernels.SampleRule) -> tuple[kernels.Block, Array]:
@@ -146,20 +146,20 @@ def _learn(decorrelator: Array, block: Array, rule: kernels.SampleRule) -> tuple
     return learned, kernels.product(learned.right, decorrelator)
 
 
-def _after(decorrelator: Array, learned: kernels.Block, moved: Array, rule: kernels.SampleRule) -> Array:
+def _after(decorrelator: Array, learned: kernels.Block, right: Array, rule: kernels.SampleRule) -> Array:
     """Return the matrix after a block; it may be overwritten."""
-    after = kernels.apply(decorrelator, kernels.RankK(learned.left, moved, 1.0, learned.scales))
+    after = kernels.apply(decorrelator, kernels.RankK(learned.left, right, 1.0, learned.scales))
     return limited(after) if grows(rule) else after
 
 
-def _is_finite(learned: kernels.Block, moved: Array) -> bool:
+def _is_finite(learned: kernels.Block, right: Array) -> bool:
     """Return whether a block, and with it the matrix after it, is finite; True where nothing can be read.
 
-    No element of ``left.T moved`` is beyond the product of their norms, by Cauchy and Schwarz.
+    No element of ``left.T right`` is beyond the product of their norms, by Cauchy and Schwarz.
     """
-    xp = namespace(moved)
+    xp = namespace(right)
     total = xp.sum(wide_floats(learned.powers))
-    for array in (learned.scales, learned.left, moved):
+    for array in (learned.scales, learned.left, right):
         flat = xp.reshape(wide_floats(array), (-1,))
         total = total + xp.matmul(flat, flat)
     return not is_readable(total) or math.isfinite(number(total))
@@ -178,6 +178,6 @@ def _divergence(
         )
     rows = block[:0, :]
     if good:
-        learned, moved = _learn(decorrelator, block[:good, :], rule)
-        rows, decorrelator = learned.decorrelated, _after(decorrelator, learned, moved, rule)
+        learned, right = _learn(decorrelator, block[:good, :], rule)
+        rows, decorrelator = learned.decorrelated, _after(decorrelator, learned, right, rule)
     return divergence(first + good, decorrelator, namespace(block).concat([*before, rows], axis=0), rule)

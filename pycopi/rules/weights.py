@@ -3,7 +3,7 @@
 from typing import Any
 
 from pycopi import kernels
-from pycopi._array import Array, may_overwrite, namespace
+from pycopi._array import Array, namespace
 from pycopi._checks import as_float, check_finite, check_floats, check_samples, check_shape
 from pycopi.rules.power import mean_square
 
@@ -79,7 +79,7 @@ def copi_update(
 def gradient_update(
     weight: Array, *, perturbations: Array, decorrelated: Array, rate: float, copy: bool | None = True
 ) -> Array:
-    """Return the weights after one step along the perturbations: the plain gradient form.
+    """Return the weights after one step in the direction of the perturbations: the plain gradient form.
 
     Parameters
     ----------
@@ -142,15 +142,6 @@ def scaling_divisor(power: Array, epsilon: float) -> Array:
 def descent(perturbations: Array, decorrelated: Array, rate: Any) -> kernels.RankK:
     """Return the plain gradient step."""
     return kernels.RankK(perturbations, decorrelated, rate / decorrelated.shape[0])
-
-
-def infer_bias(bias: Array, perturbations: Array, rate: Any, copy: bool | None) -> Array:
-    """Return the bias after one step: it is a weight on a constant input of 1, under either rule."""
-    change = rate * namespace(bias).mean(perturbations, axis=0)
-    if not may_overwrite("bias", bias, copy):
-        return bias + change
-    bias += change
-    return bias
 
 
 def _check(weight: Array, name: str, states: Array, decorrelated: Array, rate: Any) -> Any:

@@ -10,6 +10,7 @@ from pycopi._array import Array, HostArray, is_array, is_dask, namespace, slices
 from pycopi._checks import as_whole, check_array, check_features, check_finite, check_reals, check_samples
 from pycopi._moving import check_movable, take
 from pycopi._targets import check_target_form, check_target_values
+from pycopi._trees import first_array
 from pycopi.network import Network, Parameters
 
 Batch = tuple[Array, Array]
@@ -92,7 +93,7 @@ class Batches(NamedTuple):
             yield batch
 
     def _take(self, array: Array, rows: Any) -> Array:
-        return take(array, rows, self.parameters[0].weight)
+        return take(array, rows, first_array(self.parameters))
 
     def _check_read(self, inputs: Array, targets: Array, rows: HostArray) -> None:
         """Check the values of a batch of a lazy array, whose rows are these of the whole."""
@@ -137,7 +138,7 @@ def open_batches(
     batch_size = as_whole("batch_size", batch_size)
     network.check_parameters(parameters)
     if targets is None:
-        _check_iterable(names.inputs, inputs, parameters[0].weight)
+        _check_iterable(names.inputs, inputs, first_array(parameters))
         batches = Batches(network, parameters, inputs, batch_size, seed, True, None, names)
         return batches._replace(classes=_are_classes(to_numpy(next(batches.epoch(0))[1])))
     _check_pair(network, parameters, inputs, targets, names)
@@ -165,7 +166,7 @@ def open_validation(network: Network, parameters: Parameters, validation: Any) -
 
 def _check_pair(network: Network, parameters: Parameters, inputs: Any, targets: Any, names: Names) -> None:
     """Check inputs and targets before anything is moved: first what they are, then their values."""
-    like = parameters[0].weight
+    like = first_array(parameters)
     check_array(names.inputs, inputs, like)
     check_array(names.targets, targets)
     _check_order(network, inputs, targets, names)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from pycopi._array import Array
 from pycopi._lock import locked
-from pycopi.network import Network, Parameters
-from pycopi.storage import load, save
-from pycopi.training.history import EpochRecord, TrainingState
+from pycopi.network import Network
+from pycopi.state import EpochRecord, State
+from pycopi.storage import read_state, write_state
 
 MODEL, BEST = "model.safetensors", "best.safetensors"
 
@@ -20,7 +20,7 @@ class StoredRun(NamedTuple):
     """A run as it is on disk: the network, the state to go on from, and the details saved with them."""
 
     network: Network
-    state: TrainingState
+    state: State
     details: dict[str, Any]
 
 
@@ -53,11 +53,9 @@ class Checkpoint:
     >>> def train(folder, epochs):
     ...     with pycopi.Checkpoint(folder) as checkpoint:
     ...         stored = checkpoint.load()
-    ...         state = pycopi.TrainingState(network.init(seed=0)) if stored is None else stored.state
+    ...         state = pycopi.start(network) if stored is None else stored.state
     ...         keep = lambda state: checkpoint.save(network, state)
-    ...         return pycopi.fit(
-    ...             network, state.parameters, x, y, epochs=epochs, history=state.history, callbacks=[keep]
-    ...         )
+    ...         return pycopi.fit(network, state, x, y, epochs=epochs, callbacks=[keep])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = train(folder, epochs=2)
     ...     [record.epoch for record in train(folder, epochs=3).history]
@@ -89,13 +87,15 @@ class Checkpoint:
         """Whether the folder is locked by this object."""
         return self._lock is not None
 
-    def load(self, like: Array | None = None) -> StoredRun | None:
+    def load(self, like: Array | None = None, network: Network | None = None) -> StoredRun | None:
         """Return the last state that was saved.
 
         Parameters
         ----------
         like : array, real floating, or None
             An array whose library, device and dtype the parameters get; None gives NumPy arrays.
+        network : Network or None
+            As for `pycopi.load`.
 
         Returns
         -------
@@ -107,14 +107,14 @@ class Checkpoint:
         ValueError
             If the file is damaged, or a model without the history of a run.
         """
-        return load_run(self.folder / MODEL, like)
+        return load_run(self.folder / MODEL, like, network)
 
-    def load_best(self, like: Array | None = None) -> StoredRun | None:
+    def load_best(self, like: Array | None = None, network: Network | None = None) -> StoredRun | None:
         """Return the best state of this run.
 
         Parameters
         ----------
-        like : array, real floating, or None
+        like, network : array and Network, or None
             As for `load`.
 
         Returns
@@ -128,20 +128,21 @@ class Checkpoint:
         ValueError
             If one of the files is damaged.
         """
-        best, last = load_run(self.folder / BEST, like), load_run(self.folder / MODEL)
+        best = load_run(self.folder / BEST, like, network)
+        last = load_run(self.folder / MODEL, network=network)
         if best is None or last is None:
             return None
         own, whole = (_records(run.state) for run in (best, last))
         return best if whole[: len(own)] == own else None
 
-    def save(self, network: Network, state: TrainingState, details: Mapping[str, Any] | None = None) -> None:
+    def save(self, network: Network, state: State, details: Mapping[str, Any] | None = None) -> None:
         """Keep a state, usually that after an epoch, as the one to go on from.
 
         Parameters
         ----------
         network : Network
             The description.
-        state : TrainingState
+        state : State
             Parameters of any library, and the history.
         details : mapping or None
             Anything else to keep, of the kinds that JSON has.
@@ -157,9 +158,7 @@ class Checkpoint:
         """
         self._save(MODEL, network, state, details)
 
-    def save_best(
-        self, network: Network, state: TrainingState, details: Mapping[str, Any] | None = None
-    ) -> None:
+    def save_best(self, network: Network, state: State, details: Mapping[str, Any] | None = None) -> None:
         """Keep a state as the best one so far, beside the last; `save` it first.
 
         A kill between the two leaves the best of before, and the history of the last state tells that it is
@@ -169,7 +168,7 @@ class Checkpoint:
         ----------
         network : Network
             The description.
-        state : TrainingState
+        state : State
             Parameters of any library, and the history up to them.
         details : mapping or None
             As for `save`.
@@ -185,9 +184,7 @@ class Checkpoint:
         """
         self._save(BEST, network, state, details)
 
-    def _save(
-        self, name: str, network: Network, state: TrainingState, details: Mapping[str, Any] | None
-    ) -> None:
+    def _save(self, name: str, network: Network, state: State, details: Mapping[str, Any] | None) -> None:
         if self._lock is None:
             msg = f'the checkpoint in {self.folder} is not open; save inside "with checkpoint:"'
             raise RuntimeError(msg)
@@ -201,28 +198,26 @@ def chosen_model(folder: Path) -> Path:
     return folder / (MODEL if Checkpoint(folder).load_best() is None else BEST)
 
 
-def save_run(
-    path: Path, network: Network, state: TrainingState, details: Mapping[str, Any] | None = None
-) -> None:
+def save_run(path: Path, network: Network, state: State, details: Mapping[str, Any] | None = None) -> None:
     """Write a model file with the history of its run among its details."""
-    own = {"history": _records(state), "selected": state.selected}
+    own = {"history": _records(state), "selected": state.selected, "step": int(state.step)}
     for name in own:
         if name in (details or {}):
             msg = f"details have {name!r}, under which that of the state is kept; give theirs another name"
             raise ValueError(msg)
-    save(path, network, state.parameters, details={**(details or {}), **own})
+    write_state(path, network, state, {**(details or {}), **own})
 
 
-def load_run(path: Path, like: Array | None = None) -> StoredRun | None:
+def load_run(path: Path, like: Array | None = None, network: Network | None = None) -> StoredRun | None:
     """Return the run in a file that `save_run` wrote, None where there is no file."""
     if not path.is_file():
         return None
-    network, parameters, details = load(path, like=like)
-    return StoredRun(network, restored(path, parameters, details), details)
+    (network, _, details), state = read_state(path, like, network)
+    return StoredRun(network, restored(path, state, details), details)
 
 
-def restored(path: Path, parameters: Parameters, details: dict[str, Any]) -> TrainingState:
-    """Return the state of a model file; what belongs to it is taken out of the details."""
+def restored(path: Path, state: State, details: dict[str, Any]) -> State:
+    """Return the state of a model file with its history; what belongs to it is taken out of the details."""
     if "history" not in details:
         msg = (
             f"{path}: a model without the history of a run, so no run can go on from it; "
@@ -234,8 +229,9 @@ def restored(path: Path, parameters: Parameters, details: dict[str, Any]) -> Tra
     except (TypeError, ValueError) as error:
         msg = f"{path}: the history in this file cannot be read ({error}); start the run anew"
         raise ValueError(msg) from error
-    return TrainingState(parameters=parameters, history=history, selected=details.pop("selected", None))
+    step = int(details.pop("step", sum(record.steps for record in history)))
+    return state._replace(step=step, history=history, selected=details.pop("selected", None))
 
 
-def _records(state: TrainingState) -> list[dict[str, Any]]:
+def _records(state: State) -> list[dict[str, Any]]:
     return [record.as_json() for record in state.history]

@@ -69,14 +69,14 @@ def _unbounded_steps(
     network: Network, parameters: Parameters, inputs: Array, settings: Settings, rates: Rates
 ) -> list[Cause]:
     """Return the steps that overshoot, judged by the first layer: its inputs are known to be good."""
-    x, _ = network.layers[0].forward(parameters[0], inputs)
+    x = network.layers[0].decorrelate(parameters[0], inputs)
     largest = number(largest_power(x, mean_square(x)))
     found = []
     size = (rates.for_layer(0).decorrelation or 0.0) * largest
-    if not size <= BOUND and settings.decorrelation.step_bound is None:
+    if not size <= BOUND and settings.decorrelations[0].step_bound is None:
         found.append(_overshoot("R", size, f"Decorrelation(step_bound={BOUND})", "--decorrelation-bound"))
     size = settings.gain * (rates.weights or 0.0) * largest
-    if not size <= BOUND and settings.step_bound is None and settings.rule != "adam":
+    if not size <= BOUND and settings.step_bound is None and not settings.method.optimizer.rescales:
         found.append(_overshoot("the weights", size, f"Settings(step_bound={BOUND})", "--step-bound"))
     return found
 
@@ -88,7 +88,7 @@ def _overshoot(what: str, size: float, python: str, flag: str) -> Cause:
 
 def _last_resort(settings: Settings) -> Cause:
     name, value = ("gain", settings.gain / 10.0)
-    if settings.rule == "adam":
+    if settings.method.optimizer.rescales:
         name, value = ("rate", min(1e-3, settings.rate / 10.0))
     seen = "data and bounds look right, so the steps are too large for this network"
     return Cause(seen, f"a {name} of {value:g}", f"--{name} {value:g}")

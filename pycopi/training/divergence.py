@@ -3,8 +3,8 @@
 from typing import Any
 
 from pycopi.network import Parameters
+from pycopi.state import State
 from pycopi.training.diagnosis import Cause
-from pycopi.training.history import TrainingState
 
 
 class DivergenceError(ArithmeticError):
@@ -20,7 +20,7 @@ class DivergenceError(ArithmeticError):
         What can be seen in data and settings, and what to do about it.
     epoch, step : int or None
         Where a run was when it was noticed, both counted from 1; None outside `fit`.
-    state : TrainingState or None
+    state : State or None
         The state of a run after its last complete epoch; None outside `fit`.
     """
 
@@ -33,7 +33,7 @@ class DivergenceError(ArithmeticError):
         *,
         epoch: int | None = None,
         step: int | None = None,
-        state: TrainingState | None = None,
+        state: State | None = None,
     ) -> None:
         self.what, self.layer, self.parameters, self.causes = what, layer, parameters, causes
         self.epoch, self.step, self.state = epoch, step, state

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._array import number
-from pycopi.losses import check_loss, encode_targets
+from pycopi.losses import Loss, check_loss, encode_targets
 from pycopi.network import Network, Parameters
 from pycopi.training.batches import Batches, open_batches
 from pycopi.training.step import accuracy, mean_loss
@@ -25,7 +25,7 @@ def evaluate(
     inputs: Any,
     targets: Any = None,
     *,
-    loss: str = "squared_error",
+    loss: str | Loss = "squared_error",
     batch_size: int = 1024,
 ) -> Evaluation:
     """Return loss and accuracy of a network on data.
@@ -38,7 +38,7 @@ def evaluate(
         Its parameters.
     inputs, targets : arrays, or an iterable of batches and None
         As for `pycopi.fit`.
-    loss : {"squared_error", "cross_entropy"}
+    loss : {"squared_error", "cross_entropy"} or Loss
         The loss to report.
     batch_size : int
         Samples at a time, where the data are arrays.
@@ -66,7 +66,7 @@ def evaluate(
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a diverged network says so by its loss
-def evaluate_batches(batches: Batches, parameters: Parameters, loss: str) -> Evaluation:
+def evaluate_batches(batches: Batches, parameters: Parameters, loss: str | Loss) -> Evaluation:
     """Return what `evaluate` does, for batches that are already open."""
     measure = check_loss(loss, batches.network.layers[-1].activation)
     network, folded = batches.network.fold(parameters)

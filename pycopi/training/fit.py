@@ -1,22 +1,21 @@
 """Training a network on data: what a run is made of, from the arguments to the last state."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from pycopi._array import device, is_dask, namespace
 from pycopi._checks import as_whole, check_finite
+from pycopi._trees import first_array, named_arrays
 from pycopi.network import Network, Parameters
 from pycopi.settings import Settings
+from pycopi.state import State, as_state, check_state, start
 from pycopi.training.batches import open_batches, open_validation
 from pycopi.training.guard import Guard
 from pycopi.training.history import (
     Callback,
     EarlyStopping,
-    EpochRecord,
     TrainingInterrupted,
-    TrainingState,
-    as_record,
     attach,
 )
 from pycopi.training.keeping import Folder, Kept, kept_in
@@ -28,7 +27,7 @@ from pycopi.training.step import check_method
 
 def fit(
     network: Network,
-    parameters: Parameters,
+    state: State | Parameters,
     inputs: Any,
     targets: Any = None,
     *,
@@ -42,18 +41,19 @@ def fit(
     keep_decorrelated: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: bool | Reporter | None = None,
-    history: Sequence[EpochRecord | Mapping[str, Any]] = (),
     guard: Guard = Guard(),  # noqa: B008  (frozen)
     checkpoint: Folder | None = None,
-) -> TrainingState:
+) -> State:
     """Return the state of a network after training it on data.
 
     Parameters
     ----------
     network : Network
         The description.
-    parameters : tuple of DenseParameters
-        Parameters to begin with; they are not changed. Training runs on their library and device.
+    state : State, or tuple of DenseParameters
+        What to begin with; it is not changed. A state goes on after the epochs in its history exactly as if it
+        had not been interrupted; parameters alone begin a new run, as ``start(network, settings,
+        parameters=parameters)``. Training runs on their library and device.
     inputs : array, shape (N, n), or iterable of batches
         Samples in the dtype of the parameters: an array of their library, or one in host memory, which is moved
         batch by batch: NumPy, a memory map, Dask, PyTorch or JAX on the CPU. Or, with ``targets=None``, any
@@ -61,7 +61,7 @@ def fit(
     targets : array, shape (N,) or (N, m), or None
         Class numbers (integers), one-hot rows, or real numbers in the dtype of the parameters.
     epochs : int
-        Epochs that the run has when it is complete, those in ``history`` included.
+        Epochs that the run has when it is complete, those in the state's history included.
     settings : Settings
         How to learn.
     batch_size : int
@@ -82,14 +82,11 @@ def fit(
         While the first layer's matrix is frozen, decorrelate the data once instead of in each step, which
         takes as much memory as ``inputs`` once more; for arrays in memory.
     callbacks : sequence of callable
-        Each is called with the `TrainingState` after every epoch, whose parameters it may keep; if one
+        Each is called with the `State` after every epoch, whose parameters it may keep; if one
         returns True, the run ends. `pycopi.early_stopping` makes one that keeps the best parameters.
     progress : bool, callable or None
         None shows a line on the standard error stream if that is a terminal or a notebook's; True always, in
         a file a line an epoch; False never. A callable gets a `Report` about ten times a second.
-    history : sequence of EpochRecord, or of what JSON made of them
-        Records of the epochs that made ``parameters``: the run goes on after them exactly as if it had not
-        been interrupted.
     guard : Guard
         When to look for divergence.
     checkpoint : path, Checkpoint or None
@@ -99,8 +96,8 @@ def fit(
 
     Returns
     -------
-    TrainingState
-        The parameters, and a record of every epoch.
+    State
+        The parameters, what else the run needs to go on, and a record of every epoch.
 
     Raises
     ------
@@ -115,7 +112,7 @@ def fit(
     TrainingInterrupted
         On Ctrl-C; a KeyboardInterrupt that carries the state after the last complete epoch.
     Exception
-        Whatever the source of data or a callback raises, with the attribute ``state``: the `TrainingState`
+        Whatever the source of data or a callback raises, with the attribute ``state``: the `State`
         after the last complete epoch.
 
     Examples
@@ -129,17 +126,19 @@ def fit(
     1.0
     """
     epochs = as_whole("epochs", epochs, least=0)
-    network.check_parameters(parameters)
-    check_method(network, parameters, settings)
-    if checkpoint is not None and history:
-        msg = "history is given with a checkpoint, which keeps the history itself; leave one of them out"
+    if not isinstance(state, State):
+        state = start(network, settings, parameters=state)
+    elif checkpoint is not None and state.history:
+        msg = "the state has a history, and there is a checkpoint, which keeps the history itself; begin with"
+        msg += " a new state, or leave checkpoint out"
         raise ValueError(msg)
-    kept = Kept(TrainingState(parameters, tuple(map(as_record, history))), tuple(callbacks), False)
+    kept = Kept(state, tuple(callbacks), False)
     with ExitStack() as stack:
         if checkpoint is not None:
             kept = stack.enter_context(kept_in(checkpoint, network, kept, (inputs, targets)))
-        state = kept.state
-        _check_parameters(state.parameters)
+        network.check_parameters(kept.state.parameters)
+        state = as_state(network, kept.state, settings)
+        _check_state(network, state, settings)
         opened = open_batches(network, state.parameters, inputs, targets, batch_size=batch_size, seed=seed)
         if weight_schedule is None:
             weight_schedule = Schedule(start=int(_begins_correlated(state.parameters, settings)))
@@ -157,7 +156,7 @@ def fit(
         return _last(run, state, kept.callbacks)
 
 
-def _last(run: Run, state: TrainingState, callbacks: Sequence[Callback]) -> TrainingState:
+def _last(run: Run, state: State, callbacks: Sequence[Callback]) -> State:
     """Return the last state of a run; what ends it before carries the state after the last complete epoch."""
     try:
         for after in run.states(state):
@@ -174,20 +173,34 @@ def _last(run: Run, state: TrainingState, callbacks: Sequence[Callback]) -> Trai
     return state
 
 
-def _check_parameters(parameters: Parameters) -> None:
-    if is_dask(parameters[0].weight):
+def _check_state(network: Network, state: State, settings: Settings) -> None:
+    check_state(state)
+    check_method(network, state, settings)
+    if is_dask(first_array(state.parameters)):
         msg = "parameters are Dask arrays, on which a run would only pile up tasks"
         msg += "; give Dask arrays as inputs, and parameters of NumPy or another library"
         raise TypeError(msg)
-    for index, own in enumerate(parameters, 1):
-        check_finite(**own.named(f" of layer {index}"))
+    fresh = start(network, settings, parameters=state.parameters).named()
+    for place, array in state.named().items():
+        if place in fresh and tuple(fresh.pop(place).shape) != tuple(array.shape):
+            fresh = {place: array}
+            break
+    if fresh:
+        msg = (
+            f"{next(iter(fresh))} of the state is not what the settings need: it is of another run; begin with"
+        )
+        msg += " pycopi.start(network, settings, seed, parameters=state.parameters)"
+        raise ValueError(msg)
+    for index, own in enumerate(state.parameters, 1):
+        check_finite(**{f"{name} of layer {index}": array for name, array in named_arrays(own).items()})
+    check_finite(**state._replace(parameters=()).named())
 
 
 def _begins_correlated(parameters: Parameters, settings: Settings) -> bool:
     """Return whether R has learned nothing yet, in any layer that has one, and is going to."""
-    if settings.decorrelation.rate == 0.0:
+    if all(how.rate == 0.0 for how in settings.decorrelations):
         return False
-    matrices = [own.decorrelator for own in parameters if own.decorrelator is not None]
+    matrices = [own.decorrelator for own in parameters if getattr(own, "decorrelator", None) is not None]
     identities = (
         namespace(matrix).eye(matrix.shape[0], dtype=matrix.dtype, device=device(matrix)) for matrix in matrices
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycopi._array import Array, copy_array, from_numpy, is_dask, is_numpy, namespace, slices, to_numpy
+from pycopi._trees import map_arrays
 from pycopi.layers import Dense, DenseParameters
 from pycopi.network import Network, Parameters
 from pycopi.training.batches import Batches
@@ -48,17 +49,22 @@ def decorrelate_data(batches: Batches, parameters: Parameters) -> View:
     The inputs stay in their library, in as much memory once more. Batches without random access stay as
     they are, and so do lazy arrays and memory maps, whose data may not fit into memory.
     """
-    own = parameters[0]
-    if own.decorrelator is None or batches.steps is None or not _in_memory(batches.source[0]):
+    own, (first, *others) = parameters[0], batches.network.layers
+    if (
+        not isinstance(first, Dense)
+        or own.decorrelator is None
+        or batches.steps is None
+        or not _in_memory(batches.source[0])
+    ):
         return View(batches)
     inputs, targets = batches.source
-    fixed = own.map(copy_array)
-    first, *others = batches.network.layers
+    fixed = map_arrays(copy_array, own)
     network = Network((replace(first, decorrelated=False, standardized=False), *others))
-    moved = _through(inputs, first, fixed)
+    decorrelated = _through(inputs, first, fixed)
     view = View(batches, fixed)
     inner = view.inner((fixed, *parameters[1:]))  # the first layer's stay: steps donate their own to JAX
-    return view._replace(batches=batches._replace(network=network, parameters=inner, source=(moved, targets)))
+    source = decorrelated, targets
+    return view._replace(batches=batches._replace(network=network, parameters=inner, source=source))
 
 
 def _in_memory(inputs: Array) -> bool:
@@ -70,7 +76,7 @@ def _through(inputs: Array, layer: Dense, own: DenseParameters) -> Array:
     if not is_numpy(inputs):
         parts = [layer.decorrelate(own, inputs[rows, ...]) for rows in slices(inputs.shape[0], _ROWS)]
         return namespace(inputs).concat(parts, axis=0)
-    moved = np.empty_like(inputs)
+    decorrelated = np.empty_like(inputs)
     for rows in slices(inputs.shape[0], _ROWS):
-        moved[rows] = to_numpy(layer.decorrelate(own, from_numpy(inputs[rows], own.weight)))
-    return moved
+        decorrelated[rows] = to_numpy(layer.decorrelate(own, from_numpy(inputs[rows], own.weight)))
+    return decorrelated

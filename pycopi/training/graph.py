@@ -7,10 +7,11 @@ that another rate, a shorter batch or other parameters are a kind of their own.
 
 from typing import Any, Literal, NamedTuple
 
+from pycopi import _cuda_graph as cuda_graph
 from pycopi._array import Array, copy_array
-from pycopi.kernels import cuda_graph
-from pycopi.network import Network, Parameters
+from pycopi.network import Network
 from pycopi.settings import Rates, Settings
+from pycopi.state import State
 from pycopi.training.step import Metrics, step
 
 _MOST = 4  # kinds that are remembered: full and last batch, with the decorrelation and, between, without
@@ -58,7 +59,7 @@ class Plan:
 class _Graph(NamedTuple):
     recording: cuda_graph.Recording
     batch: tuple[Array, Array]
-    parameters: Parameters  # held, so that no other array gets their identity
+    state: State  # held, so that no other array gets their identity
 
 
 class GraphSteps:
@@ -71,24 +72,24 @@ class GraphSteps:
     def __call__(
         self,
         network: Network,
-        parameters: Parameters,
+        state: State,
         inputs: Array,
         targets: Array,
         settings: Settings,
         rates: Rates,
-    ) -> tuple[Parameters, Metrics]:
-        """Return the parameters after a step on a batch, and how the batch was answered before it."""
+    ) -> tuple[State, Metrics]:
+        """Return the state after a step on a batch, and how the batch was answered before it."""
         plan = self._plan = self._plan or Plan(possible=cuda_graph.available())
         batch = inputs, targets
         signature = tuple((tuple(array.shape), str(array.dtype)) for array in batch)
-        kind = Kind(network, settings, rates, signature, _identities(parameters))
+        kind = Kind(network, settings, rates, signature, _identities(state))
         action = plan.next(kind)
-        if action == "record" and not self._record(kind, parameters, batch):
+        if action == "record" and not self._record(kind, state, batch):
             action = "plain"
         if action == "plain":
-            return step(network, parameters, *batch, settings, rates)
+            return step(network, state, *batch, settings, rates)
         if action == "prepare":
-            learned, metrics = cuda_graph.prepare(lambda: step(network, parameters, *batch, settings, rates))
+            learned, metrics = cuda_graph.prepare(lambda: step(network, state, *batch, settings, rates))
             if _identities(learned) != kind.arrays:  # not in place: a graph would lose what it learns
                 self._give_up()
             return learned, metrics
@@ -96,20 +97,20 @@ class GraphSteps:
         for array, values in zip(graph.batch, batch, strict=True):
             cuda_graph.refill(array, values)
         graph.recording.launch()
-        return parameters, Metrics(*graph.recording.result)
+        return state, Metrics(*graph.recording.result)
 
-    def _record(self, kind: Kind, parameters: Parameters, batch: tuple[Array, Array]) -> bool:
+    def _record(self, kind: Kind, state: State, batch: tuple[Array, Array]) -> bool:
         """Record a step, and return whether that could be done."""
         held = copy_array(batch[0]), copy_array(batch[1])
         try:
             recording = cuda_graph.record(
-                lambda: step(kind.network, parameters, *held, kind.settings, kind.rates)[1]
+                lambda: step(kind.network, state, *held, kind.settings, kind.rates)[1]
             )
         except RuntimeError:  # NotImplementedError too: what CuPy and CUDA raise while capturing
             self._give_up()
             return False
         self._graphs = {other: graph for other, graph in self._graphs.items() if other in (self._plan or ())}
-        self._graphs[kind] = _Graph(recording, held, parameters)
+        self._graphs[kind] = _Graph(recording, held, state)
         return True
 
     def _give_up(self) -> None:
@@ -118,6 +119,6 @@ class GraphSteps:
         self._graphs.clear()
 
 
-def _identities(parameters: Parameters) -> tuple[Any, ...]:
-    """Return which arrays the parameters are."""
-    return tuple(id(array) for own in parameters for array in own.named().values())
+def _identities(state: State) -> tuple[Any, ...]:
+    """Return which arrays a state is made of."""
+    return tuple(map(id, state.named().values()))

@@ -2,17 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from pycopi._array import Array, namespace, number
+from pycopi._array import Array, copy_array, namespace, number
 from pycopi._checks import as_float, as_whole
-from pycopi.layers import LEARNED, DenseParameters
-from pycopi.losses import LOSSES, encode_targets
+from pycopi._trees import named_arrays
+from pycopi.layers import Layer
+from pycopi.losses import encode_targets
 from pycopi.network import Parameters
 from pycopi.settings import Rates, Settings
+from pycopi.state import State
 from pycopi.training.diagnosis import causes
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.frozen import View
-from pycopi.training.history import TrainingState, copy_parameters
 from pycopi.training.step import mean_loss
 
 
@@ -40,53 +42,57 @@ class Guard:
 
 
 class Watch:
-    """Looks at one run, and keeps the last parameters that it found good.
+    """Looks at one run, and keeps the last state that it found good, without its history.
 
     ``first_loss`` is the loss that the run began with, by which a later one is judged.
     """
 
-    def __init__(
-        self, guard: Guard, view: View, settings: Settings, rates: Rates, state: TrainingState
-    ) -> None:
+    def __init__(self, guard: Guard, view: View, settings: Settings, rates: Rates, state: State) -> None:
         self.guard, self.view, self.settings, self.rates = guard, view, settings, rates
         self.state = state
-        self.parameters = state.parameters
+        self.good = State(*state[:3])
         self.first_loss = state.history[0].loss if state.history else None
 
-    def look(self, parameters: Parameters, batch: tuple[Array, Array], epoch: int, step: int) -> Parameters:
-        """Keep a copy of parameters that answer a batch well enough and return it, or raise."""
-        extremes = [(self._extreme(own), index) for index, own in enumerate(parameters, 1)]
+    def look(self, live: State, batch: tuple[Array, Array], epoch: int, step: int) -> None:
+        """Keep a copy of a state that answers a batch well enough, or raise."""
+        layers = self.view.batches.network.layers
+        memories = live.optimizer or ((),) * len(layers)
+        rows = enumerate(zip(layers, live.parameters, memories, strict=True), 1)
+        extremes = [(_extreme(*row), index) for index, row in rows]
         (worst, name), layer = max(extremes, key=lambda found: found[0][0])
         if not worst <= self.guard.limit:
             what = f"{name} reached {worst:.3g}" if math.isfinite(worst) else f"{name} is no longer finite"
             raise self.divergence(what, batch, layer, epoch, step)
-        loss = self._loss_of(parameters, batch)
+        loss = self._loss_of(live.parameters, batch)
         if not loss <= self.guard.limit * max(1.0, self.first_loss or 0.0):
             what = f"the loss reached {loss:.3g}"
             raise self.divergence(what, batch, layer, epoch, step)
-        self.parameters = self.view.outer(copy_parameters(parameters))
-        return self.parameters
+        good = live.map(copy_array)
+        self.good = good._replace(parameters=self.view.outer(good.parameters))
 
     def divergence(
         self, what: str, batch: tuple[Array, Array], layer: int, epoch: int, step: int
     ) -> DivergenceError:
         """Return the error that says what diverged and why, with the last good parameters."""
         batches = self.view.batches
-        found = causes(batches.network, self.view.inner(self.parameters), batch, self.settings, self.rates)
-        return DivergenceError(what, layer, self.parameters, found, epoch=epoch, step=step, state=self.state)
+        good = self.good.parameters
+        found = causes(batches.network, self.view.inner(good), batch, self.settings, self.rates)
+        return DivergenceError(what, layer, good, found, epoch=epoch, step=step, state=self.state)
 
     def _loss_of(self, parameters: Parameters, batch: tuple[Array, Array]) -> float:
         outputs = self.view.batches.network.trace(parameters, batch[0]).outputs
-        return number(mean_loss(LOSSES[self.settings.loss], outputs, encode_targets(batch[1], outputs)))
+        return number(mean_loss(self.settings.method.loss, outputs, encode_targets(batch[1], outputs)))
 
-    def _extreme(self, own: DenseParameters) -> tuple[float, str]:
-        """Return the largest absolute value that a layer has learned, and its name; infinite for NaN."""
-        found = [(0.0, "")]
-        for name, array in own.named().items():
-            xp = namespace(array)
-            size = max(number(xp.max(array)), -number(xp.min(array)))
-            if not math.isfinite(size):
-                found.append((math.inf, name))
-            elif name in LEARNED:
-                found.append((size, name))
-        return max(found)
+
+def _extreme(layer: Layer, own: Any, memory: Any) -> tuple[float, str]:
+    """Return the largest absolute value that a layer has learned, and its name; infinite for NaN."""
+    found = [(0.0, "")]
+    judged = {"decorrelator", *layer.learned}
+    for name, array in {**named_arrays(own), **named_arrays(memory)}.items():
+        xp = namespace(array)
+        size = max(number(xp.max(array)), -number(xp.min(array)))
+        if not math.isfinite(size):
+            found.append((math.inf, name))
+        elif name in judged:
+            found.append((size, name))
+    return max(found)

@@ -6,10 +6,12 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from pycopi._array import is_numpy
+from pycopi._trees import first_array
 from pycopi.network import Network
-from pycopi.training.checkpoint import Checkpoint, StoredRun
+from pycopi.state import State
+from pycopi.training.checkpoint import Checkpoint
 from pycopi.training.fingerprint import check_fingerprint, fingerprint
-from pycopi.training.history import Callback, EarlyStopping, TrainingState
+from pycopi.training.history import Callback, EarlyStopping
 
 Folder = Checkpoint | str | os.PathLike[str]
 
@@ -17,7 +19,7 @@ Folder = Checkpoint | str | os.PathLike[str]
 class Kept(NamedTuple):
     """What a run begins with, and its callbacks; ``ended`` says that early stopping has ended it already."""
 
-    state: TrainingState
+    state: State
     callbacks: tuple[Callback, ...]
     ended: bool
 
@@ -35,15 +37,17 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
         details = {"fingerprint": fingerprint({name: array for name, array in arrays if is_numpy(array)})}
         stops = [callback for callback in new.callbacks if isinstance(callback, EarlyStopping)]
         others = [callback for callback in new.callbacks if not isinstance(callback, EarlyStopping)]
-        like = new.state.parameters[0].weight
-        stored = checkpoint.load(like=like)
+        like = first_array(new.state.parameters)
+        stored = checkpoint.load(like, network)
         if stored is not None:
-            _check_same(checkpoint, stored, network, details["fingerprint"])
-            best = checkpoint.load_best(like=like)
+            run = f"the run in {checkpoint.folder}"
+            known = stored.details.get("fingerprint")
+            check_fingerprint(known, details["fingerprint"], "the data", run, "name another folder")
+            best = checkpoint.load_best(like, network)
             for stop in stops:
                 stop.best = stop.best or (best and best.state)
 
-        def save(state: TrainingState) -> None:
+        def save(state: State) -> None:
             checkpoint.save(network, state, details)
             if any(stop.best is state for stop in stops):
                 checkpoint.save_best(network, state, details)
@@ -55,11 +59,3 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
 
 def _checkpoint(folder: Folder) -> Checkpoint:
     return folder if isinstance(folder, Checkpoint) else Checkpoint(folder)
-
-
-def _check_same(checkpoint: Checkpoint, stored: StoredRun, network: Network, found: dict[str, str]) -> None:
-    run = f"the run in {checkpoint.folder}"
-    if stored.network != network:
-        msg = f"{run} is of another network: {stored.network}; name another folder, or give fit this network"
-        raise ValueError(msg)
-    check_fingerprint(stored.details.get("fingerprint"), found, "the data", run, "name another folder")

@@ -6,19 +6,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, is_cupy, jit, namespace, number
+from pycopi._array import Array, copy_array, is_cupy, jit, namespace, number
+from pycopi._buffers import Buffers, reuse
 from pycopi._checks import as_float
+from pycopi._trees import first_array
 from pycopi.analysis import correlation_floor, off_diagonal_correlation
-from pycopi.kernels.buffers import Buffers, reuse
-from pycopi.network import Parameters
+from pycopi.rules.decorrelation import for_layer
 from pycopi.settings import Rates, Settings
+from pycopi.state import EpochRecord, State
 from pycopi.training.batches import Batches, Probe
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate_batches
 from pycopi.training.frozen import View, decorrelate_data
 from pycopi.training.graph import GraphSteps
 from pycopi.training.guard import Guard, Watch
-from pycopi.training.history import EpochRecord, TrainingState, copy_parameters
 from pycopi.training.progress import Clock, Report, Reporter
 from pycopi.training.schedules import Factor
 from pycopi.training.step import step
@@ -36,16 +37,19 @@ class Schedules(NamedTuple):
 
     def rates(self, epoch: int, settings: Settings) -> Rates:
         """Return the step sizes of an epoch, counted from 0."""
+        weights, decorrelation = settings.rates[:2]
         return Rates(
-            _rate("weight_schedule", self.weights(epoch), settings.rate),
-            _rate("decorrelation_schedule", self.decorrelation(epoch), settings.decorrelation.rate),
+            _rate("weight_schedule", self.weights(epoch), weights),
+            _rate("decorrelation_schedule", self.decorrelation(epoch), decorrelation),
         )
 
 
-def _rate(schedule: str, factor: Any, rate: float) -> Any:
-    """Return the step size of an epoch, None for no step; a tuple where the factor is one."""
-    if isinstance(factor, tuple):
-        return tuple(_rate(schedule, one, rate) for one in factor) or None
+def _rate(schedule: str, factor: Any, rate: Any) -> Any:
+    """Return the step size of an epoch, None for no step; a tuple where the factor or the rate is one."""
+    if isinstance(factor, tuple) or isinstance(rate, tuple):
+        layers = range(max(len(both) if isinstance(both, tuple) else 1 for both in (factor, rate)))
+        pairs = [(for_layer(factor, layer), for_layer(rate, layer)) for layer in layers]
+        return tuple(_rate(schedule, one, other) for one, other in pairs) or None
     return as_float(f"the factor of {schedule}", factor) * rate or None
 
 
@@ -62,9 +66,9 @@ class Run(NamedTuple):
     guard: Guard
     keep_decorrelated: bool
 
-    def states(self, state: TrainingState) -> Iterator[TrainingState]:
-        """Yield the state after each epoch that is left of a run; its parameters are nobody else's."""
-        live, view = copy_parameters(state.parameters), View(self.batches)  # overwritten from here on
+    def states(self, state: State) -> Iterator[State]:
+        """Yield the state after each epoch that is left of a run; its arrays are nobody else's."""
+        live, view = State(*state[:3]).map(copy_array), View(self.batches)  # overwritten from here on
         full = max([self.probe.batch_size, *(record.batch_size for record in state.history[-1:])])
         graph_steps = GraphSteps()
         for epoch in range(len(state.history), self.epochs):
@@ -73,37 +77,38 @@ class Run(NamedTuple):
             full = state.history[-1].batch_size
             yield state
 
-    def _view(self, last: View, live: Parameters, rates: Rates) -> View:
+    def _view(self, last: View, live: State, rates: Rates) -> View:
         """Return how an epoch of these rates sees the data; ``last`` is how the epoch before did."""
         if not self.keep_decorrelated or rates.for_layer(0).decorrelation is not None:
             return View(self.batches)
-        return last if last.front is not None else decorrelate_data(self.batches, live)
+        return last if last.front is not None else decorrelate_data(self.batches, live.parameters)
 
     def _epoch(
         self,
         epoch: int,
         view: View,
-        live: Parameters,
-        state: TrainingState,
+        live: State,
+        state: State,
         rates: Rates,
         full: int,
         graph_steps: GraphSteps,
-    ) -> tuple[View, Parameters, TrainingState]:
-        """Return the view of the data, the parameters that may be overwritten, and the state after an epoch.
+    ) -> tuple[View, State, State]:
+        """Return the view of the data, the state that may be overwritten, and the one to keep after an epoch.
 
         ``full`` is the number of samples in a full batch.
         """
         began = time.perf_counter()
         view = self._view(view, live, rates)
         watch = Watch(self.guard, view, self.settings, rates, state)
-        front = live[0]
-        live, means, full = self._train(epoch, view, view.inner(live), watch, full, graph_steps)
-        live = view.outer(live, front)
+        front = live.parameters[0]
+        live, means, full = self._train(
+            epoch, view, live._replace(parameters=view.inner(live.parameters)), watch, full, graph_steps
+        )
+        live = live._replace(parameters=view.outer(live.parameters, front))
         seconds = time.perf_counter() - began
-        kept = watch.parameters
         evaluation = None
         if self.validation is not None:
-            evaluation = evaluate_batches(self.validation, kept, self.settings.loss)
+            evaluation = evaluate_batches(self.validation, watch.good.parameters, self.settings.method.loss)
         record = EpochRecord(
             epoch=epoch + 1,
             loss=means.loss,
@@ -118,37 +123,35 @@ class Run(NamedTuple):
             batch_size=full,
             correlation_floor=correlation_floor(self.probe.inputs.shape[0]),
         )
-        return view, live, TrainingState(kept, (*state.history, record))
+        step, history = state.step + means.step, (*state.history, record)
+        return view, live, watch.good._replace(step=step, history=history)
 
     @np.errstate(over="ignore", invalid="ignore")  # the guard looks for what does not stay finite
     def _train(
-        self, epoch: int, view: View, live: Parameters, watch: Watch, full: int, graph_steps: GraphSteps
-    ) -> tuple[Parameters, Report, int]:
-        """Return the live parameters after an epoch, the means over it, and the size of a full batch.
+        self, epoch: int, view: View, live: State, watch: Watch, full: int, graph_steps: GraphSteps
+    ) -> tuple[State, Report, int]:
+        """Return the live state after an epoch, the means over it, and the size of a full batch.
 
         R learns in the first step of a run and in every so-many-th after it, whichever epoch that is in.
         """
         network, clock, rates = view.batches.network, Clock(), watch.rates
-        like, static = live[0].weight, ("network", "settings")
-        take_step: Callable[..., Any] = jit(step, like, static=static, donate="parameters")
+        like, static = first_array(live), ("network", "settings")
+        take_step: Callable[..., Any] = jit(step, like, static=static, donate="state")
         if is_cupy(like):
             take_step = graph_steps
-        take_steps = jit(step_through, like, static=static, donate="parameters")
-        every = self.settings.decorrelation.every
-        before = sum(record.steps for record in watch.state.history)
+        take_steps = jit(step_through, like, static=static, donate="state")
+        everys = [how.every for how in self.settings.decorrelations]
         buffers = Buffers()
         loss: Array = 0.0
         right: Array = 0.0
         samples = index = looked = 0
         batch: Any = None
-        size = block_size(like, self.guard.every, every)
+        size = block_size(like, self.guard.every, max(everys))
         for block in in_blocks(view.batches.epoch(epoch), size):
             batch = block[-1]
             count = batch[0].shape[0]
             full = max(full, count)
-            due = rates._replace(share=count / full)
-            if (before + index) % every:
-                due = due._replace(decorrelation=None)
+            due = _due(rates._replace(share=count / full), watch.state.step + index, everys)
             index += len(block)
             if len(block) > 1:
                 live, metrics = take_steps(network, live, block, self.settings, due)
@@ -182,12 +185,24 @@ class Run(NamedTuple):
     @np.errstate(over="ignore", invalid="ignore")
     def _correlations(self, watch: Watch, epoch: int, step: int) -> tuple[float, ...]:
         """Return the correlation left at each layer; inputs that overflow there are a divergence too."""
-        trace = self.batches.network.trace(watch.parameters, self.probe.inputs)
+        trace = self.batches.network.trace(watch.good.parameters, self.probe.inputs)
         for layer, x in enumerate(trace.decorrelated, 1):
             if not bool(namespace(x).all(namespace(x).isfinite(x))):
                 what, state = "its inputs are no longer finite", watch.state
                 raise DivergenceError(what, layer, state.parameters, epoch=epoch + 1, step=step, state=state)
         return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)
+
+
+def _due(rates: Rates, step: int, everys: list[int]) -> Rates:
+    """Return the rates of a step, without that of matrices that learn every so many steps and not in this."""
+    waits = [step % every != 0 for every in everys]
+    if not any(waits):
+        return rates
+    if all(waits):
+        return rates._replace(decorrelation=None)
+    layers = range(max(len(waits), len(rates.decorrelation) if isinstance(rates.decorrelation, tuple) else 1))
+    left = (None if for_layer(tuple(waits), one) else for_layer(rates.decorrelation, one) for one in layers)
+    return rates._replace(decorrelation=tuple(left))
 
 
 def _total(values: Array) -> Array:

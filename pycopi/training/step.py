@@ -1,19 +1,25 @@
 """One training step: trace, output error, perturbations, updates."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from pycopi._array import Array, detached, is_readable, may_overwrite, namespace, number, wide_floats
 from pycopi._checks import check_finite, check_samples, is_finite
-from pycopi.credit import CREDIT, Credit, Trace
-from pycopi.layers import Signals
-from pycopi.losses import LOSSES, Loss, check_loss, check_targets, encode_targets
+from pycopi._trees import first_array
+from pycopi.credit import Problem
+from pycopi.layers import Trace
+from pycopi.losses import Loss, check_loss, check_targets, encode_targets
 from pycopi.network import Network, Parameters
-from pycopi.rules.adam import check_range
+from pycopi.optimizers import Optimizer
+from pycopi.rules.learning import Learning
 from pycopi.settings import Rates, Settings, checked_rates
-from pycopi.training import online
+from pycopi.state import State, as_state, check_state
 from pycopi.training.diagnosis import causes
 from pycopi.training.divergence import DivergenceError
+
+Learner = TypeVar("Learner", Parameters, State)
+"""Parameters, or a state, of which a step makes another of the same kind."""
 
 
 class Metrics(NamedTuple):
@@ -28,22 +34,23 @@ class Metrics(NamedTuple):
 
 def train_step(
     network: Network,
-    parameters: Parameters,
+    state: Learner,
     inputs: Array,
     targets: Array,
     settings: Settings,
     rates: Rates | None = None,
     *,
     copy: bool | None = True,
-) -> tuple[Parameters, Metrics]:
-    """Return the parameters after one step on a batch, and how the batch was answered before it.
+) -> tuple[Learner, Metrics]:
+    """Return the state after one step on a batch, and how the batch was answered before it.
 
     Parameters
     ----------
     network : Network
         The description; static under ``jax.jit``.
-    parameters : tuple of DenseParameters
-        Its parameters.
+    state : State, or tuple of DenseParameters
+        What learns: a state, as `start` makes it, or the parameters alone where optimizer and credit need no
+        more, as with plain steps and backpropagation.
     inputs : array, shape (B, n), dtype of the parameters
         A batch of samples, a row each.
     targets : array, shape (B,) or (B, m)
@@ -54,15 +61,15 @@ def train_step(
         Step sizes that stand in for those of the settings; a field that is None leaves its part as it is.
         None takes both from the settings.
     copy : bool or None
-        True (the default) never changes ``parameters``; None may overwrite them, so do not use them
-        afterwards; False must, and refuses parameters of which one is read-only.
+        True (the default) never changes ``state``; None may overwrite its arrays, so do not use them
+        afterwards; False must, and refuses a state of which one is read-only.
 
     Returns
     -------
-    parameters : tuple of DenseParameters
-        The updated parameters, in the dtype of the old ones.
+    state : State, or tuple of DenseParameters
+        What was given, one step later, in the dtype of before.
     metrics : Metrics
-        ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output stands where
+        ``loss``: mean over the batch; ``accuracy``: share of samples whose largest output is where
         their largest target does, which means something for classes only.
 
     Raises
@@ -84,7 +91,8 @@ def train_step(
     paper are for batches of 50, so that single samples take a share of 1/50. All perturbations are computed
     before any parameter changes; the output's is ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same
     arguments give the same result, and it may be compiled as ``jax.jit(pycopi.train_step,
-    static_argnames=("network", "settings"))``.
+    static_argnames=("network", "settings"))``, for a state without its history, whose records JAX would make
+    arrays of: ``state._replace(history=())``.
 
     Examples
     --------
@@ -97,47 +105,52 @@ def train_step(
     >>> float(metrics.accuracy)
     1.0
     """
-    check_batch(network, parameters, inputs, targets)
-    check_method(network, parameters, settings)
-    rates = checked_rates(rates, settings)
-    if copy is False:  # all of them can be changed, or none is
-        for name, array in [pair for own in parameters for pair in own.named().items()]:
-            may_overwrite(name, array, copy)
-    parameters = tuple(own.map(detached) for own in parameters)
+    learner, rates = checked_learner(network, state, settings, rates, copy)
+    check_batch(network, learner.parameters, inputs, targets)
     batch = detached(inputs), detached(targets)
-    return step(network, parameters, *batch, settings, rates, copy=copy, guarded=True)
+    learned, metrics = step(network, learner, *batch, settings, rates, copy=copy, guarded=True)
+    return as_given(learned, state, 1), metrics
+
+
+def checked_learner(
+    network: Network, given: Any, settings: Settings, rates: Rates | None, copy: bool | None
+) -> tuple[State, Rates]:
+    """Return the state that steps begin with, without its history, and their rates, checked."""
+    network.check_parameters(given.parameters if isinstance(given, State) else given)
+    state = as_state(network, given, settings)
+    check_state(state)
+    check_method(network, state, settings)
+    learner = State(*state[:3]).map(detached)
+    if copy is False:  # all arrays can be changed, or none is
+        for name, array in learner.named().items():
+            may_overwrite(name, array, copy)
+    return learner, checked_rates(rates, settings)
+
+
+def as_given(learned: State, given: Any, steps: int) -> Any:
+    """Return what some steps made of a state or of parameters, as it was given."""
+    if not isinstance(given, State):
+        return learned.parameters
+    return State(*learned[:3], given.step + steps, *given[4:])
 
 
 def check_batch(network: Network, parameters: Parameters, inputs: Array, targets: Array) -> None:
-    """Check that a batch fits a network and its parameters, and that its values can be learned from."""
-    network.check_parameters(parameters)
+    """Check that a batch fits a network and checked parameters, and that its values can be learned from."""
     network.check_inputs(parameters, inputs)
     check_samples("inputs", inputs.shape[0])
     check_finite(inputs=inputs)
     check_targets(targets, inputs.shape[0], network.outputs, inputs)
 
 
-def check_method(network: Network, parameters: Parameters, settings: Settings) -> None:
-    """Check that network and parameters have what the settings need."""
-    if not isinstance(settings, Settings):
-        msg = f"settings are a {type(settings).__name__}; expected a pycopi.Settings"
-        raise TypeError(msg)
-    check_loss(settings.loss, network.layers[-1].activation)
-    if settings.credit == "feedback_alignment" and any(own.feedback is None for own in parameters):
-        msg = "credit is 'feedback_alignment' but the parameters have no feedback matrices"
-        msg += "; make them with network.init(seed, feedback=True)"
-        raise ValueError(msg)
-    if settings.rule == "adam" and any(own.moments is None for own in parameters):
-        msg = "rule is 'adam' but the parameters have no moments"
-        msg += "; make them with network.init(seed, moments=True)"
-        raise ValueError(msg)
-    if settings.rule == "adam":
-        check_range(parameters[0].weight)
+def check_method(network: Network, state: State, settings: Settings) -> None:
+    """Check that the settings can learn in a network: its last activation, and its dtype."""
+    check_loss(settings.method.loss, network.layers[-1].activation)
+    settings.method.optimizer.check(first_array(state.parameters))
 
 
 def step(
     network: Network,
-    parameters: Parameters,
+    state: State,
     inputs: Array,
     targets: Array,
     settings: Settings,
@@ -145,26 +158,24 @@ def step(
     *,
     copy: bool | None = None,
     guarded: bool = False,
-) -> tuple[Parameters, Metrics]:
-    """Return what `train_step` does, without its checks; ``guarded`` does not learn from a loss of NaN."""
-    single = inputs.shape[0] == 1 and settings.rule != "adam"
-    if single:
-        trace, moved = online.trace(network, parameters, inputs, settings, rates)
-    else:
-        trace = network.trace(parameters, inputs)
-    wanted = encode_targets(targets, trace.outputs)
-    loss = LOSSES[settings.loss]
-    metrics = Metrics(mean_loss(loss, trace.outputs, wanted), accuracy(trace.outputs, wanted))
+) -> tuple[State, Metrics]:
+    """Return what `train_step` does, without its checks and its counting of steps.
+
+    ``guarded`` does not learn from a loss of NaN.
+    """
+    parameters = state.parameters
+    learning = settings.for_layers(rates, len(parameters))
+    trace = network.trace(parameters, inputs, learning)
+    outputs = trace.outputs
+    wanted = encode_targets(targets, outputs)
+    loss = settings.method.loss
+    metrics = Metrics(mean_loss(loss, outputs, wanted), accuracy(outputs, wanted))
     if guarded:
         check_loss_is_finite(network, parameters, (inputs, targets), trace, metrics, settings, rates)
-    error = None
+    problem = None
     if rates.weights is not None:
-        error = settings.gain * loss.error(trace.preactivations[-1], wanted, network.layers[-1].activation)
-    if single:
-        learned = online.learn(network, parameters, trace, moved, error, settings, rates, copy)
-    else:
-        learned = _learn(network, parameters, trace, error, settings, rates, copy)
-    return learned, metrics
+        problem = Problem(network.layers, parameters, inputs, wanted, trace, loss, gain=settings.gain)
+    return learn(network, state, trace, problem, settings, learning, copy), metrics
 
 
 def check_loss_is_finite(
@@ -185,40 +196,51 @@ def check_loss_is_finite(
     raise DivergenceError(what, layer, parameters, causes(network, parameters, batch, settings, rates))
 
 
-def _learn(
+def learn(
     network: Network,
-    parameters: Parameters,
+    state: State,
     trace: Trace,
-    error: Array | None,
+    problem: Problem | None,
     settings: Settings,
-    rates: Rates,
+    learning: Sequence[Learning],
     copy: bool | None,
+) -> State:
+    """Return the state after a batch of which this is the trace; a problem that is None leaves W and b.
+
+    One row is pulled back in the sweeps that change the matrices, where the credit goes layer by layer.
+    """
+    layers, parameters = network.layers, state.parameters
+    _, credit, _, optimizer = settings.method
+    perturbations: Sequence[Array | None] = (None,) * len(parameters)
+    records: Sequence[Any] = trace.records
+    kept, memory = state.credit, list(state.optimizer or ({},) * len(parameters))
+    if problem is not None:
+        if problem.error.shape[0] == 1 and credit.layer_by_layer and optimizer.sweeps:
+            return state._replace(parameters=_swept(problem, learning, optimizer, copy))
+        perturbations, kept = credit.assign(problem, kept)
+        records = problem.records
+    learned = list(parameters)
+    for index, how in enumerate(learning):  # upwards: the matrices that credit read last are still in the cache
+        changes = layers[index].changes(parameters[index], records[index], perturbations[index], how)
+        rate = None if problem is None else how.rates.weights * how.rates.share
+        learned[index], memory[index] = optimizer.apply(parameters[index], memory[index], changes, rate, copy)
+    return State(tuple(learned), tuple(memory) if state.optimizer else (), kept, *state[3:])
+
+
+def _swept(
+    problem: Problem, learning: Sequence[Learning], optimizer: Optimizer, copy: bool | None
 ) -> Parameters:
-    """Return the parameters after a batch of which this is the trace; an error that is None leaves W and b."""
-    sampled = tuple(_sample(x, settings, index) for index, x in enumerate(trace.decorrelated))
-    credit = Credit((None,) * len(parameters), (None,) * len(parameters))
-    if error is not None:
-        along = [x if _pulls(settings, rates.for_layer(index)) else None for index, x in enumerate(sampled)]
-        credit = CREDIT[settings.credit](network.layers, parameters, trace, error, along)
-    signals = map(
-        Signals, trace.decorrelated, trace.preactivations, credit.perturbations, sampled, credit.pulled
-    )
-    return tuple(
-        layer.learn(own, signal, settings, rates.for_layer(index), copy)
-        for index, (layer, own, signal) in enumerate(zip(network.layers, parameters, signals, strict=True))
-    )
-
-
-def _sample(decorrelated: Array, settings: Settings, layer: int) -> Array:
-    """Return the rows of a layer's decorrelated inputs that its matrix learns from."""
-    samples = decorrelated.shape[0]
-    rows = settings.decorrelation.rows(layer, samples)
-    return decorrelated if rows == samples else decorrelated[:rows, :]
-
-
-def _pulls(settings: Settings, rates: Rates) -> bool:
-    """Return whether the decorrelation of a layer needs x R."""
-    return rates.decorrelation is not None and settings.decorrelation.rule == "covariance"
+    """Return the parameters after one row, which is pulled back in the sweeps that change the matrices."""
+    layers, records, learned = problem.layers, problem.records, list(problem.parameters)
+    delta = problem.error
+    for index in range(len(learned) - 1, 0, -1):
+        own, record = learned[index], records[index]
+        changes = layers[index].changes(own, record, delta, learning[index])
+        learned[index], wanted = layers[index].pull_and_apply(own, record, delta, changes, copy)
+        delta = problem.perturb(index - 1, wanted)
+    changes = layers[0].changes(learned[0], records[0], delta, learning[0])
+    learned[0], _ = optimizer.apply(learned[0], {}, changes, None, copy)
+    return tuple(learned)
 
 
 def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:
@@ -227,7 +249,7 @@ def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:
 
 
 def accuracy(outputs: Array, wanted: Array) -> Array:
-    """Return the share of rows whose largest output stands where the largest target does, a 0-d array."""
+    """Return the share of rows whose largest output is where the largest target does, a 0-d array."""
     xp = namespace(outputs)
     right = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
     return xp.mean(wide_floats(xp.astype(right, outputs.dtype)))

@@ -3,34 +3,36 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pycopi._array import Array, detached, is_jax, is_traced, jit, may_overwrite, namespace, scan
+from pycopi._array import Array, detached, is_jax, is_traced, jit, namespace, scan
 from pycopi._checks import check_samples, check_shape
+from pycopi._trees import first_array
 from pycopi.network import Network, Parameters
-from pycopi.settings import Rates, Settings, checked_rates
+from pycopi.settings import Rates, Settings
+from pycopi.state import State
 from pycopi.training.divergence import DivergenceError
-from pycopi.training.step import Metrics, check_batch, check_method, step
+from pycopi.training.step import Learner, Metrics, as_given, check_batch, checked_learner, step
 
 _MOST = 25  # steps in a block: enough that starting it costs little, and little memory
 
 
 def train_steps(
     network: Network,
-    parameters: Parameters,
+    state: Learner,
     inputs: Array,
     targets: Array,
     settings: Settings,
     rates: Rates | None = None,
     *,
     copy: bool | None = True,
-) -> tuple[Parameters, Metrics]:
-    """Return the parameters after a block of steps, and how each batch was answered before its step.
+) -> tuple[Learner, Metrics]:
+    """Return the state after a block of steps, and how each batch was answered before its step.
 
     Parameters
     ----------
     network : Network
         The description; static under ``jax.jit``.
-    parameters : tuple of DenseParameters
-        Its parameters.
+    state : State, or tuple of DenseParameters
+        What learns; see `train_step`.
     inputs : array, shape (S, B, n), dtype of the parameters
         S batches, one after the other.
     targets : array, shape (S, B) or (S, B, m)
@@ -40,13 +42,13 @@ def train_steps(
     rates : Rates or None
         Step sizes of every step in the block; see `train_step`.
     copy : bool or None
-        True (the default) never changes ``parameters``; None may overwrite them, so do not use them
-        afterwards; False must, and refuses parameters of which one is read-only.
+        True (the default) never changes ``state``; None may overwrite its arrays, so do not use them
+        afterwards; False must, and refuses a state of which one is read-only.
 
     Returns
     -------
-    parameters : tuple of DenseParameters
-        The parameters after the last step, in the dtype of the old ones.
+    state : State, or tuple of DenseParameters
+        What was given, after the last step.
     metrics : Metrics
         ``loss`` and ``accuracy`` of each batch, shape (S,).
 
@@ -72,30 +74,27 @@ def train_steps(
     >>> metrics.accuracy.shape, float(metrics.accuracy[-1])
     ((50,), 1.0)
     """
-    _check_block(network, parameters, inputs, targets)
-    check_method(network, parameters, settings)
-    rates = checked_rates(rates, settings)
-    if copy is False:  # all of them can be changed, or none is
-        for name, array in [pair for own in parameters for pair in own.named().items()]:
-            may_overwrite(name, array, copy)
-    parameters = tuple(own.map(detached) for own in parameters)
+    learner, rates = checked_learner(network, state, settings, rates, copy)
+    _check_block(network, learner.parameters, inputs, targets)
     block = detached(inputs), detached(targets)
-    if is_traced(inputs) or is_traced(parameters[0].weight):
-        return _scan(network, parameters, block, settings, rates)
+    steps = inputs.shape[0]
+    if is_traced(inputs) or is_traced(first_array(learner.parameters)):
+        learned, metrics = _scan(network, learner, block, settings, rates)
+        return as_given(learned, state, steps), metrics
     if is_jax(inputs):
-        donated = "parameters" if copy is None else ""
+        donated = "state" if copy is None else ""
         compiled = jit(_scan, inputs, static=("network", "settings"), donate=donated)
-        learned, metrics = compiled(network, parameters, block, settings, rates)
-        _check_losses(metrics, learned)
-        return learned, metrics
+        learned, metrics = compiled(network, learner, block, settings, rates)
+        _check_losses(metrics, learned.parameters)
+        return as_given(learned, state, steps), metrics
     found = []
-    for index in range(inputs.shape[0]):
+    for index in range(steps):
         batch = block[0][index, ...], block[1][index, ...]
-        parameters, metrics = step(network, parameters, *batch, settings, rates, copy=copy, guarded=True)
+        learner, metrics = step(network, learner, *batch, settings, rates, copy=copy, guarded=True)
         found.append(metrics)
-        copy = None if copy is True else copy  # the parameters are ours by now
+        copy = None if copy is True else copy  # the arrays are ours by now
     xp = namespace(found[0].loss)
-    return parameters, Metrics(*(xp.stack(values) for values in zip(*found, strict=True)))
+    return as_given(learner, state, steps), Metrics(*(xp.stack(values) for values in zip(*found, strict=True)))
 
 
 def _check_losses(metrics: Metrics, learned: Parameters) -> None:
@@ -107,12 +106,12 @@ def _check_losses(metrics: Metrics, learned: Parameters) -> None:
 
 
 def step_through(
-    network: Network, parameters: Parameters, batches: tuple[Any, ...], settings: Settings, rates: Rates
-) -> tuple[Parameters, Metrics]:
+    network: Network, state: State, batches: tuple[Any, ...], settings: Settings, rates: Rates
+) -> tuple[State, Metrics]:
     """Return what steps on JAX batches of one shape make, to be compiled; unchecked."""
     xp = namespace(batches[0][0])
     block = tuple(xp.stack(arrays) for arrays in zip(*batches, strict=True))
-    return _scan(network, parameters, block, settings, rates)
+    return _scan(network, state, block, settings, rates)
 
 
 def block_size(like: Array, look: int, every: int) -> int:
@@ -140,19 +139,18 @@ def in_blocks(batches: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _scan(
-    network: Network, parameters: Parameters, block: Any, settings: Settings, rates: Rates
-) -> tuple[Parameters, Metrics]:
-    def take(current: Parameters, batch: Any) -> tuple[Parameters, Metrics]:
+    network: Network, state: State, block: Any, settings: Settings, rates: Rates
+) -> tuple[State, Metrics]:
+    def take(current: State, batch: Any) -> tuple[State, Metrics]:
         inputs, targets = batch
         return step(network, current, inputs, targets, settings, rates)
 
-    learned: tuple[Parameters, Metrics] = scan(take, parameters, block)
+    learned: tuple[State, Metrics] = scan(take, state, block)
     return learned
 
 
 def _check_block(network: Network, parameters: Parameters, inputs: Array, targets: Array) -> None:
     """Check a block as `train_step` checks a batch: all of it is one long batch."""
-    network.check_parameters(parameters)
     check_shape("inputs", inputs, (None, None, network.inputs), f"the network takes {network.inputs} features")
     steps, samples = inputs.shape[:2]
     check_samples("inputs", steps * samples)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pycopi import _buffers as buffers
 from pycopi._array import Array, aligned_empty
-from pycopi.kernels import buffers, native, portable
+from pycopi.kernels import native, portable
 from pycopi.kernels.native import Matrix
 from pycopi.kernels.numba import threads
 from pycopi.kernels.numba.compiler import compiled
