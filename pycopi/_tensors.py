@@ -15,8 +15,10 @@ import numpy as np
 
 from pycopi._array import Array, HostArray, library, namespace, to_numpy
 
-DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16", "int32": "I32"}
-"""The dtypes that a file of ours may hold, with the names that the format has for them."""
+DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16"}
+"""The dtypes of parameters that a file of ours may hold, with the names that the format has for them."""
+
+_COUNTS = {"int32": "I32"}  # what credit counts
 
 _ALIGNMENT = 8  # bytes
 
@@ -31,7 +33,8 @@ class Tensor(NamedTuple):
 def to_tensor(name: str, array: Array) -> Tensor:
     """Return an array of any library as files hold it."""
     kind = str(array.dtype).rpartition(".")[2]
-    if kind not in DTYPES:
+    dtypes = {**DTYPES, **_COUNTS}
+    if kind not in dtypes:
         msg = f"{name} has dtype {kind}; expected one of {', '.join(DTYPES)}, which model files hold"
         raise TypeError(msg)
     if kind != "bfloat16":
@@ -40,7 +43,7 @@ def to_tensor(name: str, array: Array) -> Tensor:
         values = to_numpy(array.detach().view(namespace(array).int16)).view(np.uint16)
     else:
         values = np.asarray(array, order="C").view(np.uint16)
-    return Tensor(DTYPES[kind], np.asarray(values, values.dtype.newbyteorder("<"), order="C"))
+    return Tensor(dtypes[kind], np.asarray(values, values.dtype.newbyteorder("<"), order="C"))
 
 
 def from_tensor(tensor: Tensor) -> HostArray:

@@ -185,7 +185,7 @@ DIVERGING = {
     "steps of the weights": (X, CLASSES, {}, pycopi.Settings(gain=1e5)),
     "gradient": (X, CLASSES, {}, pycopi.Settings(rule="gradient", rate=1e3, gain=1.0)),
     "large targets": (X, (X[:, :1] * np.float32(1e4)).astype(np.float32), {}, pycopi.Settings(gain=1e4)),
-    "adam": (X, CLASSES, {"moments": True}, pycopi.Settings(rule="adam", rate=1e5, gain=1.0)),
+    "adam": (X, CLASSES, {}, pycopi.Settings(rule="adam", rate=1e5, gain=1.0)),
 }
 
 
