@@ -15,6 +15,7 @@ except ImportError as error:
     raise ImportError(_msg, name="sklearn") from error
 
 from pycopi.sklearn.classifier import COPIClassifier
+from pycopi.sklearn.decorrelator import CorrelationLeft, Decorrelator
 from pycopi.sklearn.regressor import COPIRegressor
 
-__all__ = ["COPIClassifier", "COPIRegressor"]
+__all__ = ["COPIClassifier", "COPIRegressor", "CorrelationLeft", "Decorrelator"]

@@ -45,8 +45,7 @@ class Rows(NamedTuple):
         chosen = self.order
         if self.counts is not None:
             offset = 0.0 if self.steady else np.random.default_rng([self.seed, 2, epoch]).random()
-            reached = np.floor(np.cumsum(self.counts) + offset).astype(np.int64)
-            chosen = np.repeat(self.order, np.diff(reached, prepend=0))
+            chosen = np.repeat(self.order, times(self.counts, offset))
         if len(chosen) == 0:
             chosen = self.order[:1]
         return take(self.inputs, chosen, self.inputs), self.targets[chosen]
@@ -90,6 +89,12 @@ def scaled(weights: HostArray) -> HostArray:
     """Return weights as how often each row is seen."""
     mean = float(weights[weights > 0].mean())
     return weights if is_whole(weights) and mean <= MOST else weights / mean
+
+
+def times(counts: HostArray, offset: float) -> HostArray:
+    """Return how often each row is drawn, (N,), for ``offset`` in [0, 1): systematic sampling."""
+    reached = np.floor(np.cumsum(counts) + offset).astype(np.int64)
+    return np.diff(reached, prepend=0)
 
 
 def is_whole(weights: HostArray) -> bool:
