@@ -1,7 +1,10 @@
 """Fixtures and settings of the whole suite."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read by SciPy when it is imported, for scikit-learn
 
 import numpy as np
 import pytest

@@ -5,6 +5,7 @@ module needs scikit-learn 1.6 or newer, the extra ``sklearn``; ``import pycopi``
 """
 
 try:
+    import sklearn  # noqa: F401  (which names what is missing)
     from sklearn.utils.validation import validate_data as _since_version_1_6  # noqa: F401
 except ImportError as error:
     _states = {"sklearn": "is not installed", "sklearn.utils.validation": "is older"}

@@ -332,11 +332,11 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         self.classes_ = np.arange(labels.shape[1]) if several else np.unique(labels)
         self._several = several
         if not several and len(self.classes_) < 2:
-            msg = f"y has one class, {self.classes_[0]!r}; expected rows of at least two classes"
+            msg = f"y has one class, {self.classes_.tolist()[0]!r}; expected rows of at least two classes"
             raise ValueError(msg)
 
     def _width(self) -> int:
-        return len(self.classes_)
+        return int(self.classes_.shape[0])
 
     def _encode(self, labels: HostArray, counts: HostArray | None, several: bool) -> HostArray:
         """Return class numbers (N,), or labels as real numbers (N, k)."""
@@ -352,7 +352,8 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         if counts is not None:
             wrong &= counts > 0
         if wrong.any():
-            msg = f"y has the class {labels[wrong][0]!r}, which is none of the network's {classes.tolist()}"
+            odd = labels[wrong].tolist()[0]
+            msg = f"y has the class {odd!r}, which is none of the network's {classes.tolist()}"
             raise ValueError(msg + "; name all classes in the first call of partial_fit, or fit anew")
         return numbers
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._array import Array, HostArray, eigh, namespace, to_numpy
-from pycopi._checks import as_float
 from pycopi.sklearn.inputs import beside
 from pycopi.sklearn.moments import Moments
 from pycopi.sklearn.shrinkage import shrunk
@@ -79,9 +78,6 @@ class ClosedForm:
         second = to_numpy(moments.scatter).astype(np.float64) / moments.total
         if not self.center:
             second, mean = second + np.outer(mean, mean), np.zeros_like(mean)
-        if not np.isfinite(second).all():
-            msg = "the second moments of X overflow; divide its columns by their largest values first"
-            raise ValueError(msg)
         power = np.diagonal(second).copy()
         live = np.flatnonzero(power > (64.0 * np.finfo(np.float64).eps * mean) ** 2)
         scale = np.ones_like(power)
@@ -119,8 +115,7 @@ class ClosedForm:
     def _shrunk(self, values: HostArray, rows: float) -> HostArray:
         if self.shrinkage == "auto":
             return shrunk(values, rows)
-        share = as_float("shrinkage", self.shrinkage, most=1.0)
-        return np.asarray((1.0 - share) * values + share)
+        return np.asarray((1.0 - self.shrinkage) * values + self.shrinkage)
 
 
 def _inverted(values: HostArray) -> HostArray:

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pycopi._array import Array, namespace
-from pycopi._checks import as_float, as_whole
+from pycopi._checks import as_float, as_whole, is_finite
 from pycopi._moving import take
 from pycopi.analysis import correlation_floor, off_diagonal_correlation
 from pycopi.sklearn.closed_form import ClosedForm, Solution
@@ -276,6 +276,8 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         if forgetting >= 1.0:
             msg = f"forgetting is {forgetting}; expected a number of at least 0 and below 1"
             raise ValueError(msg)
+        if self.shrinkage != "auto":
+            as_float("shrinkage", self.shrinkage, most=1.0)
         counts = read_weights(sample_weight, rows.shape[0])
         if self.method == "learned":
             if counts is not None:
@@ -287,6 +289,9 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         if before is not None:
             moments = before.moments.faded((1.0 - forgetting) ** rows.shape[0]).merged(moments)
             resolution = max(resolution, before.resolution)
+        if not is_finite(moments.scatter):
+            msg = "the second moments of X overflow; divide its columns by their largest values first"
+            raise ValueError(msg)
         self._state = ClosedForm(
             moments,
             whiten=bool(self.whiten),

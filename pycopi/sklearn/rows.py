@@ -68,11 +68,12 @@ def read_weights(weights: Any, samples: int) -> HostArray | None:
     """
     if weights is None:
         return None
+    weights = host(weights)
+    if np.ndim(weights) == 0:
+        weights = np.full(samples, weights)
     values: HostArray = check_array(
-        host(weights), ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight"
+        weights, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight"
     )
-    if values.ndim == 0:
-        values = np.full(samples, float(values))
     if values.shape != (samples,):
         msg = f"sample_weight has shape {values.shape}; expected ({samples},), one weight for each row of X"
         raise ValueError(msg)
