@@ -221,6 +221,17 @@ def test_parameters_that_make_no_sense(rng, parameters, message):
         Decorrelator(**parameters).fit(correlated(rng, 20, 3))
 
 
+def test_a_stream_cannot_change_its_method(rng):
+    model = Decorrelator().fit(correlated(rng, 20, 3)).set_params(method="learned")
+    with pytest.raises(ValueError, match=within("the rows before were learned from otherwise; call fit first")):
+        model.partial_fit(correlated(rng, 20, 3))
+
+
+def test_columns_too_large_to_be_squared_are_refused():
+    with pytest.raises(ValueError, match=within("the second moments of X overflow; divide its columns")):
+        Decorrelator().fit([[1e200, 1.0], [-1e200, 2.0]])
+
+
 def test_a_shrinkage_beyond_one_is_refused(rng):
     with pytest.raises(ValueError, match=within("shrinkage is 2.0; expected a finite number")):
         Decorrelator(shrinkage=2.0).fit(correlated(rng, 20, 3))

@@ -1,7 +1,7 @@
 """The classifier."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -14,6 +14,7 @@ from pycopi.activations import Activation, Identity, Sigmoid
 from pycopi.sklearn.inputs import beside, floats_for, host
 from pycopi.sklearn.learner import PRESET, Learner
 from pycopi.sklearn.rows import read_weights, scaled
+from pycopi.sklearn.view import PlainLayers
 
 
 @dataclass(frozen=True)
@@ -301,11 +302,10 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     def _binary(self) -> bool:
         return not self._several and self._trained.network.outputs == 2
 
-    @property
-    def _loss(self) -> str:
+    def _loss(self) -> Literal["squared_error", "cross_entropy"]:
         return "squared_error" if self._several else "cross_entropy"
 
-    def _plain_layers(self) -> Any:
+    def _plain_layers(self) -> PlainLayers:
         return self._trained.plain_layers(binary=self._binary)
 
     def _output_activation(self, targets: HostArray) -> Activation:

@@ -130,7 +130,8 @@ def independent(correlation: HostArray, tolerance: float, rows: float) -> HostAr
     many are found as there are ``rows``, these determine everything, whether it depends on them or not: all
     later features are kept.
     """
-    left, kept = correlation.copy(), []
+    left: HostArray = correlation.copy()
+    kept: list[int] = []
     for index in range(len(left)):
         if len(kept) + 1 > rows:
             return np.array([*kept, *range(index, len(left))])

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pycopi._array import Array, namespace
+from pycopi._array import Array, HostArray, namespace
 from pycopi._checks import as_float, as_whole, is_finite
 from pycopi._moving import take
 from pycopi.analysis import correlation_floor, off_diagonal_correlation
@@ -14,7 +14,7 @@ from pycopi.sklearn.closed_form import ClosedForm, Solution
 from pycopi.sklearn.inputs import floats_for, in_dtype_of, read_inputs
 from pycopi.sklearn.learned import Learned, begin
 from pycopi.sklearn.moments import moments_of
-from pycopi.sklearn.rows import read_weights, times
+from pycopi.sklearn.rows import order_of, read_weights, times
 
 METHODS = ("closed_form", "learned")
 
@@ -47,8 +47,8 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         Step size for each row where the matrix is learned, dimensionless, at least 0. With ``whiten`` it is
         below 1, and about ``1 / rate`` rows count. ``auto`` is 0.01, with ``whiten`` at most 0.1 / n.
     passes : int
-        Passes of `fit` over the rows where the matrix is learned, at least 1; pass k has the step size
-        ``rate / k``.
+        Passes of `fit` over the rows where the matrix is learned, each in a random order, at least 1; pass k
+        has the step size ``rate / k``.
 
     Attributes
     ----------
@@ -86,6 +86,8 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
     >>> bool(np.abs(whitened.T @ whitened / 2000 - np.eye(3)).max() < 0.1)
     True
     """
+
+    _state: ClosedForm | Learned
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
             rows = validate_data(self, X, dtype=floats_for(X))
         else:
             rows = read_inputs(self, X, "partial_fit", before.like)
-        self._learn(rows, sample_weight, before, 1)
+        self._learn(rows, sample_weight, before, None)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -251,12 +253,12 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
             If one of them is not fitted.
         """
         check_is_fitted(self)
-        self._check_mergeable(other)
+        mine, theirs = self._mergeable(other)
         merged = type(self)(**self.get_params(deep=False))
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self, name):
                 setattr(merged, name, getattr(self, name))
-        merged._state = self._state.merged(other._state)
+        merged._state = mine.merged(theirs)
         return merged
 
     @property
@@ -267,23 +269,40 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         check_is_fitted(self)
         return self._solution.apply(read_inputs(self, X, method, self._state.like))
 
-    def _learn(self, rows: Array, sample_weight: Any, before: Any, passes: int) -> None:
-        """Learn from checked rows, after what was ``before``, if anything."""
+    def _learn(self, rows: Array, sample_weight: Any, before: Any, passes: int | None) -> None:
+        """Learn from checked rows, after what was ``before``, if anything; with None once, in their order."""
+        forgetting = self._checked_forgetting()
+        counts = read_weights(sample_weight, rows.shape[0])
+        kind = Learned if self.method == "learned" else ClosedForm
+        goes_on = before is None or isinstance(before, kind)
+        if not goes_on:
+            msg = f"method is {self.method!r} but the rows before were learned from otherwise; call fit first"
+            raise ValueError(msg)
+        if kind is Learned:
+            order: HostArray = np.arange(rows.shape[0]) if passes is None else order_of(rows)
+            if counts is not None:
+                order = np.repeat(order, times(counts[order], 0.5))
+            self._state = self._streamed(rows, order, before, forgetting, passes)
+        else:
+            self._state = self._gathered(rows, counts, before, forgetting)
+
+    def _checked_forgetting(self) -> float:
+        """Return the share that is forgotten, with all else that has a range checked too."""
         if self.method not in METHODS:
             msg = f"method is {self.method!r}; expected one of {', '.join(METHODS)}"
             raise ValueError(msg)
-        forgetting = as_float("forgetting", self.forgetting)
+        if self.shrinkage != "auto":
+            as_float("shrinkage", self.shrinkage, most=1.0)
+        forgetting = float(as_float("forgetting", self.forgetting))
         if forgetting >= 1.0:
             msg = f"forgetting is {forgetting}; expected a number of at least 0 and below 1"
             raise ValueError(msg)
-        if self.shrinkage != "auto":
-            as_float("shrinkage", self.shrinkage, most=1.0)
-        counts = read_weights(sample_weight, rows.shape[0])
-        if self.method == "learned":
-            if counts is not None:
-                rows = take(rows, np.repeat(np.arange(len(counts)), times(counts, 0.5)), rows)
-            self._state = self._streamed(rows, before, forgetting, passes)
-            return
+        return forgetting
+
+    def _gathered(
+        self, rows: Array, counts: HostArray | None, before: ClosedForm | None, forgetting: float
+    ) -> ClosedForm:
+        """Return the moments of rows, and of those before them."""
         moments = moments_of(rows, counts, forgetting)
         resolution = float(namespace(rows).finfo(rows.dtype).eps)
         if before is not None:
@@ -292,7 +311,7 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         if not is_finite(moments.scatter):
             msg = "the second moments of X overflow; divide its columns by their largest values first"
             raise ValueError(msg)
-        self._state = ClosedForm(
+        return ClosedForm(
             moments,
             whiten=bool(self.whiten),
             center=bool(self.center),
@@ -300,23 +319,29 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
             resolution=resolution,
         )
 
-    def _streamed(self, rows: Array, before: Learned | None, forgetting: float, passes: int) -> Learned:
+    def _streamed(
+        self, rows: Array, order: HostArray, before: Learned | None, forgetting: float, passes: int | None
+    ) -> Learned:
+        """Return what rows make of a matrix, in this order or, in each of so many passes, in a random one."""
         rate = 1e-2 if self.rate == "auto" else as_float("rate", self.rate)
         if self.rate == "auto" and self.whiten:
             rate = min(rate, 0.1 / rows.shape[1])
-        state = begin(rows, center=bool(self.center)) if before is None else before
+        center = bool(self.center)
+        state = begin(take(rows, order, rows), center=center) if before is None else before
         rows = in_dtype_of(rows, state.like)
-        for number in range(passes):
+        for number in range(passes or 1):
+            chosen = order if passes is None else np.random.default_rng(number).permutation(order)
             state = state.after(
-                rows,
+                take(rows, chosen, rows),
                 rate=rate / (number + 1),
                 whiten=bool(self.whiten),
-                center=bool(self.center),
+                center=center,
                 forgetting=forgetting,
             )
         return state
 
-    def _check_mergeable(self, other: Any) -> None:
+    def _mergeable(self, other: Any) -> tuple[ClosedForm, ClosedForm]:
+        """Return the moments of both, which fit together."""
         if not isinstance(other, Decorrelator):
             msg = f"other is a {type(other).__name__}; expected a Decorrelator"
             raise TypeError(msg)
@@ -331,6 +356,7 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         if names[0] != names[1]:
             msg = f"the columns are {names[0]} here but {names[1]} there; expected the same"
             raise ValueError(msg)
+        return self._state, other._state
 
     def __sklearn_tags__(self) -> Any:
         """Return what the estimator can do."""

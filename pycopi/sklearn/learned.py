@@ -1,6 +1,6 @@
 """Decorrelation that is learned sample by sample, for streams and their drift."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Learned(NamedTuple):
             total = total * (1.0 - forgetting) ** rows.shape[0] + rows.shape[0]
             mean = mean + (min(1.0, rows.shape[0] / total)) * (xp.mean(rows, axis=0) - mean)
         inputs = (rows - mean[None, :]) / self.scale[None, :]
-        rule = "rls" if whiten else "covariance"
+        rule: Literal["rls", "covariance"] = "rls" if whiten else "covariance"
         stream = pycopi.decorrelate_stream(self.decorrelator, inputs, rate=rate, rule=rule)
         return Learned(total, mean, self.scale, stream.decorrelator)
 

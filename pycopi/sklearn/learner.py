@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -17,15 +17,13 @@ from pycopi.activations import Activation
 from pycopi.sklearn.inputs import beside, in_dtype_of, read_inputs
 from pycopi.sklearn.preset import for_tables
 from pycopi.sklearn.rows import Rows, gather_rows
-from pycopi.sklearn.view import Trained
+from pycopi.sklearn.view import PlainLayers, Trained
 
 PRESET = for_tables()
 
 
 class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A network with its way of learning; `fit` and `partial_fit` of its children read X and y."""
-
-    _loss = "squared_error"
 
     def __init__(
         self,
@@ -99,8 +97,12 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """The number of epochs, each call of ``partial_fit`` counted as one."""
         return len(self.loss_curve_)
 
-    def _plain_layers(self) -> Any:
+    def _plain_layers(self) -> PlainLayers:
         return self._trained.plain_layers()
+
+    def _loss(self) -> Literal["squared_error", "cross_entropy"]:
+        """Return the name of the loss."""
+        return "squared_error"
 
     def _settings(self, share: float) -> pycopi.Settings:
         """Return how the network learns; ``share`` is the part of a full batch that a batch is."""
@@ -110,7 +112,7 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             rule="copi" if decorrelates else "gradient",
             rate=as_float("rate", self.rate) * share,
             gain=self.gain,
-            loss=self._loss,
+            loss=self._loss(),
             step_bound=self.step_bound,
             decorrelation=decorrelation,
         )
@@ -269,7 +271,7 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             yield
         except pycopi.DivergenceError as error:
             causes = tuple(cause._replace(python=_as_parameter(cause.flag)) for cause in error.causes)
-            place = {"epoch": error.epoch, "step": error.step, "state": error.state}
+            place: dict[str, Any] = {"epoch": error.epoch, "step": error.step, "state": error.state}
             raise pycopi.DivergenceError(error.what, error.layer, error.parameters, causes, **place) from error
 
     def __sklearn_tags__(self) -> Any:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, HostArray, namespace, slices, widest_floats
+from pycopi._array import Array, HostArray, namespace, overflow_ignored, slices, widest_floats
 from pycopi.sklearn.inputs import beside
 
 _BLOCK = 4096  # rows at a time, so that no second copy of large data is made
@@ -46,6 +46,7 @@ class Moments(NamedTuple):
         )
 
 
+@overflow_ignored()  # who gathers looks at the result
 def moments_of(rows: Array, counts: HostArray | None, forgetting: float) -> Moments:
     """Return the moments of rows (N, n), the last of them the youngest; at least one count is above 0.
 

@@ -5,6 +5,7 @@ matter. A weight is how often a row is seen in an epoch, so that a batch is a ba
 bound on its step holds: a weight of 0 leaves the row out, a weight of 2 is the row twice.
 """
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ def read_weights(weights: Any, samples: int) -> HostArray | None:
     if weights is None:
         return None
     weights = host(weights)
-    if np.ndim(weights) == 0:
+    if isinstance(weights, Real):
         weights = np.full(samples, weights)
     values: HostArray = check_array(
         weights, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="sample_weight"
@@ -103,13 +104,15 @@ def is_whole(weights: HostArray) -> bool:
     return bool((weights == np.floor(weights)).all())
 
 
-def order_of(inputs: Array, targets: HostArray) -> HostArray:
+def order_of(inputs: Array, targets: HostArray | None = None) -> HostArray:
     """Return the row numbers in an order that depends on the contents of the rows alone.
 
     They are sorted by a fixed random projection, first of the inputs, then of the targets.
     """
-    columns = targets.reshape(len(targets), -1)
-    return np.lexsort((_projected(columns.astype(np.float64)), _projected(inputs)))
+    keys = [_projected(inputs)]
+    if targets is not None:
+        keys.insert(0, _projected(targets.reshape(len(targets), -1).astype(np.float64)))
+    return np.lexsort(keys)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what overflows is sorted to the end

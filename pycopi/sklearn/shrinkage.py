@@ -41,14 +41,15 @@ def shrunk(values: HostArray, rows: float) -> HostArray:
         return values
     if rows < _LEAST_ROWS:
         share = linear_share(values, rows)
-        return (1.0 - share) * values + share * values.mean()
+        return np.asarray((1.0 - share) * values + share * values.mean())
     count = int(min(features, rows))
     live = np.maximum(values[features - count :], np.finfo(float).tiny)
     width = rows ** (-1.0 / 3.0)
     density, transform = _kernels(live, width)
     if features <= rows:
         c = features / rows
-        return live / ((np.pi * c * live * density) ** 2 + (1.0 - c - np.pi * c * live * transform) ** 2)
+        rest = 1.0 - c - np.pi * c * live * transform
+        return np.asarray(live / ((np.pi * c * live * density) ** 2 + rest**2))
     found = np.empty(features)
     found[features - count :] = live / ((np.pi * live) ** 2 * (density**2 + transform**2))
     at_zero = 0.3 / width**2 + 0.75 / _ROOT / width * (1.0 - 0.2 / width**2) * np.log(
