@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read by SciPy when it is imported, for scikit-learn
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processes of the suite share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("compiled", settings.get_profile("pycopi"), max_examples=8)
 settings.load_profile("pycopi")
 
 

@@ -46,7 +46,6 @@ class Moments(NamedTuple):
         )
 
 
-@overflow_ignored()  # who gathers looks at the result
 def moments_of(rows: Array, counts: HostArray | None, forgetting: float) -> Moments:
     """Return the moments of rows (N, n), the last of them the youngest; at least one count is above 0.
 
@@ -61,8 +60,9 @@ def moments_of(rows: Array, counts: HostArray | None, forgetting: float) -> Mome
         if gathered is not None:
             gathered = gathered.faded(kept ** part.shape[0])
         if own.any():
-            found = _of_block(part, own, kept**ages)
-            gathered = found if gathered is None else gathered.merged(found)
+            with overflow_ignored():  # who gathers looks at the result
+                found = _of_block(part, own, kept**ages)
+                gathered = found if gathered is None else gathered.merged(found)
     if gathered is None:
         msg = "there is no row with a weight above 0"
         raise ValueError(msg)
