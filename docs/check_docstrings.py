@@ -13,6 +13,7 @@ import pycopi
 import pycopi.data
 import pycopi.plotting
 import pycopi.presets
+import pycopi.sklearn
 
 # Left out: sections that say less than they cost (extended summary, see also, the yields of a context
 # manager that yields nothing), and rules on layout.
@@ -23,6 +24,7 @@ MODULES = {
     "pycopi.data": pycopi.data,
     "pycopi.plotting": pycopi.plotting,
     "pycopi.presets": pycopi.presets,
+    "pycopi.sklearn": pycopi.sklearn,
 }
 
 

@@ -26,6 +26,7 @@ PAGES = (
     "docs/copi.md",
     "docs/analyses.md",
     "docs/engines.md",
+    "docs/sklearn.md",
 )
 LINKING = (
     "README.md",
@@ -34,7 +35,7 @@ LINKING = (
     *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
 )
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
-OPTIONAL = ("torch", "jax", "dask")
+OPTIONAL = ("torch", "jax", "dask", "sklearn")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 ABSOLUTE = 0.015  # a few test images of 360
