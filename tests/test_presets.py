@@ -48,7 +48,7 @@ def test_variants_of_copi_by_hand():
     assert (whitened.rate, whitened.gain, whitened.decorrelation.rate) == (1e-6, 1e5, 1e-5)
     scaled = MNIST.variant(variance_scaled=True).settings
     assert (scaled.rate, scaled.gain) == (1e-4, 1000.0)
-    assert scaled.rule == COPI(variance_scaled=True, epsilon=1e-2)
+    assert scaled.rule == pycopi.COPI(variance_scaled=True, epsilon=1e-2)
     gradient = MNIST.variant(rule="gradient", whitening=0.5).settings
     assert (gradient.rate, gradient.gain) == (1e-3, 1000.0)
 
