@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.run import LONG, TABLES, run
 from benchmarks.table import Scope
-from pycopi.cli.plan import new_plan
+from pycopi.presets import CIFAR10
 
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -84,13 +84,7 @@ def _names(given: list[str]) -> list[str]:
 
 def _fast() -> dict[str, Any]:
     """Return the preset ``fast`` as keywords of `pycopi.fit`."""
-    plan = new_plan("cifar10", {"preset": "fast"})
-    return {
-        "settings": plan.settings,
-        "weight_schedule": plan.schedules.weights,
-        "decorrelation_schedule": plan.schedules.decorrelation,
-        "keep_decorrelated": plan.keep_decorrelated,
-    }
+    return {name: value for name, value in CIFAR10.fast().how().items() if name != "epochs"}
 
 
 def _has_threads(threads: int) -> bool:

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 import pycopi
+from benchmarks.step import sizes_of
 from pycopi.data import load_dataset
+from pycopi.presets import CIFAR10, DIGITS, MNIST
 
 SETUPS = {
-    "digits": ([64, 128, 128, 10], 20, pycopi.Settings(rate=1e-2, gain=100.0)),
-    "mnist": ([784, *[500] * 6, 10], 50, pycopi.Settings()),
-    "cifar10": ([3072, *[1000] * 4, 10], 50, pycopi.Settings()),
+    preset.data: (sizes_of(preset), preset.batch_size, preset.settings) for preset in (DIGITS, MNIST, CIFAR10)
 }
 MODULES = {
     "numpy": "numpy",

@@ -1,12 +1,10 @@
 """The machine: its processor and libraries, and what its matrix products and its memory reach."""
 
 import os
-import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.sides import Side, take_turns
 from benchmarks.table import Column, Table
-from pycopi.config import configuration
+from pycopi.config import configuration, processor_name
 
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "numba", "threadpoolctl")
 
@@ -40,7 +38,7 @@ def facts() -> dict[str, str]:
     """Return processor, threads and libraries as texts by their names."""
     core = configuration()
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "processors": core["processors"],
         "threads": str(threads()),
         "BLAS of NumPy": _blas(),
@@ -109,14 +107,6 @@ def _blas() -> str:
     build: Any = np.show_config(mode="dicts")
     found = build["Build Dependencies"]["blas"]
     return f"{found['name']} {found['version']}"
-
-
-def _processor() -> str:
-    """Return the name of the processor, as the system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str:

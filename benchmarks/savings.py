@@ -16,22 +16,27 @@ from typing import Any
 import numpy as np
 
 import pycopi
+from benchmarks.step import BATCH, sizes_of
 from pycopi._buffers import Buffers, reuse
+from pycopi.presets import CIFAR10, MNIST
 from pycopi.training.step import step
 
-SIZES = {"MNIST": [784, *[500] * 6, 10], "CIFAR-10": [3072, *[1000] * 4, 10]}
-STEPS, BATCH, TINY = 5, 50, 1e-9  # rates so small that inputs stay as they are
+SIZES = {preset.title: list(sizes_of(preset)) for preset in (MNIST, CIFAR10)}
+STEPS, TINY = 5, 1e-9  # rates so small that inputs stay as they are
+
+FAST = MNIST.fast().settings
+_BOUNDED = {"every": FAST.decorrelation.every, "step_bound": FAST.decorrelation.step_bound}
 
 VARIANTS: dict[str, tuple[dict[str, Any], tuple[float | None, ...], bool]] = {
     "exact": ({}, (TINY,), False),
     "fraction 0.2": ({"fraction": 0.2}, (TINY,), False),
-    "fraction 0.2 in deep layers": ({"fractions": (1.0, 0.2)}, (TINY,), False),
+    "fraction 0.2 in deep layers": ({"fraction": (1.0, 0.2)}, (TINY,), False),
     "every 5th step": ({"every": 5}, (TINY,), False),
-    "every 5th step, bounds": ({"every": 5, "step_bound": 0.5}, (TINY,), False),
+    "every 5th step, bounds": (_BOUNDED, (TINY,), False),
     "all layers frozen": ({}, (None,), False),
     "first layer frozen": ({}, (None, TINY), False),
     "first layer frozen, data kept": ({}, (None, TINY), True),
-    "fast, from its third epoch": ({"every": 5, "step_bound": 0.5}, (None, TINY), True),
+    "fast, from its third epoch": (_BOUNDED, (None, TINY), True),
 }
 """Fields of the decorrelation, its rates by layer, and whether the first layer's product is left out."""
 
@@ -42,7 +47,7 @@ def steps_of(sizes: list[int], name: str) -> Callable[[], None]:
     fields = dict(own)
     fractions = fields.pop("fractions", (fields.pop("fraction", 1.0),))
     hows = tuple(pycopi.Decorrelation(rate=TINY, fraction=one, **fields) for one in fractions)
-    bound = 2.0 if "step_bound" in fields else None
+    bound = FAST.step_bound if "step_bound" in fields else None
     settings = pycopi.Settings(rate=TINY, gain=TINY, step_bound=bound, decorrelation=hows)
     network = pycopi.mlp(sizes)
     if kept:

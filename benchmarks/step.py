@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,17 +13,24 @@ from benchmarks.table import Column, Scope, Table
 from benchmarks.torch_programs import AdamTraining, PlainEquations
 from pycopi._buffers import Buffers, reuse
 from pycopi.network import mlp
+from pycopi.presets import CIFAR10, MNIST, Preset
 from pycopi.settings import Rates, Settings
 from pycopi.state import State
 from pycopi.training.step import step
 
-PAPER = {"MNIST 784-500x6-10": (784, *[500] * 6, 10), "CIFAR-10 3072-1000x4-10": (3072, *[1000] * 4, 10)}
+
+def sizes_of(preset: Preset) -> tuple[int, ...]:
+    """Return the layer sizes of a preset for images of ten classes."""
+    return (prod(preset.image or ()), *preset.hidden, 10)
+
+
+PAPER = {"MNIST 784-500x6-10": sizes_of(MNIST), "CIFAR-10 3072-1000x4-10": sizes_of(CIFAR10)}
 """The paper's networks by their names."""
 
 QUICK = {"16-8x2-4": (16, 8, 8, 4)}
 """What stands in for them where nothing is to be measured."""
 
-BATCH = 50
+BATCH = MNIST.batch_size
 """Samples in a step, as in the paper."""
 
 _BATCHES = 8  # different ones, taken in turn

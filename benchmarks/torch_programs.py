@@ -11,6 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from benchmarks.sides import needed
+from pycopi.presets import MNIST
 
 Matrix = NDArray[Any]
 
@@ -92,7 +93,7 @@ class AdamTraining:
         Step size of Adam, dimensionless; its other settings are PyTorch's (0.9, 0.999, 1e-8).
     """
 
-    def __init__(self, weights: Sequence[Matrix], *, rate: float = 1e-4) -> None:
+    def __init__(self, weights: Sequence[Matrix], *, rate: float = MNIST.adam_rate) -> None:
         torch = needed("torch")
         layers: list[Any] = []
         for weight in weights:

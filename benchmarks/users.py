@@ -57,14 +57,11 @@ def train_and_predict(split: Split, seed: int) -> Array:
 
 def _command(*arguments: object) -> None:
     """Run the command in this process; raise `Failed` with the kind of its error."""
-    from pycopi.cli.app import app
+    from pycopi.cli.app import run
 
     errors = io.StringIO()
     with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
-        try:
-            app([str(argument) for argument in arguments], prog_name="pycopi")
-        except SystemExit as end:
-            status = end.code or 0
+        status = run([str(argument) for argument in arguments])
     if status == 130:
         raise KeyboardInterrupt
     if status:

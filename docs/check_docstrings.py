@@ -12,6 +12,8 @@ from numpydoc.validate import validate
 import pycopi
 import pycopi.data
 import pycopi.plotting
+import pycopi.presets
+import pycopi.sklearn
 
 # Left out: sections that say less than they cost (extended summary, see also, the yields of a context
 # manager that yields nothing), and rules on layout.
@@ -21,6 +23,8 @@ MODULES = {
     "pycopi.analysis": pycopi.analysis,
     "pycopi.data": pycopi.data,
     "pycopi.plotting": pycopi.plotting,
+    "pycopi.presets": pycopi.presets,
+    "pycopi.sklearn": pycopi.sklearn,
 }
 
 

@@ -52,6 +52,12 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text in UTF-8, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def lock_file(file: IO[bytes]) -> None:
     """Take the lock of a file, which the system frees when the file is closed; raise OSError if it is taken."""
     if sys.platform == "win32":

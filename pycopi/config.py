@@ -2,6 +2,7 @@
 
 import os
 import platform
+from pathlib import Path
 
 from pycopi import _build
 from pycopi.kernels import native
@@ -36,6 +37,16 @@ def configuration() -> dict[str, str]:
         "threads": _threads(),
         **{f"backend {name}": found[name] or "not installed" for name in BACKENDS},
     }
+
+
+def processor_name() -> str:
+    """Return the name of the processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def show_config() -> None:

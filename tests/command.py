@@ -1,5 +1,6 @@
 """The command as the tests call it, and what they compare of the files that it leaves."""
 
+import io
 import json
 import os
 import pty
@@ -7,14 +8,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
-from typer.testing import CliRunner
 
 import pycopi
-from pycopi.cli.app import app
+from pycopi.cli.app import run
 
 SMALL = ("--hidden", "16", "--epochs", "3")
 FILES = {"model.safetensors", "history.json", "learning-curve.png"}
@@ -23,9 +25,11 @@ COMMAND = (sys.executable, "-W", "error", "-m", "pycopi")
 
 def call(*arguments: object, status: int = 0, env: Mapping[str, str] | None = None) -> str:
     """Return what the command prints; raise unless it ends with the status."""
-    result = CliRunner().invoke(app, list(map(str, arguments)), env=env, prog_name="pycopi")
-    assert result.exit_code == status, (result.output, result.exception)
-    return result.output
+    output = io.StringIO()
+    with mock.patch.dict(os.environ, env or {}), redirect_stdout(output), redirect_stderr(output):
+        ended = run(list(map(str, arguments)))
+    assert ended == status, output.getvalue()
+    return output.getvalue()
 
 
 def assert_error(expected: str, *arguments: object) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read by SciPy when it is imported, for scikit-learn
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes of the suite share the processors
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -430,8 +430,8 @@ def test_bar_of_a_regression_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         record = pycopi.EpochRecord(1, 0.5, None, 0.25, None, (0.1,), 1e-3, 1e-3, 4, 0.1)
         for history in ((record,), (record._replace(validation_loss=None),)):
             with show_progress(console, 3, history, quiet=False) as shown:
-                shown.during(Report(2, 3, 2, None, 0.125, None))
-                shown.after(pycopi.State((), history=history))
+                shown[0](Report(2, 3, 2, None, 0.125, None))
+                shown[1](pycopi.State((), history=history))
     text = (tmp_path / "shown").read_text(encoding="utf-8")
     assert "loss 0.1250" in text
     assert "epoch 1/3  loss 0.5000  test loss 0.2500" in text

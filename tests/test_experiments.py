@@ -17,14 +17,12 @@ import pycopi
 from pycopi._lock import locked
 from pycopi.experiments import pictures, runner
 from pycopi.experiments.checks import check_compression, check_peaks
-from pycopi.experiments.experiment import ALL, EXPERIMENTS, FULL, Size
-from pycopi.experiments.methods import METHODS
-from pycopi.experiments.plan import Run, compare_methods
+from pycopi.experiments.plan import ALL, EXPERIMENTS, FULL, Run, Size, compare_methods
 from pycopi.experiments.published import COMPRESSION
 from pycopi.experiments.results import Result, as_json, collect, summarise
-from pycopi.experiments.runner import Source, Watcher, folder_of, run_plan
-from pycopi.experiments.store import describe, describe_epoch
-from pycopi.experiments.tasks import TASKS
+from pycopi.experiments.runner import Source, Watcher, run_plan
+from pycopi.experiments.store import RunFolder, describe, describe_epoch
+from pycopi.presets import METHODS, PRESETS
 
 SHORT = [Run(data="digits", method=name, seed=0, epochs=4) for name in METHODS]
 PAIR = [replace(SHORT[0], epochs=3), Run(data="digits", method="bp-adam", seed=1, epochs=3)]
@@ -60,53 +58,55 @@ def output(tmp_path_factory):
 
 @pytest.mark.parametrize("run", SHORT, ids=list(METHODS))
 def test_every_method_learns_the_digits(output, run):
-    record = folder_of(output, run).record()
+    record = RunFolder.of(output, run).record()
     assert record["failure"] is None
     assert len(record["epochs"]) == run.epochs
     assert record["epochs"][-1]["train_accuracy"] > 0.93
     assert record["epochs"][-1]["test_accuracy"] > 0.93
-    assert record["settings"] == run.preset.describe(run.settings)
+    assert record["settings"] == describe(run)["settings"]
     first = record["epochs"][0]
     assert (first["weight_rate"] == 0) == run.preset.decorrelated
     assert first["decorrelation_rate"] > 0
-    times = folder_of(output, run).timings()["seconds"]
+    times = RunFolder.of(output, run).timings()["seconds"]
     assert len(times["clock"]) == len(times["processor"]) == run.epochs
 
 
 def test_methods_are_told_apart_by_their_settings():
-    seen = [json.dumps(run.preset.describe(run.settings), sort_keys=True) for run in SHORT]
+    seen = [json.dumps(describe(run)["settings"], sort_keys=True) for run in SHORT]
     assert len(set(seen)) == len(METHODS)
 
 
 def test_the_papers_settings():
-    mnist, cifar10 = TASKS["mnist"], TASKS["cifar10"]
+    mnist, cifar10 = PRESETS["mnist"], PRESETS["cifar10"]
     assert (mnist.hidden, cifar10.hidden) == ((500,) * 6, (1000,) * 4)
-    for task in (mnist, cifar10):
-        settings = METHODS["copi-bp"].settings(task)
+    for preset in (mnist, cifar10):
+        settings = preset.using("copi-bp").settings
+        assert settings == preset.settings == pycopi.Settings()
         assert (settings.rate, settings.gain, settings.decorrelation.rate) == (1e-3, 1000.0, 1e-3)
-        assert METHODS["bp-decor"].settings(task).rate * METHODS["bp-decor"].settings(task).gain == 1.0
-        adam = METHODS["bp-adam-published"].settings(task)
+        gradient = preset.using("bp-decor").settings
+        assert gradient.rate * gradient.gain == 1.0
+        adam = preset.using("bp-adam-published").settings
         assert (adam.rate, adam.gain, adam.optimizer) == (1e-4, 1.0, pycopi.Adam(correction="constant"))
-        assert METHODS["bp-adam"].settings(task).optimizer == pycopi.Adam()
+        assert preset.using("bp-adam").settings.optimizer == pycopi.Adam()
     assert (FULL.seeds, FULL.epochs) == (5, 100)
 
 
 def test_results_are_those_of_the_library(output):
     """The runner adds nothing to what fit does by itself."""
-    run, task = SHORT[0], TASKS["digits"]
+    run, preset = SHORT[0], PRESETS["digits"]
     data = Source().load("digits")
-    network = task.network(64, 10, decorrelated=True)
+    network = pycopi.mlp([64, 128, 128, 10])
     state = pycopi.fit(
         network,
         network.init(0),
         data.x_train,
         data.y_train,
         epochs=run.epochs,
-        settings=run.settings,
-        batch_size=task.batch_size,
+        settings=preset.settings,
+        batch_size=preset.batch_size,
         validation=(data.x_test, data.y_test),
     )
-    record = folder_of(output, run).record()
+    record = RunFolder.of(output, run).record()
     assert [entry["loss"] for entry in record["epochs"]] == [entry.loss for entry in state.history]
     wanted = pycopi.evaluate(network, state.parameters, data.x_train, data.y_train)
     assert record["epochs"][-1]["train_accuracy"] == wanted.accuracy
@@ -132,7 +132,7 @@ def test_killed_at_random_moments_a_plan_gives_the_same_results(tmp_path):
     assert results_text(KILLED, broken) == results_text(KILLED, whole)
     for run in KILLED:
         one, other = (
-            pycopi.load(folder_of(place, run).path / "model.safetensors") for place in (whole, broken)
+            pycopi.load(RunFolder.of(place, run).path / "model.safetensors") for place in (whole, broken)
         )
         assert one.details["epochs"] == other.details["epochs"]
         for own, same in zip(one.parameters, other.parameters, strict=True):
@@ -143,7 +143,7 @@ def test_killed_at_random_moments_a_plan_gives_the_same_results(tmp_path):
 def test_a_kill_between_model_and_record_is_mended(tmp_path):
     run_plan(PAIR[:1], tmp_path)
     before = results_text(PAIR[:1], tmp_path)
-    folder = folder_of(tmp_path, PAIR[0]).path
+    folder = RunFolder.of(tmp_path, PAIR[0]).path
     record = json.loads((folder / "record.json").read_text())
     record["epochs"].pop()
     (folder / "record.json").write_text(json.dumps(record))
@@ -174,7 +174,7 @@ def test_a_finished_run_is_not_repeated_and_a_longer_one_goes_on(tmp_path):
 
 def test_a_run_of_an_older_version_goes_on(tmp_path):
     run_plan(PAIR[:1], tmp_path / "old")
-    model = folder_of(tmp_path / "old", PAIR[0]).path / "model.safetensors"
+    model = RunFolder.of(tmp_path / "old", PAIR[0]).path / "model.safetensors"
     network, parameters, details = pycopi.load(model)
     older = {name: details[name] for name in ("epochs", "seconds")}
     pycopi.save(model, network, parameters, details=older)
@@ -194,7 +194,7 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path):
     before = collect(PAIR[:1], tmp_path, "clock")[0].epochs
     run_plan([replace(PAIR[0], epochs=5)], tmp_path, Other())
     (failed,) = collect([replace(PAIR[0], epochs=5)], tmp_path, "clock")
-    folder = folder_of(tmp_path, PAIR[0]).path
+    folder = RunFolder.of(tmp_path, PAIR[0]).path
     assert failed.record["failure"]["reason"] == (
         f"ValueError: digits is not what the run in {folder} was trained on: x_train has other values; "
         f"resume it with the same data, or name another folder with --output"
@@ -255,7 +255,7 @@ def test_another_process_is_kept_out(tmp_path):
 
 def test_a_run_with_other_settings_is_not_taken_for_the_same(tmp_path):
     run_plan(PAIR[1:], tmp_path)
-    folder = folder_of(tmp_path, PAIR[1]).path
+    folder = RunFolder.of(tmp_path, PAIR[1]).path
     record = json.loads((folder / "record.json").read_text())
     record["batch_size"] = 7
     (folder / "record.json").write_text(json.dumps(record))
@@ -265,7 +265,7 @@ def test_a_run_with_other_settings_is_not_taken_for_the_same(tmp_path):
 
 
 def test_a_damaged_record_says_what_to_do(tmp_path):
-    folder = folder_of(tmp_path, PAIR[0])
+    folder = RunFolder.of(tmp_path, PAIR[0])
     folder.path.mkdir(parents=True)
     (folder.path / "record.json").write_text("{")
     with pytest.raises(
@@ -371,7 +371,7 @@ def test_compression_is_judged():
 
 def test_a_method_that_diverges_is_run_with_a_smaller_gain_as_well():
     plain, steadier = compare_methods("mnist", ["copi-fa"], [1], 3)
-    assert (plain.settings.gain, steadier.settings.gain) == (1000.0, 300.0)
+    assert (plain.preset.settings.gain, steadier.preset.settings.gain) == (1000.0, 300.0)
     assert steadier.title == "COPI, feedback alignment, gain 300"
     assert steadier.name == "copi-fa-gain-300-seed-1"
 
@@ -388,7 +388,7 @@ def test_all_methods_of_a_seed_come_before_the_next_seed():
 
 
 def test_threads_of_this_process_are_named(output):
-    environment = folder_of(output, SHORT[0]).timings()["environment"]
+    environment = RunFolder.of(output, SHORT[0]).timings()["environment"]
     assert environment["pycopi"] == pycopi.__version__
     for name in ("processor", "engine", "threads", "python"):
         assert environment[name]

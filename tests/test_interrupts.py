@@ -12,7 +12,7 @@ IMPORTED = (
     "pycopi.cli.interrupts",
     "pycopi.cli.streams",
     "pycopi.cli.app",
-    "typer",
+    "argparse",
     "rich.console",
     "numpy",
     "numpy._core.multiarray",

@@ -16,11 +16,10 @@ from test_plotting import assert_png, read_texts
 
 import pycopi
 from pycopi.experiments.document import Code, Gallery, Heading, Picture, Table, Text
-from pycopi.experiments.experiment import Size
-from pycopi.experiments.html import render_html
-from pycopi.experiments.markdown import render_markdown
-from pycopi.experiments.methods import METHODS
+from pycopi.experiments.plan import Size
+from pycopi.experiments.render import render_html, render_markdown
 from pycopi.plotting.curves import Curve, compare_curves
+from pycopi.presets import METHODS
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
@@ -258,12 +257,12 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
 
 
 def test_errors_are_one_line(tmp_path, monkeypatch):
-    assert_error("WHAT is 'minst'; expected some of mnist, .*, or all", "reproduce", "minst,digits")
-    assert_error("--methods has 'sgd'; expected some of copi-bp,.*", "reproduce", "digits", "--methods", "sgd")
+    assert_error("WHAT is 'minst,digits'; expected some of mnist,.*,digits,all", "reproduce", "minst,digits")
+    assert_error("--methods is 'sgd'; expected some of copi-bp,.*", "reproduce", "digits", "--methods", "sgd")
     assert_error(
         "--quick and --full exclude each other; give one of them", "reproduce", "all", "--quick", "--full"
     )
-    assert_error("--seeds is 0; expected a finite number of at least 1", "reproduce", "digits", "--seeds", 0)
+    assert_error("--seeds is '0'; expected a whole number of at least 1", "reproduce", "digits", "--seeds", 0)
     monkeypatch.setenv("PYCOPI_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     flags = ("--output", tmp_path, "--no-download", "--quick")
@@ -271,7 +270,7 @@ def test_errors_are_one_line(tmp_path, monkeypatch):
 
 
 def test_help_names_every_method():
-    text = call("reproduce", "--help", env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    text = call("reproduce", "--help", env={"COLUMNS": "200"})
     for words in ("--quick", "--full", "--methods", "learning-rates", *METHODS):
         assert words in text
 

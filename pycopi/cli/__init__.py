@@ -1,9 +1,9 @@
-"""The command ``pycopi``: train, evaluate, analyse, info.
+"""The command ``pycopi``: train, evaluate, analyse, reproduce, info.
 
 Rules of this room:
 
-- nothing but ``python -m pycopi`` imports it; typer and rich are imported when the command runs, array
-  libraries, matplotlib and data when they are needed;
+- nothing but ``python -m pycopi`` imports it; rich is imported when the command runs, array libraries,
+  matplotlib and data when they are needed;
 - an error is one line on standard error and exit status 2; Ctrl-C is exit status 130, from the first import on;
 - nobody has to read what is printed: a terminal that was closed, or a reader that has ended, ends no run;
 - a file in an output folder is there whole or not at all.
@@ -16,8 +16,6 @@ try:
 except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
     raise SystemExit(130) from None
-
-_NEEDED = ("typer", "rich", "click")
 
 
 def main() -> None:
@@ -35,18 +33,13 @@ def main() -> None:
 def _run() -> int:
     """Run the command, and return its status."""
     try:
-        from pycopi.cli.app import app
+        from pycopi.cli.app import run
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _NEEDED:
+        if (error.name or "").partition(".")[0] != "rich":
             raise
         print(
-            f"error: the command needs {error.name}, which is not installed; "
-            f'install it with: pip install "pycopi[cli]"',
+            'error: the command needs rich, which is not installed; install it with: pip install "pycopi[cli]"',
             file=sys.stderr,
         )
         return 2
-    try:
-        app(prog_name="pycopi")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
+    return run(sys.argv[1:])

@@ -8,38 +8,72 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from pycopi import __version__
-from pycopi._files import whole_file
-from pycopi.cli import options as o
-from pycopi.cli.backends import reference_array
-from pycopi.cli.findings import Findings, Subject, find, layer_rows, print_findings, trimmed
-from pycopi.cli.flags import read_flag
-from pycopi.cli.folder import read_plan
-from pycopi.cli.pictures import draw_pictures
+from pycopi._array import Array
+from pycopi._files import write_text
+from pycopi.cli import flags as f
+from pycopi.cli.backends import load_model
+from pycopi.cli.folder import read_origin
 from pycopi.cli.splits import is_real, open_for_model, place
 from pycopi.data import Dataset
+from pycopi.experiments.inside import (
+    Findings,
+    Subject,
+    draw_correlations,
+    draw_fields,
+    draw_images,
+    find,
+    layer_rows,
+    layer_table,
+)
+from pycopi.plotting import compression_curves
+from pycopi.presets import preset_for
 from pycopi.settings import Settings
-from pycopi.storage import Saved, load, read_state
-from pycopi.training.checkpoint import chosen_model
+from pycopi.state import State
+from pycopi.storage import Saved
 
 RESULTS = "analysis.json"
-BATCH = 50
-"""Samples in a step, where a model does not say."""
+FIELDS, MATRICES = "receptive-fields.png", "correlation.png"
+IMAGES, COMPRESSION = "images.png", "compression.png"
+
+BATCH, STEPS, UNITS = 50, 40, 100
+"""Samples in a step, where a model does not say; steps over which angles are means; fields that are drawn."""
+
+_COLUMNS = {
+    "|r| before": ("correlation_before", ".3f", ""),
+    "|r| after": ("correlation_after", ".3f", ""),
+    "update": ("update_angle", ".1f", "degrees between an update of W and the steepest descent of the loss"),
+    "feedback": ("feedback_angle", ".1f", "degrees between feedback-aligned and backpropagated perturbations"),
+    "linear from": ("accuracy", ".2%", "test accuracy with this layer and those above as a linear one"),
+}
+"""The columns of the table: a field, how it is written, and what it means."""
+
+_ABOUT = "|r| before, after: mean absolute correlation of the layer's inputs, and after R"
+
+FLAGS = (
+    f.MODEL,
+    f.DATA,
+    f.Flag(
+        f.ANALYSIS,
+        "layer",
+        f.whole(),
+        "Layer whose receptive fields and correlations are drawn, counted from 1 at the inputs.",
+        "1",
+    ),
+    f.Flag(f.ANALYSIS, "samples", f.whole(), "Training samples to average over, at most.", "20000"),
+    f.BACKEND,
+    f.DEVICE,
+    f.output(
+        "Folder for analysis.json and the pictures, which replace older ones.", "analysis, beside the model"
+    ),
+    *f.PLACES,
+    f.JSON,
+)
 
 
-def analyse(
-    model: o.Model,
-    data: o.Data,
-    layer: o.Layer = 1,
-    samples: o.Samples = 20_000,
-    output: o.AnalysisOutput = None,
-    backend: o.Backend = None,
-    device: o.Device = None,
-    data_dir: o.DataDir = None,
-    no_download: o.NoDownload = False,
-    as_json: o.AsJSON = False,
-) -> None:
+def analyse(given: f.Given) -> None:
     """Look into a saved model, layer by layer.
 
     Prints how correlated the inputs of each layer are before and after R,
@@ -48,81 +82,79 @@ def analyse(
     correlations of a layer; images raw, decorrelated and ZCA-whitened;
     accuracy against layers removed.
     """
-    layer, samples = read_flag("layer", layer), read_flag("samples", samples)
-    path = chosen_model(model) if model.is_dir() else model
-    saved = load(path)
+    layer, data = given.get("layer", 1), given["data"]
+    path, saved, state, like = load_model(given)
     count = len(saved.network.layers)
     if layer > count:
         msg = f"--layer is {layer} but the model has {count} layers; expected a number from 1 to {count}"
         raise ValueError(msg)
-    folder = path.parent / "analysis" if output is None else output
+    folder = given.get("output", path.parent / "analysis")
     if folder.exists() and not folder.is_dir():
         msg = f"--output {folder} is a file; expected a folder"
         raise ValueError(msg)
     notes: list[str] = []
-    dataset = open_for_model(saved.details, data, data_dir, no_download)
-    subject = _subject(saved, path, dataset, samples, backend, device, notes)
+    dataset = open_for_model(saved.details, given)
+    subject = _subject(saved, state, path, dataset, given.get("samples", 20_000), like, notes)
     with _status() as announce:
         findings = find(subject, announce)
         folder.mkdir(parents=True, exist_ok=True)
         announce("pictures")
         files = [RESULTS, *_draw(folder, subject, findings, layer, data, notes)]
-    results = {"pycopi": __version__, "model": str(model), "data": data, **_results(subject, findings)}
-    with whole_file(folder / RESULTS) as temporary:
-        temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    results = {"pycopi": __version__, "model": str(given["model"]), "data": data, **_results(subject, findings)}
+    write_text(folder / RESULTS, json.dumps(results, indent=1, allow_nan=False) + "\n")
     print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
-    if as_json:
+    if "json" in given:
         print(json.dumps({**results, "output": str(folder), "files": files}, allow_nan=False))
         return
     console = Console(highlight=False)
-    print_findings(console, findings)
+    _print_findings(console, findings)
     console.print(f"samples: {results['samples']} for training, of {data}", soft_wrap=True)
     console.print(f"output: {folder}: {', '.join(files)}", soft_wrap=True)
 
 
 def _subject(
-    saved: Saved,
-    path: Path,
-    dataset: Dataset,
-    samples: int,
-    backend: str | None,
-    device: str | None,
-    notes: list[str],
+    saved: Saved, state: State, path: Path, dataset: Dataset, samples: int, like: Array, notes: list[str]
 ) -> Subject:
-    """Return the model and the data on the library and device to work on; add what cannot be had to notes."""
-    name = "numpy" if backend is None else read_flag("backend", backend)
-    like = reference_array(name, device, saved.parameters[0].weight.dtype.name)
-    state = read_state(path, None if name == "numpy" else like)[1]
-    settings, batch_size = _how_it_learned(saved, path, notes)
-    train = place(*trimmed((dataset.x_train, dataset.y_train), samples), like)
-    test = None
+    """Return the model and the data to look at; add what cannot be had to notes."""
+    settings, batch_size = Settings(), BATCH
+    if "settings" in saved.details:
+        recipe = read_origin(path, saved.details).plan.recipe
+        settings, batch_size = recipe.settings, recipe.batch_size
+    else:
+        about = "this model does not say how it learned: the update angles are those of the default settings"
+        notes.append(about)
+    train, test = place(dataset.x_train[:samples], dataset.y_train[:samples], like), None
     if is_real(dataset.y_train):
         notes.append(f"no accuracies: the targets of {dataset.name} are real numbers, not classes")
     elif dataset.x_test is None or dataset.y_test is None:
         notes.append(f"no accuracies: {dataset.name} has no test arrays x_test and y_test")
     else:
         test = place(dataset.x_test, dataset.y_test, like)
-    return Subject(saved.network, state, settings, batch_size, train, test)
-
-
-def _how_it_learned(saved: Saved, path: Path, notes: list[str]) -> tuple[Settings, int]:
-    """Return settings and batch size of the run that a model is from, or the paper's."""
-    if "settings" in saved.details:
-        plan = read_plan(path, saved.details)
-        return plan.settings, plan.batch_size
-    notes.append("this model does not say how it learned: the update angles are those of the default settings")
-    return Settings(), BATCH
+    angled = STEPS * batch_size
+    return Subject(saved.network, state, settings, batch_size, train, test, samples, angled)
 
 
 def _draw(
     folder: Path, subject: Subject, findings: Findings, layer: int, data: str, notes: list[str]
 ) -> list[str]:
     """Draw the pictures that can be drawn here, and return the names of their files."""
+    shape = preset_for(data).image
+    feature = "input" if layer > 1 or shape is None else "pixel"
+    titles = (f"inputs of layer {layer}, raw", f"inputs of layer {layer}, decorrelated")
+    files = [MATRICES]
     try:
-        files, left_out = draw_pictures(folder, subject, findings, layer, data)
+        draw_correlations(subject, findings, layer, folder / MATRICES, titles, feature)
+        if findings.accuracies is not None:
+            compression_curves({"network": findings.accuracies}, folder / COMPRESSION)
+            files.append(COMPRESSION)
+        if shape is not None:
+            draw_fields(subject, layer, shape, folder / FIELDS, f"receptive fields of layer {layer}", UNITS)
+            draw_images(subject, shape, folder / IMAGES)
+            return [*files, FIELDS, IMAGES]
     except ImportError as error:
-        files, left_out = [], [f"no pictures: {error}"]
-    notes += left_out
+        notes.append(f"no pictures: {error}")
+        return []
+    notes.append(f"no receptive fields and no images: the shape of an image of {data} is not known")
     return files
 
 
@@ -135,6 +167,19 @@ def _results(subject: Subject, findings: Findings) -> dict[str, Any]:
         "layers": list(layer_rows(findings)),
         "accuracy_by_layers_removed": None if accuracies is None else list(accuracies),
     }
+
+
+def _print_findings(console: Console, findings: Findings) -> None:
+    """Print the findings as a table with a layer in each row, and what its columns mean."""
+    header, *rows = layer_table(findings, {name: column[:2] for name, column in _COLUMNS.items()})
+    table = Table()
+    for heading in header:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    meanings = [f"{name}: {about}" for name, (_, _, about) in _COLUMNS.items() if about and name in header]
+    console.print("\n".join([_ABOUT, *meanings]), soft_wrap=not console.is_terminal)
 
 
 @contextmanager

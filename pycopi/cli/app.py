@@ -1,18 +1,20 @@
 """The application: its commands, and what becomes of errors."""
 
+import argparse
 import os
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple, NoReturn
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+from rich.console import Console
 
-from pycopi.cli.analyse import analyse
-from pycopi.cli.evaluate import evaluate
-from pycopi.cli.info import info
+from pycopi import __version__
+from pycopi.cli import analyse, evaluate, reproduce, train
+from pycopi.cli.flags import Flag, Given, flag, read_flags
 from pycopi.cli.interrupts import INTERRUPTED, leave_silently, raise_again
-from pycopi.cli.reproduce import reproduce
-from pycopi.cli.train import train
+from pycopi.cli.progress import print_table
+from pycopi.config import configuration
 
 FAILED = 2
 """Exit status after an error."""
@@ -28,77 +30,52 @@ _EXPECTED = (
 )
 
 
-_UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy in newer typer
+def info(given: Given) -> None:
+    """Print version, engine in use, array libraries found, and threads."""
+    print_table(Console(), list(configuration().items()))
 
 
-class PlainHelp(TyperCommand):
-    """A command in whose help only what takes a value looks as if it did."""
+class Command(NamedTuple):
+    """What is called by a name: its help is the docstring of what runs."""
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        for parameter in self.params:
-            if parameter.param_type_name == "argument":  # its name says enough
-                parameter.display_type_rich = lambda ctx: None  # type: ignore[attr-defined]
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option --help."""
-        return _as_switch(super().get_help_option(ctx))
+    run: Callable[[Given], None]
+    flags: Sequence[Flag]
 
 
-class OneLineErrors(TyperGroup):
-    """Commands whose errors are one line on standard error, without a traceback.
+COMMANDS = {
+    "train": Command(train.train, train.FLAGS),
+    "evaluate": Command(evaluate.evaluate, evaluate.FLAGS),
+    "analyse": Command(analyse.analyse, analyse.FLAGS),
+    "reproduce": Command(reproduce.reproduce, reproduce.FLAGS),
+    "info": Command(info, ()),
+}
+"""The commands by name, in the order of the help."""
 
-    The environment variable ``PYCOPI_TRACEBACK=1`` shows it, for whoever looks for a bug.
+
+def run(words: Sequence[str]) -> int:
+    """Run the command that the words after ``pycopi`` name, and return its status.
+
+    An error is one line on standard error, without a traceback; the environment variable
+    ``PYCOPI_TRACEBACK=1`` shows it, to find a bug.
     """
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option --help."""
-        return _as_switch(super().get_help_option(ctx))
-
-    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
-        """Return the context of the arguments before the name of a command."""
-        wanted = bool(args)  # without any, typer shows the help
-        try:
-            return super().make_context(info_name, args, *rest, **extra)
-        except _UsageError as error:
-            if not wanted:
-                raise
-            raise _usage(error) from None
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that the arguments name."""
-        try:
-            raise_again()
-            return super().invoke(ctx)
-        except (typer.Exit, typer.Abort):  # typer knows what to do
+    try:
+        raise_again()
+        command, given = _parse(words)
+        command.run(given)
+    except SystemExit as end:  # of --help, --version and errors of usage
+        return int(end.code or 0)
+    except KeyboardInterrupt as interruption:
+        leave_silently()  # a second one ends this too
+        print(": ".join(["interrupted", *map(str, interruption.args)]), file=sys.stderr)
+        return INTERRUPTED
+    except _EXPECTED as error:
+        if os.environ.get("PYCOPI_TRACEBACK", "0") not in ("", "0"):
             raise
-        except _UsageError as error:
-            raise _usage(error) from None
-        except KeyboardInterrupt as interruption:
-            leave_silently()  # a second one ends this too
-            print(": ".join(["interrupted", *map(str, interruption.args)]), file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
-        except _EXPECTED as error:
-            if os.environ.get("PYCOPI_TRACEBACK", "0") not in ("", "0"):
-                raise
-            print(f"error: {describe(error)}", file=sys.stderr)
-            raise typer.Exit(FAILED) from None
-        finally:
-            leave_silently()
-
-
-def _as_switch(option: Any) -> Any:
-    """Return an option that takes no value, without the kind of a value in its help."""
-    if option is not None:
-        option.metavar = ""
-    return option
-
-
-def _usage(error: Any) -> typer.Exit:
-    """Print what is wrong with the arguments as one line, and return the end of the process."""
-    text = " ".join(error.format_message().split()).rstrip(".")
-    print(f"error: {text[:1].lower()}{text[1:]} (see pycopi --help)", file=sys.stderr)
-    return typer.Exit(FAILED)
+        print(f"error: {describe(error)}", file=sys.stderr)
+        return FAILED
+    finally:
+        leave_silently()
+    return 0
 
 
 def describe(error: BaseException) -> str:
@@ -109,41 +86,68 @@ def describe(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-app = typer.Typer(
-    cls=OneLineErrors,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all errors are."""
+
+    def __init__(self, name: str, about: str, arguments: str) -> None:
+        super().__init__(
+            name,
+            usage=f"{name} {arguments}",
+            description=about,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong with the arguments, and end the process."""
+        self.exit(FAILED, f"error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from pycopi import __version__
-
-        print(f"pycopi {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            metavar="",
-            help="Print the version and exit.",
-            callback=_show_version,
-            is_eager=True,
-        ),
-    ] = False,
-) -> None:
-    """Train networks by constrained parameter inference (COPI), with decorrelated inputs."""
+def _parse(words: Sequence[str]) -> tuple[Command, Given]:
+    """Return a command and what it was given; --help and --version end the process."""
+    about = "Train networks by constrained parameter inference (COPI), with decorrelated inputs."
+    root = _Parser("pycopi", about, "COMMAND ...")
+    root.add_argument("--version", action="version", version=f"pycopi {__version__}", help="Print the version.")
+    commands = root.add_argument_group("commands")
+    for name, command in COMMANDS.items():  # only to be listed: which one is meant is read below
+        commands.add_argument(name, nargs="?", help=_about(command).splitlines()[0])
+    if not words:
+        root.print_help()
+        root.exit(FAILED)
+    name = words[0]
+    if name.startswith("-"):
+        _, unknown = root.parse_known_args(words)
+        root.error(f"no such option: {unknown[0] if unknown else name}")
+    if name not in COMMANDS:
+        root.error(f"no such command: {name}{_meant(name, COMMANDS)}")
+    return COMMANDS[name], _read(name, COMMANDS[name], words[1:])
 
 
-app.command(cls=PlainHelp)(train)
-app.command(cls=PlainHelp)(evaluate)
-app.command(cls=PlainHelp)(analyse)
-app.command(cls=PlainHelp)(reproduce)
-app.command(cls=PlainHelp)(info)
+def _read(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
+    """Return what a command is given, as checked values."""
+    arguments = [one.name.upper() for one in command.flags if not one.panel]
+    parser = _Parser(f"pycopi {name}", _about(command), " ".join([*arguments, "[options]"]))
+    groups: dict[str, Any] = {"": parser}
+    for one in command.flags:
+        if one.panel not in groups:
+            groups[one.panel] = parser.add_argument_group(one.panel)
+        one.add_to(groups[one.panel])
+    found, unknown = parser.parse_known_args(words)
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        kind = "option" if word.startswith("-") else "argument"
+        known = [flag(one.name) for one in command.flags if one.panel]
+        parser.error(f"no such {kind}: {word}{_meant(word, known)}")
+    return read_flags(command.flags, vars(found))
+
+
+def _about(command: Command) -> str:
+    """Return what a command does."""
+    lines = (command.run.__doc__ or "").strip().splitlines()
+    return "\n".join(line.removeprefix("    ") for line in lines)
+
+
+def _meant(word: str, known: Any) -> str:
+    """Return what may have been meant by a word that is not known."""
+    near = get_close_matches(word, known, 1, 0.65)
+    return f"; did you mean {near[0]}?" if near else ""

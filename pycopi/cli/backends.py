@@ -1,14 +1,28 @@
-"""Array libraries by name: only the one that is asked for is imported."""
+"""Array libraries by name, of which only the one that is named is imported, and models on them."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pycopi._array import Array
+from pycopi.cli.flags import Given
+from pycopi.state import State
+from pycopi.storage import Saved, read_state
+from pycopi.training.checkpoint import chosen_model
 
 _MODULES = {"array-api-strict": "array_api_strict"}
 _INSTALL = {"array-api-strict": "pip install array-api-strict"}
+
+
+def load_model(given: Given) -> tuple[Path, Saved, State, Array]:
+    """Return the file of the model that a command names, the model, its state, and an array of its library."""
+    model, backend = given["model"], given.get("backend", "numpy")
+    path = chosen_model(model) if model.is_dir() else model
+    saved, state = read_state(path)
+    like = reference_array(backend, given.get("device"), saved.parameters[0].weight.dtype.name)
+    return path, *((saved, state) if backend == "numpy" else read_state(path, like)), like
 
 
 def reference_array(backend: str, device: str | None, dtype: str) -> Array:

@@ -1,45 +1,42 @@
 """``pycopi evaluate``: loss and accuracy of a saved model."""
 
 from pycopi import _json
-from pycopi._array import Array, HostArray, is_numpy
-from pycopi.cli import options as o
-from pycopi.cli.backends import reference_array
-from pycopi.cli.flags import read_flag
+from pycopi._array import HostArray
+from pycopi.cli.backends import load_model
+from pycopi.cli.flags import BACKEND, DATA, DEVICE, FILES, JSON, MODEL, PLACES, Flag, Given, choice
 from pycopi.cli.splits import open_for_model, place
 from pycopi.data import Dataset
-from pycopi.storage import Saved, load
-from pycopi.training.checkpoint import chosen_model
+from pycopi.losses import LOSSES
 from pycopi.training.evaluate import evaluate as evaluate_network
 
+FLAGS = (
+    MODEL,
+    DATA,
+    BACKEND,
+    DEVICE,
+    Flag(FILES, "split", choice("test", "train"), "Part of the data: test (default), train."),
+    Flag(FILES, "loss", choice(*LOSSES), f"Loss to report: {', '.join(LOSSES)}.", "the model's own"),
+    *PLACES,
+    JSON,
+)
 
-def evaluate(
-    model: o.Model,
-    data: o.Data,
-    split: o.Split = "test",
-    loss: o.ReportedLoss = None,
-    backend: o.Backend = None,
-    device: o.Device = None,
-    data_dir: o.DataDir = None,
-    no_download: o.NoDownload = False,
-    as_json: o.AsJSON = False,
-) -> None:
+
+def evaluate(given: Given) -> None:
     """Print loss and accuracy of a saved model on a data set.
 
     Given the folder of a run with --patience, it takes the model of the best epoch.
     """
-    split = read_flag("split", split)
-    path = chosen_model(model) if model.is_dir() else model
-    saved = load(path)
-    loss = _stored_loss(saved) if loss is None else read_flag("loss", loss)
-    like = _reference(saved, backend, device)
-    dataset = open_for_model(saved.details, data, data_dir, no_download)
+    split = given.get("split", "test")
+    _, saved, _, like = load_model(given)
+    settings = saved.details.get("settings")
+    own = str(settings["loss"]) if isinstance(settings, dict) and "loss" in settings else "squared_error"
+    dataset = open_for_model(saved.details, given)
     pair = place(*choose_split(dataset, split), like)
-    if not is_numpy(like):
-        saved = load(path, like=like)
-    result = evaluate_network(saved.network, saved.parameters, *pair, loss=loss)
+    result = evaluate_network(saved.network, saved.parameters, *pair, loss=given.get("loss", own))
     rows = {"loss": result.loss, "accuracy": result.accuracy, "samples": result.samples}
-    if as_json:
-        print(_json.write({"model": str(model), "data": data, "split": split, **rows}))
+    if "json" in given:
+        about = {"model": str(given["model"]), "data": given["data"], "split": split}
+        print(_json.write({**about, **rows}))
         return
     for name, value in rows.items():
         if value is not None:
@@ -57,15 +54,3 @@ def choose_split(dataset: Dataset, split: str) -> tuple[HostArray, HostArray]:
         )
         raise ValueError(msg)
     return dataset.x_test, dataset.y_test
-
-
-def _stored_loss(saved: Saved) -> str:
-    """Return the loss that a model was trained with, where it says so."""
-    settings = saved.details.get("settings")
-    return str(settings["loss"]) if isinstance(settings, dict) and "loss" in settings else "squared_error"
-
-
-def _reference(saved: Saved, backend: str | None, device: str | None) -> Array:
-    """Return an array of the library and device to work on, in the dtype of the model."""
-    name = "numpy" if backend is None else read_flag("backend", backend)
-    return reference_array(name, device, saved.parameters[0].weight.dtype.name)

@@ -1,92 +1,147 @@
-"""From flags as they were given to checked values."""
+"""Flags: what each takes, how it is read, and what the help says of it."""
 
+import argparse
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from pycopi.activations import ACTIVATIONS
-from pycopi.credit import CREDIT
-from pycopi.losses import LOSSES
-from pycopi.rules.decorrelation import RULES
-from pycopi.rules.inference import RULES as WEIGHT_RULES
+Given = Mapping[str, Any]
+"""The flags and arguments that were given, by name, as checked values."""
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "activation": ("leaky_relu", *(name for name in ACTIVATIONS if name not in ("leaky_relu", "affine"))),
-    "credit": tuple(CREDIT),
-    "rule": (*WEIGHT_RULES, "adam"),
-    "loss": tuple(LOSSES),
-    "decorrelation_rule": RULES,
-    "backend": ("numpy", "torch", "jax", "cupy", "array-api-strict"),
-    "dtype": ("float32", "float64"),
-    "preset": ("paper", "fast"),
-    "split": ("test", "train"),
-    "task": ("classes", "regression"),
-}
-"""What flags with a fixed set of values take, by parameter name; the first is the default."""
-
-LIMITS = {
-    **dict.fromkeys(("epochs", "batch_size", "patience", "layer", "samples", "seeds"), (1, math.inf)),
-    **dict.fromkeys(("decorrelation_epochs", "warm_up", "seed"), (0, math.inf)),
-    "decorrelation_every": (1, math.inf),
-    **dict.fromkeys(("rate", "gain", "decorrelation_rate", "epsilon"), (0, math.inf)),
-    **dict.fromkeys(("step_bound", "decorrelation_bound"), (0, math.inf)),
-    **dict.fromkeys(("whitening", "rate_decay"), (0, 1)),
-}
-"""Least and greatest values of flags that are numbers; all are finite."""
-
-LISTS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "freeze_decorrelation_after": (
-        lambda text: None if text == "never" else int(text),
-        "whole numbers of epochs or never",
-    ),
-    "decorrelation_fraction": (float, "numbers above 0 and at most 1"),
-}
-"""Flags that take one value, or one for each layer with commas between: how each is read, and what it is."""
-
-_LAYERS = re.compile(r"([1-9]\d{0,6})(?:x([1-9]\d{0,2}))?")  # as 500 or 500x6
+NETWORK, LEARNING, DECORRELATION = "Network", "Learning", "Decorrelation"
+SAVING, VARIANTS = "Doing less (off by default)", "Variants (off by default)"
+COURSE, ANALYSIS, MACHINE, FILES = "Course of the run", "Analysis", "Machine", "Data and output"
+"""The panels of the help."""
 
 
-def read_flags(parameters: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    """Return the flags of these names that were given, each as a checked value."""
-    given = {name: value for name, value in parameters.items() if name in names}
-    return {name: read_flag(name, value) for name, value in given.items() if value is not None}
+class Kind(NamedTuple):
+    """What a flag takes: its name in the help, what is expected in words, and what reads a text.
+
+    ``read`` raises ValueError for what is not expected.
+    """
+
+    metavar: str
+    expected: str = ""
+    read: Callable[[str], Any] = str
 
 
-def read_flag(name: str, value: Any) -> Any:
-    """Return the value of one flag, checked."""
-    if name in CHOICES:
-        return _read_choice(name, value)
-    if name == "hidden":
-        return read_hidden(value)
-    if name in LISTS:
-        return _read_list(name, value, *LISTS[name])
-    if name in LIMITS:
-        least, most = LIMITS[name]
-        if not (least <= value <= most and math.isfinite(value)):
-            wanted = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
-            msg = f"{flag(name)} is {value}; expected a finite number {wanted}"
-            raise ValueError(msg)
+class Flag(NamedTuple):
+    """A flag, or an argument where ``panel`` is empty; one without a kind is a switch."""
+
+    panel: str
+    name: str
+    kind: Kind | None
+    text: str
+    default: str = ""
+    negatable: bool = False
+
+    def add_to(self, group: Any) -> None:
+        """Add the flag to a parser or to a group of one."""
+        words = f"{self.text} Default: {self.default}." if self.default else self.text
+        how: dict[str, Any] = {"help": words.replace("%", "%%")}
+        if self.kind is not None:
+            how["metavar"] = self.kind.metavar
+        else:
+            how |= {
+                "action": argparse.BooleanOptionalAction if self.negatable else "store_true",
+                "default": None,
+            }
+        group.add_argument(flag(self.name) if self.panel else self.name, **how)
+
+    def read(self, text: Any) -> Any:
+        """Return the value of a text, or of a switch."""
+        if self.kind is None:
+            return text
+        try:
+            return self.kind.read(text)
+        except ValueError:
+            name = flag(self.name) if self.panel else self.name.upper()
+            msg = f"{name} is {text!r}; expected {self.kind.expected}"
+            raise ValueError(msg) from None
+
+
+def read_flags(flags: Sequence[Flag], texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those flags that were given, each as a checked value."""
+    return {one.name: one.read(texts[one.name]) for one in flags if texts[one.name] is not None}
+
+
+def flag(name: str) -> str:
+    """Return the flag of a name."""
+    return f"--{name.replace('_', '-')}"
+
+
+def shown(value: object) -> str:
+    """Return a value as it is typed."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join("never" if one is None else str(one) for one in value) or "none"
+    return str(value)
+
+
+def number(least: float = 0, most: float = math.inf) -> Kind:
+    """Return the kind of a finite number within limits."""
+    return Kind(
+        "FLOAT", f"a finite number {_limits(least, most)}", lambda text: _within(float(text), least, most)
+    )
+
+
+def whole(least: int = 1) -> Kind:
+    """Return the kind of a whole number of at least so much."""
+    return Kind(
+        "INTEGER", f"a whole number of at least {least}", lambda text: _within(int(text), least, math.inf)
+    )
+
+
+def _limits(least: float, most: float) -> str:
+    return f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+
+
+def _within(value: Any, least: float, most: float) -> Any:
+    if not (least <= value <= most and math.isfinite(value)):
+        raise ValueError
     return value
 
 
-def _read_list(name: str, text: str, read: Callable[[str], Any], what: str) -> Any:
-    """Return the value of a flag, or a tuple of one for each layer."""
-    try:
+def choice(*names: str) -> Kind:
+    """Return the kind of one of some names; hyphens and underscores are the same."""
+
+    def read(text: str) -> str:
+        plain = {name.replace("_", "-"): name for name in names}
+        if text.replace("_", "-") not in plain:
+            raise ValueError
+        return plain[text.replace("_", "-")]
+
+    return Kind("NAME", f"one of {', '.join(names)}", read)
+
+
+def some_of(metavar: str, *names: str) -> Kind:
+    """Return the kind of one or several of some names, with commas between."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+        if not set(found) <= set(names):
+            raise ValueError
+        return found
+
+    return Kind(metavar, f"some of {','.join(names)}", read)
+
+
+def each(metavar: str, read: Callable[[str], Any], what: str) -> Kind:
+    """Return the kind of one value, or of one for each layer with commas between."""
+
+    def read_all(text: str) -> Any:
         values = tuple(read(part.strip()) for part in text.split(","))
-    except ValueError:
-        msg = f"{flag(name)} is {text!r}; expected {what}, with commas between those of different layers"
-        raise ValueError(msg) from None
-    return values if len(values) > 1 else values[0]
+        return values if len(values) > 1 else values[0]
+
+    return Kind(metavar, f"{what}, with commas between those of different layers", read_all)
 
 
-def _read_choice(name: str, value: str) -> str:
-    """Return a choice in its own spelling; hyphens and underscores are the same."""
-    for choice in CHOICES[name]:
-        if choice.replace("_", "-") == value.replace("_", "-"):
-            return choice
-    msg = f"{flag(name)} is {value!r}; expected one of {', '.join(CHOICES[name])}"
-    raise ValueError(msg)
+_LAYERS = re.compile(r"([1-9]\d{0,6})(?:x([1-9]\d{0,2}))?")  # as 500 or 500x6
 
 
 def read_hidden(text: str) -> tuple[int, ...]:
@@ -103,14 +158,39 @@ def read_hidden(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         match = _LAYERS.fullmatch(part.strip())
         if match is None:
-            msg = (
-                f"--hidden is {text!r}; expected sizes of layers such as 128,64 or 500x6 (six of 500), or none"
-            )
-            raise ValueError(msg)
+            raise ValueError(part)
         sizes += [int(match[1])] * int(match[2] or 1)
     return tuple(sizes)
 
 
-def flag(name: str) -> str:
-    """Return the flag of a parameter."""
-    return f"--{name.replace('_', '-')}"
+FOLDER = Kind("FOLDER", "", Path)
+DATA = Flag(
+    "",
+    "data",
+    Kind("DATA"),
+    "digits (built in), mnist, cifar10, or an .npz file with x, y (and x_test, y_test).",
+)
+MODEL = Flag("", "model", Kind("MODEL", "", Path), "A model file, or the output folder of a run.")
+BACKEND = Flag(
+    MACHINE,
+    "backend",
+    choice("numpy", "torch", "jax", "cupy", "array-api-strict"),
+    "Array library that does the work: numpy (default), torch, jax, cupy, array-api-strict.",
+)
+DEVICE = Flag(
+    MACHINE, "device", Kind("NAME"), "Device of that library, such as cuda or cuda:1.", "the library's own"
+)
+QUIET = Flag(FILES, "quiet", None, "Print nothing but errors.")
+JSON = Flag(FILES, "json", None, "Print one JSON object.")
+PLACES = (
+    Flag(
+        FILES, "data_dir", FOLDER, "Folder that holds MNIST and CIFAR-10; otherwise $PYCOPI_DATA and the cache."
+    ),
+    Flag(FILES, "no_download", None, "Do not fetch data that is missing."),
+)
+"""Where data are looked for."""
+
+
+def output(text: str, default: str) -> Flag:
+    """Return the flag that names the folder for what a command makes."""
+    return Flag(FILES, "output", FOLDER, text, default)

@@ -1,18 +1,15 @@
-"""The output folder of a run: its files, how they get there, and how a run is found again."""
+"""The output folder of a run: its files beside those of a checkpoint, and how a run is found again."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from pycopi import __version__, _json
-from pycopi._array import Array
-from pycopi._files import whole_file
+from pycopi._files import write_text
 from pycopi.cli.plan import Plan, stored_plan
-from pycopi.network import Network
 from pycopi.state import EpochRecord, State
-from pycopi.training.checkpoint import BEST, MODEL, Checkpoint, StoredRun, save_run
+from pycopi.training.checkpoint import BEST, MODEL, Checkpoint
 
 HISTORY, PICTURE = "history.json", "learning-curve.png"
 LAST_GOOD = "last-good.safetensors"
@@ -41,89 +38,8 @@ class Origin(NamedTuple):
         }
 
 
-class RunFolder(NamedTuple):
-    """The folder of one run, which no other process works in."""
-
-    checkpoint: Checkpoint
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return self.checkpoint.folder
-
-    def holds_a_run(self, *, overwrite: bool) -> bool:
-        """Return whether there is a run already; raise if it may not be overwritten."""
-        found = [name for name in (MODEL, BEST, HISTORY, PICTURE, LAST_GOOD) if (self.path / name).exists()]
-        if found and not overwrite:
-            msg = (
-                f"{self.path} holds a run already ({', '.join(found)}); go on with --resume, "
-                f"replace it with --overwrite, or name another folder with --output"
-            )
-            raise ValueError(msg)
-        return bool(found)
-
-    def stored(self) -> tuple[Origin, tuple[EpochRecord, ...]]:
-        """Return the run that is kept here: its origin, and its history."""
-        stored = self.checkpoint.load()
-        if stored is None:
-            msg = f"{self.path} holds no run to resume (there is no {MODEL}); leave --resume out to start one"
-            raise FileNotFoundError(msg)
-        origin, history = read_origin(self.path / MODEL, stored.details), stored.state.history
-        if origin.plan.patience is not None:  # so there is a test loss: older files have null for infinite
-            lost = [one.validation_loss is None for one in history]
-            pairs = zip(history, lost, strict=True)
-            history = tuple(one._replace(validation_loss=math.nan) if no else one for one, no in pairs)
-        return origin, history
-
-    def last(self, like: Array) -> tuple[Network, State]:
-        """Return the network and the state of the run that is kept here, of which there is one."""
-        network, state, _ = cast(StoredRun, self.checkpoint.load(like))
-        return network, state
-
-    def best(self, like: Array) -> State | None:
-        """Return the state of the best epoch of the run that is kept here, if there is one."""
-        stored = self.checkpoint.load_best(like)
-        return None if stored is None else stored.state
-
-    def save(self, origin: Origin, network: Network, state: State) -> None:
-        """Write the model and the history of a run after an epoch."""
-        self.checkpoint.save(network, state, origin.details())
-        with whole_file(self.path / HISTORY) as temporary:
-            temporary.write_text(history_json(origin, state), encoding="utf-8")
-
-    def save_last_good(self, origin: Origin, network: Network, state: State) -> Path:
-        """Write the last good state of a run that diverged, and return the file."""
-        path = self.path / LAST_GOOD
-        save_run(path, network, state, origin.details())
-        return path
-
-    def remove_rest(self) -> None:
-        """Remove what a run that has been replaced leaves beside model and history; nothing else."""
-        for name in (BEST, PICTURE, LAST_GOOD):
-            (self.path / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def open_folder(path: Path) -> Iterator[RunFolder]:
-    """Give the folder of a run, and keep other processes out of it until the block ends."""
-    if path.exists() and not path.is_dir():
-        msg = f"--output {path} is a file; expected a folder"
-        raise ValueError(msg)
-    with Checkpoint(path, otherwise="name another folder with --output") as checkpoint:
-        yield RunFolder(checkpoint)
-
-
 def read_origin(path: Path, details: Mapping[str, Any]) -> Origin:
     """Return the origin of a run, from the details of its model file."""
-    plan = read_plan(path, details)
-    try:
-        return Origin(plan, int(details["samples"]), details.get("fingerprint"), details.get("classes"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def read_plan(path: Path, details: Mapping[str, Any]) -> Plan:
-    """Return what a run does, from the details of its model file."""
     if "settings" not in details:
         msg = (
             f"{path}: this model was not made by pycopi train, so there is no run to resume; "
@@ -131,24 +47,62 @@ def read_plan(path: Path, details: Mapping[str, Any]) -> Plan:
         )
         raise ValueError(msg)
     try:
-        return stored_plan(details["settings"])
+        plan = stored_plan(details["settings"])
+        return Origin(plan, int(details["samples"]), details.get("fingerprint"), details.get("classes"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _unreadable(path, error) from error
+        msg = f"{path}: the run in this file cannot be read ({error}); start anew with --overwrite"
+        raise ValueError(msg) from error
 
 
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path}: the run in this file cannot be read ({error}); start anew with --overwrite")
+def open_folder(path: Path) -> Checkpoint:
+    """Return the folder of a run, which keeps other processes out while it is open."""
+    if path.exists() and not path.is_dir():
+        msg = f"--output {path} is a file; expected a folder"
+        raise ValueError(msg)
+    return Checkpoint(path, otherwise="name another folder with --output")
 
 
-def history_json(origin: Origin, state: State) -> str:
-    """Return the content of the history file; ``test`` is the result after the last epoch."""
+def holds_a_run(folder: Path, *, overwrite: bool) -> bool:
+    """Return whether there is a run already; raise if it may not be overwritten."""
+    found = [name for name in (MODEL, BEST, HISTORY, PICTURE, LAST_GOOD) if (folder / name).exists()]
+    if found and not overwrite:
+        msg = (
+            f"{folder} holds a run already ({', '.join(found)}); go on with --resume, "
+            f"replace it with --overwrite, or name another folder with --output"
+        )
+        raise ValueError(msg)
+    return bool(found)
+
+
+def stored_run(checkpoint: Checkpoint) -> tuple[Origin, tuple[EpochRecord, ...]]:
+    """Return the run that a folder keeps: its origin, and its history."""
+    folder, stored = checkpoint.folder, checkpoint.load()
+    if stored is None:
+        msg = f"{folder} holds no run to resume (there is no {MODEL}); leave --resume out to start one"
+        raise FileNotFoundError(msg)
+    origin, history = read_origin(folder / MODEL, stored.details), stored.state.history
+    if origin.plan.patience is not None:  # so there is a test loss: older files have null for infinite
+        lost = [one.validation_loss is None for one in history]
+        pairs = zip(history, lost, strict=True)
+        history = tuple(one._replace(validation_loss=math.nan) if no else one for one, no in pairs)
+    return origin, history
+
+
+def write_history(folder: Path, plan: Plan, state: State) -> None:
+    """Write the history of a run as JSON; ``test`` is the result after the last epoch."""
     history = [record.as_json() for record in state.history]
     last = history[-1] if history else {}
     content = {
         "pycopi": __version__,
-        "data": origin.plan.data,
-        "settings": origin.plan.as_json(),
+        "data": plan.data,
+        "settings": plan.as_json(),
         "history": history,
         "test": {name: last.get(f"validation_{name}") for name in ("loss", "accuracy")},
     }
-    return _json.write(content, indent=1) + "\n"
+    write_text(folder / HISTORY, _json.write(content, indent=1) + "\n")
+
+
+def remove_rest(folder: Path) -> None:
+    """Remove what a run that has been replaced leaves beside model and history; nothing else."""
+    for name in (BEST, PICTURE, LAST_GOOD):
+        (folder / name).unlink(missing_ok=True)

@@ -6,25 +6,26 @@ from typing import Any, NamedTuple
 
 from pycopi._array import Array
 from pycopi.cli.backends import reference_array
-from pycopi.cli.folder import PICTURE, Origin, RunFolder
-from pycopi.cli.plan import Plan, data_name, new_plan
+from pycopi.cli.flags import Given
+from pycopi.cli.folder import (
+    LAST_GOOD,
+    PICTURE,
+    Origin,
+    holds_a_run,
+    remove_rest,
+    stored_run,
+    write_history,
+)
+from pycopi.cli.plan import FLAGS, Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, open_data, split
 from pycopi.network import Network
 from pycopi.state import State
-from pycopi.state import start as new_state
+from pycopi.training.checkpoint import Checkpoint, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
 from pycopi.training.history import EarlyStopping, early_stopping
-
-
-class Source(NamedTuple):
-    """Where the data are: what `open_data` takes."""
-
-    data: str
-    data_dir: Path | None
-    no_download: bool
 
 
 class Job(NamedTuple):
@@ -34,13 +35,18 @@ class Job(NamedTuple):
     network: Network
     splits: Splits
     state: State
-    folder: RunFolder
+    checkpoint: Checkpoint
     replaces: bool = False
 
     @property
     def plan(self) -> Plan:
         """What the run does."""
         return self.origin.plan
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.checkpoint.folder
 
     def keeps_another(self, state: State) -> bool:
         """Return whether the folder still holds the run that this one replaces after its first epoch."""
@@ -50,18 +56,20 @@ class Job(NamedTuple):
         """Write model and history of a state."""
         if self.keeps_another(state):
             return
-        self.folder.save(self.origin, self.network, state)
+        self.checkpoint.save(self.network, state, self.origin.details())
+        write_history(self.folder, self.plan, state)
         if self.replaces and len(state.history) == 1:
-            self.folder.remove_rest()
+            remove_rest(self.folder)
 
     def run(self, shown: Shown) -> State:
         """Return the state at the end; it is saved after each epoch."""
-        plan, stop = self.plan, self._stopping()
-        ended = stop is not None and stop(self.state)  # before it was resumed
+        how, stop, (during, after) = self.plan.recipe.how(), self._stopping(), shown
+        if stop is not None and stop(self.state):  # before it was resumed
+            how["epochs"] = len(self.state.history)
 
         def keep_best(state: State) -> None:
             if stop is not None and stop.best is state:
-                self.folder.checkpoint.save_best(self.network, state, self.origin.details())
+                self.checkpoint.save_best(self.network, state, self.origin.details())
 
         keep_best(self.state)  # a kill may have come before
         try:
@@ -69,16 +77,11 @@ class Job(NamedTuple):
                 self.network,
                 self.state,
                 *self.splits.train,
-                epochs=len(self.state.history) if ended else plan.epochs,
-                settings=plan.settings,
-                batch_size=plan.batch_size,
-                seed=plan.seed,
+                **how,
+                seed=self.plan.seed,
                 validation=self.splits.test,
-                weight_schedule=plan.schedules.weights,
-                decorrelation_schedule=plan.schedules.decorrelation,
-                keep_decorrelated=plan.keep_decorrelated,
-                callbacks=[*([] if stop is None else [stop]), self.save, keep_best, shown.after],
-                progress=shown.during,
+                callbacks=[*([] if stop is None else [stop]), self.save, keep_best, after],
+                progress=during,
             )
         except DivergenceError as error:
             raise ArithmeticError(self._keep_last_good(error)) from error
@@ -87,7 +90,7 @@ class Job(NamedTuple):
         """Draw the learning curve."""
         from pycopi.plotting import learning_curve
 
-        learning_curve(state.history, self.folder.path / PICTURE)
+        learning_curve(state.history, self.folder / PICTURE)
 
     def _stopping(self) -> EarlyStopping | None:
         """Return what may end the run early, with the best state so far of a run that goes on."""
@@ -95,56 +98,72 @@ class Job(NamedTuple):
             return None
         stop = early_stopping(patience=self.plan.patience)
         if self.state.history:
-            stop.best = self.folder.best(like=self.state.parameters[0].weight)
+            best = self.checkpoint.load_best(like=self.state.parameters[0].weight)
+            stop.best = best and best.state
         return stop
 
     def _keep_last_good(self, error: DivergenceError) -> str:
         """Save the last good parameters of a run that diverged, and return what to say."""
         what, state = error.describe(flags=True), error.state or self.state
         if self.keeps_another(state):
-            return f"{what}; {self.folder.path} still holds the run from before"
-        state = state._replace(parameters=error.parameters)
-        path = self.folder.save_last_good(self.origin, self.network, state)
+            return f"{what}; {self.folder} still holds the run from before"
+        path, state = self.folder / LAST_GOOD, state._replace(parameters=error.parameters)
+        save_run(path, self.network, state, self.origin.details())
         return f"{what}; the last good parameters are in {path}"
 
 
-def start(source: Source, given: Mapping[str, Any], folder: RunFolder, *, overwrite: bool) -> Job:
+def start(given: Given, checkpoint: Checkpoint) -> Job:
     """Return a new run; a run in its folder stays until the first epoch is complete."""
-    replaces = folder.holds_a_run(overwrite=overwrite)
-    plan = new_plan(source.data, given)
-    origin, splits, like = _open(plan, source)
-    plan = origin.plan
-    network = plan.network(splits.inputs, splits.outputs, splits.train[1])
-    data = splits.train[0] if plan.standardize else None
-    state = new_state(network, plan.settings, plan.seed, like=like, data=data)
-    return Job(origin, network, splits, state, folder, replaces)
+    replaces = holds_a_run(checkpoint.folder, overwrite="overwrite" in given)
+    origin, splits, like = _open(new_plan(given["data"], _planned(given)), given)
+    recipe = origin.plan.recipe
+    inputs, targets = splits.train
+    network = recipe.network(inputs.shape[1], splits.outputs, targets)
+    state = recipe.start(network, origin.plan.seed, like=like, inputs=inputs)
+    return Job(origin, network, splits, state, checkpoint, replaces)
 
 
-def resume(source: Source, given: Mapping[str, Any], folder: RunFolder) -> Job:
+def resume(given: Given, checkpoint: Checkpoint) -> Job:
     """Return the run that is kept in a folder, to go on with."""
-    stored, history = folder.stored()
-    own, name, done = stored.plan.data, data_name(source.data), len(history)
+    folder, (stored, history) = checkpoint.folder, stored_run(checkpoint)
+    own, name, done = stored.plan.data, data_name(given["data"]), len(history)
     if own != name:
-        msg = f"{folder.path} holds a run on {own}; expected {own} to resume it with, got {name}"
+        msg = f"{folder} holds a run on {own}; expected {own} to resume it with, got {name}"
         raise ValueError(msg)
-    plan = stored.plan.resumed(given, folder.path)
+    plan = stored.plan.resumed(_planned(given), folder)
     if plan.epochs < done:
         msg = (
-            f"--epochs is {plan.epochs} but the run in {folder.path} has {done} epochs already; "
+            f"--epochs is {plan.epochs} but the run in {folder} has {done} epochs already; "
             f"expected at least {done}"
         )
         raise ValueError(msg)
-    origin, splits, like = _open(plan, source)
+    origin, splits, like = _open(plan, given)
     if origin.samples != stored.samples:
         msg = (
-            f"{source.data} has {origin.samples} training samples but the run was on "
+            f"{given['data']} has {origin.samples} training samples but the run was on "
             f"{stored.samples}; resume it with the same data"
         )
         raise ValueError(msg)
-    run, otherwise = f"the run in {folder.path}", "start anew with --overwrite"
-    check_fingerprint(stored.fingerprint, origin.fingerprint or {}, source.data, run, otherwise)
-    network, state = folder.last(like)
-    return Job(origin, network, splits, state._replace(history=history), folder)
+    run, otherwise = f"the run in {folder}", "start anew with --overwrite"
+    check_fingerprint(stored.fingerprint, origin.fingerprint or {}, given["data"], run, otherwise)
+    kept = checkpoint.load(like)
+    assert kept is not None  # for it has been read already, and its folder is locked
+    return Job(origin, kept.network, splits, kept.state._replace(history=history), checkpoint)
+
+
+def _planned(given: Given) -> Mapping[str, Any]:
+    """Return the flags that decide what a run does."""
+    return {one.name: given[one.name] for one in FLAGS if one.name in given}
+
+
+def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
+    """Return the origin of a run, its data, and an array of the library and device of the plan."""
+    like = reference_array(plan.backend, plan.device, plan.dtype)
+    data = open_data(given, plan.task)
+    splits = split(data, like)
+    _check_data(plan, splits, given["data"])
+    plan = plan.for_targets(classes=splits.labels is not None, outputs=splits.outputs)
+    return Origin(plan, len(data.x_train), dataset_fingerprint(data), splits.labels), splits, like
 
 
 def _check_data(plan: Plan, splits: Splits, data: str) -> None:
@@ -160,13 +179,3 @@ def _check_data(plan: Plan, splits: Splits, data: str) -> None:
         msg += "; use squared_error"
     if msg:
         raise ValueError(msg)
-
-
-def _open(plan: Plan, source: Source) -> tuple[Origin, Splits, Array]:
-    """Return the origin of a run, its data, and an array of the library and device of the plan."""
-    like = reference_array(plan.backend, plan.device, plan.dtype)
-    data = open_data(*source, plan.task)
-    splits = split(data, like)
-    _check_data(plan, splits, source.data)
-    plan = plan.for_targets(classes=splits.classes, outputs=splits.outputs)
-    return Origin(plan, len(data.x_train), dataset_fingerprint(data), splits.labels), splits, like

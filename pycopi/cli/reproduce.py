@@ -1,36 +1,69 @@
-"""``pycopi reproduce``: the experiments of the paper, from the command to the report."""
+"""``pycopi reproduce``: the experiments of the paper, and what is shown while they go on."""
 
 import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
-from pycopi.cli import options as o
-from pycopi.cli.flags import read_flag
-from pycopi.cli.watching import watch_plan
-from pycopi.experiments.experiment import ALL, EXPERIMENTS, FULL, QUICK, Experiment, Size
-from pycopi.experiments.methods import METHODS
+from pycopi.cli import flags as f
+from pycopi.cli.progress import is_live, print_parts
+from pycopi.cli.splits import source_of
+from pycopi.experiments.plan import ALL, EXPERIMENTS, FULL, QUICK, Run, Size
 from pycopi.experiments.results import Clock
-from pycopi.experiments.runner import Source, run_plan
+from pycopi.experiments.runner import Watcher, run_plan
+from pycopi.experiments.store import Entry, RunFolder
+from pycopi.presets import METHODS
+from pycopi.training.progress import Report, fitting, name_epoch
+
+COST = {"digits": 0.01, "mnist": 1.0, "cifar10": 3.0}
+"""About how long an epoch of COPI takes on each data set, in units of one on MNIST."""
+
+ADAM = 0.3
+"""The same of Adam, in units of one of COPI."""
+
+_BAR = 12
+_RIGHT = _BAR + len("  2 h 30 min")  # columns of the bar and the time left
+
+FLAGS = (
+    f.Flag(
+        "",
+        "what",
+        f.some_of("WHAT", *EXPERIMENTS, "all"),
+        "mnist, cifar10, learning-rates, analyses, or some, as mnist,analyses; all; digits.",
+    ),
+    f.Flag(f.COURSE, "seeds", f.whole(), "Runs of each method, from seed 0 up.", "3; cifar10: 1"),
+    f.Flag(f.COURSE, "epochs", f.whole(), "Epochs of each run.", "20; Adam on cifar10: 30, as published: 60"),
+    f.Flag(
+        f.COURSE,
+        "methods",
+        f.some_of("NAMES", *METHODS),
+        f"Which methods, in this order: {','.join(METHODS)}.",
+        "all",
+    ),
+    f.Flag(f.COURSE, "quick", None, "One seed and a few epochs: minutes."),
+    f.Flag(f.COURSE, "full", None, "The paper's 5 seeds and 100 epochs: days."),
+    f.Flag(f.COURSE, "report_only", None, "Train nothing; report what is on disk."),
+    f.Flag(
+        f.COURSE, "processor_time", None, "Report processor time instead of the clock's: for a busy machine."
+    ),
+    f.Flag(f.FILES, "note", f.Kind("TEXT"), "A text to keep with the timings of each run."),
+    f.output("Folder for runs, results, pictures and report.", "runs/paper"),
+    f.QUIET,
+    *f.PLACES,
+)
+
+CLOCKS: tuple[Clock, Clock] = ("clock", "processor")
+
+_PLACES = ("output", "data_dir", "no_download", "report_only", "quiet")
+"""Flags that decide no result."""
 
 
-def reproduce(
-    context: typer.Context,
-    what: o.What,
-    seeds: o.Seeds = None,
-    epochs: o.PaperEpochs = None,
-    methods: o.Methods = None,
-    quick: o.PaperQuick = False,
-    full: o.Full = False,
-    report_only: o.ReportOnly = False,
-    processor_time: o.ProcessorTime = False,
-    note: o.Note = "",
-    output: o.PaperOutput = Path("runs", "paper"),
-    quiet: o.Quiet = False,
-    data_dir: o.DataDir = None,
-    no_download: o.NoDownload = False,
-) -> None:
+def reproduce(given: f.Given) -> None:
     """Run experiments of the paper, and report them beside the published figures.
 
     WHAT is mnist, cifar10, learning-rates or analyses, several with commas
@@ -38,73 +71,128 @@ def reproduce(
     same command goes on where it was interrupted, and repeats nothing. The
     output folder gets results, pictures and report.html.
     """
-    from pycopi.experiments.report import Request, write_report  # with Matplotlib behind it
+    from pycopi.experiments.report import Request, write_report  # which loads much
 
-    if quick and full:
+    if "quick" in given and "full" in given:
         msg = "--quick and --full exclude each other; give one of them"
         raise ValueError(msg)
-    given = Size(
-        None if seeds is None else read_flag("seeds", seeds),
-        None if epochs is None else read_flag("epochs", epochs),
-        _read_methods(methods),
-    )
-    experiments = [(one, _size(one, given, quick, full)) for one in _read_what(what)]
-    clock: Clock = "processor" if processor_time else "clock"
-    request = Request(what.replace(",", "-"), experiments, output, _command(context, *_PLACES), clock)
-    source = Source(data_dir, not no_download)
+    what, output = given["what"], given.get("output", Path("runs", "paper"))
+    names = ALL if "all" in what else what
+    experiments = [(EXPERIMENTS[name], _size(given)) for name in names]
+    name, clock = "-".join(what), CLOCKS["processor_time" in given]
+    request = Request(name, experiments, output, _command(given, *_PLACES), clock)
+    source, quiet = source_of(given), "quiet" in given
     try:
-        if not report_only:
+        if "report_only" not in given:
             with watch_plan(request.runs, output, quiet=quiet) as watcher:
-                run_plan(request.runs, output, source, watcher, note)
+                run_plan(request.runs, output, source, watcher, given.get("note", ""))
         page = write_report(request, source)
     except KeyboardInterrupt:
-        msg = f"every complete epoch is kept in {output}; go on with: {_command(context)}"
+        msg = f"every complete epoch is kept in {output}; go on with: {_command(given)}"
         raise KeyboardInterrupt(msg) from None
     if not quiet:
         Console(highlight=False).print(f"report: {page}", soft_wrap=True)
 
 
-def _read_what(what: str) -> list[Experiment]:
-    """Return the experiments that an argument names, one or several with commas between."""
-    names = ALL if what == "all" else tuple(dict.fromkeys(what.split(",")))
-    for name in names:
-        if name not in EXPERIMENTS:
-            msg = f"WHAT is {name!r}; expected some of {', '.join(EXPERIMENTS)}, or all"
-            raise ValueError(msg)
-    return [EXPERIMENTS[name] for name in names]
-
-
-def _read_methods(text: str | None) -> tuple[str, ...]:
-    """Return methods by name, in the order given."""
-    if text is None:
-        return tuple(METHODS)
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in METHODS:
-            msg = f"--methods has {name!r}; expected some of {','.join(METHODS)}"
-            raise ValueError(msg)
-    return names
-
-
-def _size(experiment: Experiment, given: Size, quick: bool, full: bool) -> Size:
+def _size(given: f.Given) -> Size:
     """Return how much of an experiment to run: flags come first, then --quick or --full, then defaults."""
-    usual = QUICK[experiment.data] if quick else FULL if full else Size()
-    return Size(given.seeds or usual.seeds, given.epochs or usual.epochs, given.methods)
+    usual = QUICK if "quick" in given else FULL if "full" in given else Size()
+    return usual._replace(**{name: given[name] for name in Size._fields if name in given})
 
 
-_PLACES = ("output", "data_dir", "no_download", "report_only", "quiet")
-"""Flags that decide no result."""
-
-
-def _command(context: typer.Context, *without: str) -> str:
-    """Return the command that this process runs, as it is typed, but for some flags."""
-    words = ["pycopi", "reproduce"]
-    for parameter in context.command.params:
-        value = None if parameter.name in without else context.params.get(str(parameter.name))
-        if parameter.param_type_name == "argument":
-            words.append(str(value))
-        elif value is True:
-            words.append(parameter.opts[0])
-        elif value not in (None, False, parameter.default):
-            words += [parameter.opts[0], str(value)]
+def _command(given: f.Given, *without: str) -> str:
+    """Return the command that was given, as it is typed, but for some flags."""
+    words = ["pycopi", "reproduce", f.shown(given["what"])]
+    for one in FLAGS:
+        if one.panel and one.name in given and one.name not in without:
+            words += [f.flag(one.name), *([] if one.kind is None else [f.shown(given[one.name])])]
     return shlex.join(words)
+
+
+class _Shown(Watcher):
+    """A line an epoch, with the time left as far as the epochs so far tell; above a live bar in a terminal."""
+
+    def __init__(self, console: Console, runs: Sequence[Run], output: Path, bar: Progress | None) -> None:
+        self.console, self.bar = console, bar
+        self.total = sum(_cost(run, run.epochs) for run in runs)
+        self.before = sum(_cost(run, RunFolder.of(output, run).done(run)) for run in runs)
+        self.done, self.began = self.before, time.monotonic()
+        if bar is not None:
+            self.task = bar.add_task("", total=self.total, left="")
+            bar.update(self.task, completed=self.done)
+
+    def step(self, run: Run, report: Report) -> None:
+        """Move the bar within an epoch."""
+        if self.bar is None:
+            return
+        share = _cost(run, 1) * report.step / (report.steps or report.step)
+        waiting = "  decorrelating" if report.decorrelating else ""
+        text = f"{run.data} {run.name}  {name_epoch(report.epoch, run.epochs)}{waiting}"
+        text = fitting(text, self.console.width - _RIGHT)
+        self.bar.update(self.task, description=text, completed=self.done + share, left=self.left())
+
+    def epoch(self, run: Run, entry: Entry, seconds: float) -> None:
+        """Print what an epoch came to."""
+        self.done += _cost(run, 1)
+        self.print(f"{describe_epoch(run, entry, seconds)}  left {self.left()}")
+
+    def end(self, run: Run, failure: dict[str, Any] | None) -> None:
+        """Print how a run failed; the rest goes on."""
+        if failure is not None:
+            self.done += _cost(run, run.epochs - failure["epoch"] + 1)
+            what = f"{failure['kind']} in epoch {failure['epoch']}: {failure['reason']}"
+            self.print(f"{run.data} {run.name}: {what}")
+
+    def print(self, text: str) -> None:
+        """Print a line."""
+        if self.bar is None:
+            print(text, flush=True)
+        else:
+            print_parts(self.console, text)
+
+    def left(self) -> str:
+        """Return the time left as a text."""
+        made = self.done - self.before
+        spent = time.monotonic() - self.began
+        rest = max(0.0, self.total - self.done)
+        return as_duration(spent * rest / made) if made > 0 else "unknown"
+
+
+@contextmanager
+def watch_plan(runs: Sequence[Run], output: Path, *, quiet: bool) -> Iterator[Watcher]:
+    """Show the progress of a plan until the block ends."""
+    console = Console(highlight=False)
+    if quiet:
+        yield Watcher()
+    elif is_live(console):
+        columns = (TextColumn("{task.description}"), BarColumn(_BAR), TextColumn("{task.fields[left]}"))
+        with Progress(*columns, console=console) as bar:
+            yield _Shown(console, runs, output, bar)
+    else:
+        yield _Shown(console, runs, output, None)
+
+
+def describe_epoch(run: Run, entry: Entry, seconds: float) -> str:
+    """Return what an epoch came to; no accuracies where only the decorrelating matrices learned."""
+    results = f"training {entry['train_accuracy']:.2%}  test {entry['test_accuracy']:.2%}"
+    if entry["weight_rate"] == 0 and entry["decorrelation_rate"] > 0 and run.preset.decorrelated:
+        results = "decorrelating"
+    return f"{run.data} {run.name}  {name_epoch(entry['epoch'], run.epochs)}  {results}  {seconds:.1f} s"
+
+
+def as_duration(seconds: float) -> str:
+    """Return a time as a short text.
+
+    Examples
+    --------
+    >>> as_duration(42.4), as_duration(200), as_duration(9000)
+    ('42 s', '3 min', '2 h 30 min')
+    """
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _cost(run: Run, epochs: int) -> float:
+    return COST[run.data] * (ADAM if run.preset.settings.rule == "adam" else 1.0) * epochs

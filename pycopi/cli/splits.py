@@ -1,25 +1,31 @@
 """The arrays of a data set, as a run needs them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pycopi._array import Array, HostArray, from_numpy
-from pycopi.data import Dataset, load_dataset
+from pycopi.cli.flags import Given
+from pycopi.data import Dataset
 from pycopi.data.targets import MOST_VALUES, Label, Task
+from pycopi.experiments.runner import Source
 
 Pair = tuple[Array, Array]
 _LISTED = 10  # classes that a line names
 
 
-def open_data(data: str, data_dir: Path | None, no_download: bool, task: Task | None = None) -> Dataset:
+def source_of(given: Given) -> Source:
+    """Return where a command looks for data."""
+    return Source(given.get("data_dir"), "no_download" not in given)
+
+
+def open_data(given: Given, task: Task | None = None) -> Dataset:
     """Return the data set that a command names; ``task`` says what the targets of a file are for."""
-    return load_dataset(data, data_dir=data_dir, download=not no_download, task=task)
+    return source_of(given).load(given["data"], task)
 
 
-def open_for_model(details: Mapping[str, Any], data: str, data_dir: Path | None, no_download: bool) -> Dataset:
+def open_for_model(details: Mapping[str, Any], given: Given) -> Dataset:
     """Return the data set that a command names, with the class numbers of a model that has these details.
 
     Where the model does not say which classes it learned, labels that are whole numbers are class numbers.
@@ -27,7 +33,7 @@ def open_for_model(details: Mapping[str, Any], data: str, data_dir: Path | None,
     known = "classes" in details
     own = details.get("classes")
     task: Task | None = None if not known else "regression" if own is None else "classes"
-    dataset = open_data(data, data_dir, no_download, task)
+    dataset = open_data(given, task)
     if dataset.classes is None or (own is None and not all(type(label) is int for label in dataset.classes)):
         return dataset
     numbers = np.asarray(dataset.classes if own is None else _numbers(dataset, own))
@@ -57,9 +63,7 @@ class Splits(NamedTuple):
 
     train: Pair
     test: Pair | None
-    inputs: int
     outputs: int
-    classes: bool
     labels: tuple[Label, ...] | None = None
 
     def describe(self) -> str:
@@ -71,15 +75,10 @@ class Splits(NamedTuple):
 
 def split(dataset: Dataset, like: Array) -> Splits:
     """Return a data set in the library, device and dtype of ``like``."""
-    pairs = [(dataset.x_train, dataset.y_train)]
+    outputs, test = _outputs(dataset), None
     if dataset.x_test is not None and dataset.y_test is not None:
-        pairs.append((dataset.x_test, dataset.y_test))
-    outputs = _outputs(dataset)
-    placed = [place(*pair, like) for pair in pairs]
-    test = placed[1] if len(placed) > 1 else None
-    return Splits(
-        placed[0], test, dataset.x_train.shape[1], outputs, not is_real(dataset.y_train), dataset.classes
-    )
+        test = place(dataset.x_test, dataset.y_test, like)
+    return Splits(place(dataset.x_train, dataset.y_train, like), test, outputs, dataset.classes)
 
 
 def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:

@@ -1,71 +1,34 @@
-"""``pycopi train``: the flags, and the order of things."""
+"""``pycopi train``: its flags, and the order of things."""
 
 import shlex
 import sys
-from dataclasses import fields
 from pathlib import Path
 
-import typer
 from rich.console import Console
 
-from pycopi.cli import options as o
-from pycopi.cli.flags import read_flags
+from pycopi.cli import flags as f
 from pycopi.cli.folder import HISTORY, PICTURE, open_folder
-from pycopi.cli.job import Job, Source, resume, start
-from pycopi.cli.plan import Plan, data_name
-from pycopi.cli.progress import show_progress
-from pycopi.cli.summary import print_table, summary_rows
+from pycopi.cli.job import Job, resume, start
+from pycopi.cli.plan import FLAGS as PLANNED
+from pycopi.cli.plan import data_name
+from pycopi.cli.progress import print_table, show_progress, summary_rows
 from pycopi.data import NAMES
 from pycopi.state import State
 from pycopi.training.checkpoint import BEST, MODEL
 from pycopi.training.history import TrainingInterrupted
 
-_PLANNED = frozenset(field.name for field in fields(Plan)) - {"data"}
+FLAGS = (
+    f.DATA,
+    *PLANNED,
+    f.output("Folder for the model, history.json and learning-curve.png.", "runs/ and the name of the data"),
+    f.Flag(f.FILES, "resume", None, "Go on with the run in the output folder; --epochs may extend it."),
+    f.Flag(f.FILES, "overwrite", None, "Replace the run in the output folder."),
+    f.QUIET,
+    *f.PLACES,
+)
 
 
-def train(
-    context: typer.Context,
-    data: o.Data,
-    hidden: o.Hidden = None,
-    activation: o.Activation = None,
-    credit: o.Credit = None,
-    rule: o.Rule = None,
-    loss: o.Loss = None,
-    rate: o.Rate = None,
-    gain: o.Gain = None,
-    batch_size: o.BatchSize = None,
-    decorrelation_rate: o.DecorrelationRate = None,
-    decorrelation_rule: o.DecorrelationRule = None,
-    whitening: o.Whitening = None,
-    epochs: o.Epochs = None,
-    decorrelation_epochs: o.DecorrelationEpochs = None,
-    warm_up: o.WarmUp = None,
-    rate_decay: o.RateDecay = None,
-    preset: o.Preset = None,
-    decorrelation_fraction: o.Fraction = None,
-    decorrelation_every: o.Every = None,
-    decorrelation_bound: o.DecorrelationBound = None,
-    step_bound: o.StepBound = None,
-    freeze_decorrelation_after: o.Freeze = None,
-    keep_decorrelated: o.KeepDecorrelated = None,
-    patience: o.Patience = None,
-    task: o.Task = None,
-    bias: o.Bias = None,
-    standardize: o.Standardize = None,
-    scale_targets: o.ScaleTargets = None,
-    variance_scaled: o.VarianceScaled = None,
-    epsilon: o.Epsilon = None,
-    backend: o.Backend = None,
-    device: o.Device = None,
-    dtype: o.Dtype = None,
-    seed: o.Seed = None,
-    output: o.Output = None,
-    resume_run: o.Resume = False,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    data_dir: o.DataDir = None,
-    no_download: o.NoDownload = False,
-) -> None:
+def train(given: f.Given) -> None:
     """Train a network on a data set.
 
     The defaults are good for each data set: "pycopi train digits" needs no flag.
@@ -75,22 +38,16 @@ def train(
     After each epoch the network is evaluated on the test set. That is only shown:
     nothing is selected by it, unless --patience is given.
     """
-    given = read_flags(context.params, _PLANNED)
-    source = Source(data, data_dir, no_download)
-    if resume_run and overwrite:
+    if "resume" in given and "overwrite" in given:
         msg = "--resume and --overwrite exclude each other; give one of them"
         raise ValueError(msg)
-    with open_folder(output or Path("runs", data_name(data))) as folder:
-        if resume_run:
-            job = resume(source, given, folder)
-        else:
-            job = start(source, given, folder, overwrite=overwrite)
-        _run(job, source, quiet=quiet)
+    with open_folder(given.get("output", Path("runs", data_name(given["data"])))) as checkpoint:
+        _run(resume(given, checkpoint) if "resume" in given else start(given, checkpoint), given)
 
 
-def _run(job: Job, source: Source, *, quiet: bool) -> None:
+def _run(job: Job, given: f.Given) -> None:
     """Run a job to its end, or to Ctrl-C."""
-    console = Console(highlight=False)
+    console, quiet = Console(highlight=False), "quiet" in given
     state = job.state
     job.save(state)  # from here on there is something to resume, or still the run that is replaced
     if not quiet and job.plan.data not in NAMES:
@@ -103,11 +60,10 @@ def _run(job: Job, source: Source, *, quiet: bool) -> None:
         if isinstance(interruption, TrainingInterrupted):
             state = interruption.state
             job.save(state)  # Ctrl-C may have come while it was being saved
-        raise KeyboardInterrupt(_how_to_go_on(job, state, source)) from None
+        raise KeyboardInterrupt(_how_to_go_on(job, state, given)) from None
     if not quiet:
         selected = job.plan.patience is not None and len(state.history) < job.plan.epochs
-        rows = summary_rows(state, job.folder.path, files, selected=selected)
-        print_table(console, rows)
+        print_table(console, summary_rows(state, job.folder, files, selected=selected))
 
 
 def _finish(job: Job, state: State) -> list[str]:
@@ -121,14 +77,14 @@ def _finish(job: Job, state: State) -> list[str]:
     return [*models, HISTORY, PICTURE]
 
 
-def _how_to_go_on(job: Job, state: State, source: Source) -> str:
+def _how_to_go_on(job: Job, state: State, given: f.Given) -> str:
     """Return what is saved, and the command that goes on from it."""
-    folder = str(job.folder.path)
+    folder = str(job.folder)
     if job.keeps_another(state):
         return f"no epoch is complete yet, so {folder} still holds the run from before"
-    words = ["pycopi", "train", source.data, "--resume", "--output", folder]
-    if source.data_dir is not None:
-        words += ["--data-dir", str(source.data_dir)]
+    words = ["pycopi", "train", given["data"], "--resume", "--output", folder]
+    if "data_dir" in given:
+        words += ["--data-dir", str(given["data_dir"])]
     done = f"{len(state.history)} of {job.plan.epochs} epochs are saved in {folder}"
     if not state.history:
         done = "no epoch is complete yet, so nothing was learned"

@@ -3,16 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pycopi.experiments.plan import FULL_EPOCHS, STEADIER
-from pycopi.experiments.published import (
-    COMPRESSION,
-    COMPRESSION_TOLERANCE,
-    LEAST_PEAK,
-    PEAK_TOLERANCE,
-    PUBLISHED,
-)
-from pycopi.experiments.results import Peak, Summary
-from pycopi.experiments.tasks import TASKS
+from pycopi.experiments.plan import STEADIER
+from pycopi.experiments.published import COMPRESSION, COMPRESSION_TOLERANCE, PEAK_TOLERANCE, PUBLISHED
+from pycopi.experiments.results import Summary
+from pycopi.presets import PAPER_EPOCHS, PRESETS
 
 AGREES, DIFFERS, UNFINISHED = "agrees", "differs", "unfinished"
 
@@ -33,20 +27,15 @@ def check_peaks(summaries: Sequence[Summary]) -> list[Check]:
     for summary in summaries:
         run = summary.run
         key = (run.data, run.method)
-        if summary.test is None or run.rate is not None or run.gain not in (None, STEADIER.get(key)):
+        usual = run.rate is None and run.gain in (None, STEADIER.get(key))
+        if summary.test is None or not usual or key not in PEAK_TOLERANCE:
             continue
-        what = f"{run.task.title}, {run.title}: peak test accuracy"
-        ours = _with_deviation(summary.test)
-        if key in PEAK_TOLERANCE:
-            wanted, allowed = PEAK_TOLERANCE[key]
-            agrees = abs(summary.test.mean - wanted) <= allowed
-            text = f"{wanted:.3f} ± {allowed:.3f}"
-        elif key in LEAST_PEAK:
-            agrees = summary.test.mean >= LEAST_PEAK[key]
-            text = f"at least {LEAST_PEAK[key]:.3f}"
-        else:
-            continue
-        found.append(Check(what, text, ours, *_verdict(agrees, summary)))
+        wanted, allowed = PEAK_TOLERANCE[key]
+        away = summary.test.mean - wanted
+        agrees = away >= 0 if allowed is None else abs(away) <= allowed
+        text = f"at least {wanted:.3f}" if allowed is None else f"{wanted:.3f} ± {allowed:.3f}"
+        what = f"{run.preset.title}, {run.title}: peak test accuracy"
+        found.append(Check(what, text, summary.test.text, *_verdict(agrees, summary)))
     return found
 
 
@@ -62,11 +51,11 @@ def check_compression(curves: Mapping[str, Sequence[float]], epochs: Mapping[str
                 break
             away = ours[removed] - published
             agrees = abs(away) <= COMPRESSION_TOLERANCE
-            trained = f"this network was trained for {epochs[data]} epochs, the paper's for {FULL_EPOCHS}"
+            trained = f"this network was trained for {epochs[data]} epochs, the paper's for {PAPER_EPOCHS}"
             reason = "" if agrees else f"{away:+.4f} from the published value; {trained}"
             found.append(
                 Check(
-                    f"{TASKS[data].title}, COPI: test accuracy after removing {removed} of the layers",
+                    f"{PRESETS[data].title}, COPI: test accuracy after removing {removed} of the layers",
                     f"{published:.4f} ± {COMPRESSION_TOLERANCE:.2f}",
                     f"{ours[removed]:.4f}",
                     AGREES if agrees else DIFFERS,
@@ -74,11 +63,6 @@ def check_compression(curves: Mapping[str, Sequence[float]], epochs: Mapping[str
                 )
             )
     return found
-
-
-def _with_deviation(peak: Peak) -> str:
-    spread = "" if peak.deviation is None else f" ± {peak.deviation:.4f}"
-    return f"{peak.mean:.4f}{spread}"
 
 
 def _verdict(agrees: bool, summary: Summary) -> tuple[str, str]:

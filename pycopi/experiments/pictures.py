@@ -1,6 +1,7 @@
 """The pictures of runs: which curves are drawn of which results, and under what file names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from pycopi._files import whole_file
@@ -44,7 +45,9 @@ def method_pictures(summaries: Sequence[Summary], folder: Path, prefix: str) -> 
             path = folder / f"{prefix}-{field.replace('_', '-')}-{against}.png"
             marked = field == "test_accuracy" and against == "epoch"
             curves = [_method_curve(summary, field, marked=marked) for summary in summaries]
-            own = against == "seconds" and any(summary.run.preset.rule == "adam" for summary in summaries)
+            own = against == "seconds" and any(
+                summary.run.preset.settings.rule == "adam" for summary in summaries
+            )
             note = "Adam in pycopi's own NumPy code" if own else ""
             compare_curves(curves, path, label=label, against=against, factor=factor, skipped=1, note=note)
             what = label.partition(" (")[0].capitalize()
@@ -58,16 +61,12 @@ def method_pictures(summaries: Sequence[Summary], folder: Path, prefix: str) -> 
 def step_pictures(summaries: Sequence[Summary], folder: Path) -> Gallery:
     """Draw the learning-rate figure: test accuracy for the gains of COPI and for the rates of Adam."""
     pictures = []
-    parts: tuple[tuple[str, str, str, Callable[[Summary], float]], ...] = (
-        ("copi-bp", "gain", "COPI, backpropagated, by its gain", lambda summary: summary.run.settings.gain),
-        (
-            "bp-adam-published",
-            "rate",
-            "Adam (published variant), by its rate",
-            lambda summary: summary.run.settings.rate,
-        ),
+    parts = (
+        ("copi-bp", "gain", "COPI, backpropagated, by its gain"),
+        ("bp-adam-published", "rate", "Adam (published variant), by its rate"),
     )
-    for method, name, title, value in parts:
+    for method, name, title in parts:
+        value = attrgetter(f"run.preset.settings.{name}")
         chosen = sorted((summary for summary in summaries if summary.run.method == method), key=value)
         if not any(result.epochs for summary in chosen for result in summary.results):
             continue
@@ -86,16 +85,15 @@ def correlation_pictures(results: Sequence[Result], folder: Path, prefix: str) -
     pictures, seen = [], set()
     for result in results:
         run = result.run
-        name = run.name.partition("-seed-")[0]
-        if len(result.epochs) < 2 or not run.preset.decorrelated or name in seen:
+        if len(result.epochs) < 2 or not run.preset.decorrelated or run.series in seen:
             continue
-        seen.add(name)
+        seen.add(run.series)
         layers = len(result.epochs[0]["correlation"])
         curves = [
             Curve(f"layer {layer + 1}", [[entry["correlation"][layer] for entry in result.epochs]], (), layer)
             for layer in range(layers)
         ]
-        path = folder / f"{prefix}-correlation-{name}.png"
+        path = folder / f"{prefix}-correlation-{run.series}.png"
         compare_curves(curves, path, label="correlation left (mean |r|, 0 to 1)", from_zero=True)
         title = f"{run.title}, seed {run.seed}"
         what = "mean off-diagonal correlation of each layer's decorrelated inputs"
@@ -112,7 +110,7 @@ def _curve(summary: Summary, label: str, field: str, style: int) -> Curve:
 def _method_curve(summary: Summary, field: str, *, marked: bool) -> Curve:
     """Return the curve of a method; ``marked`` adds the published peak of its test accuracy."""
     run = summary.run
-    style = STYLES[run.method] if (run.rate, run.gain) == (None, None) else _VARIED
+    style = _VARIED if run.varied else STYLES[run.method]
     curve = _curve(summary, run.title, field, style)
     published = PUBLISHED.get((run.data, run.method)) if marked else None
     return curve if published is None else curve._replace(published=published.test_peak)

@@ -1,11 +1,10 @@
-"""Which runs an experiment needs: data, method, seed, epochs, and what is varied."""
+"""The experiments by name, and the runs that each needs: data, method, seed, epochs, what is varied."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from pycopi.experiments.methods import METHODS, Method
-from pycopi.experiments.tasks import TASKS, Task
-from pycopi.settings import Settings
+from pycopi.presets import METHODS, PAPER_EPOCHS, PAPER_SEEDS, PRESETS, Preset
 
 _VARIED = ("rate", "gain")
 
@@ -25,47 +24,60 @@ class Run:
     gain: float | None = None
 
     @property
+    def varied(self) -> dict[str, float]:
+        """The settings that differ from the method's own."""
+        values = {name: getattr(self, name) for name in _VARIED}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def series(self) -> str:
+        """The name of the runs that differ in nothing but the seed."""
+        return "-".join([self.method, *(f"{name}-{value:g}" for name, value in self.varied.items())])
+
+    @property
     def name(self) -> str:
         """The name of its folder."""
-        varied = [f"{name}-{getattr(self, name):g}" for name in _VARIED if getattr(self, name) is not None]
-        return "-".join([self.method, *varied, f"seed-{self.seed}"])
+        return f"{self.series}-seed-{self.seed}"
 
     @property
     def title(self) -> str:
         """The method in words, with what is varied."""
-        varied = [f"{name} {getattr(self, name):g}" for name in _VARIED if getattr(self, name) is not None]
-        return ", ".join([self.preset.title, *varied])
+        varied = [f"{name} {value:g}" for name, value in self.varied.items()]
+        return ", ".join([METHODS[self.method].title, *varied])
 
     @property
-    def task(self) -> Task:
-        """What is learned."""
-        return TASKS[self.data]
-
-    @property
-    def preset(self) -> Method:
-        """How it is learned."""
-        return METHODS[self.method]
-
-    @property
-    def settings(self) -> Settings:
-        """How it is learned, in full."""
-        return self.preset.settings(self.task, rate=self.rate, gain=self.gain)
+    def preset(self) -> Preset:
+        """The network and how it is trained."""
+        found = PRESETS[self.data].using(self.method)
+        varied: dict[str, Any] = self.varied
+        return replace(found, epochs=self.epochs, settings=replace(found.settings, **varied))
 
 
-FULL_EPOCHS, FULL_SEEDS = 100, 5
-"""Those of the paper."""
+class Size(NamedTuple):
+    """How much of an experiment to run.
 
-EPOCHS = {"mnist": 20, "cifar10": 20, "digits": 8}
-"""Epochs by default: about where the methods with decorrelation have long passed their peak."""
+    ``seeds`` and ``epochs`` are None where each experiment takes its own number; ``methods`` says which of
+    the methods take part.
+    """
+
+    seeds: int | None = None
+    epochs: int | None = None
+    methods: Sequence[str] = tuple(METHODS)
+
+
+QUICK = Size(1, 4)
+"""What ``--quick`` makes of an experiment: enough to see each method learn."""
+
+FULL = Size(PAPER_SEEDS, PAPER_EPOCHS)
+"""What the paper did."""
+
+SEEDS = {"mnist": 3, "cifar10": 1, "digits": 2}
+"""Seeds by default."""
+
+_FIRST_LOOK = 8  # epochs on the digits
 
 LONGER = {("cifar10", "bp-adam"): 30, ("cifar10", "bp-adam-published"): 60}
-"""More where a method peaks later: the paper's Adam does so on CIFAR-10 at epoch 53."""
-
-
-def default_epochs(data: str, method: str) -> int:
-    """Return the epochs that a method gets on a data set where none are named."""
-    return LONGER.get((data, method), EPOCHS[data])
-
+"""More epochs where a method peaks later: the paper's Adam does so on CIFAR-10 at epoch 53."""
 
 STEADIER = {("mnist", "copi-fa"): 300.0, ("cifar10", "copi-fa"): 300.0}
 """Gains at which a method is run as well, because it is not stable at the paper's.
@@ -73,6 +85,17 @@ STEADIER = {("mnist", "copi-fa"): 300.0, ("cifar10", "copi-fa"): 300.0}
 With feedback alignment the perturbations do not shrink with W R on their way down: at a gain of 1000 three
 seeds of three diverge on MNIST within 300 steps that change the weights, and seed 0 on CIFAR-10 in epoch 9.
 """
+
+RATES, GAINS = (1e-5, 1e-4, 1e-3), (10.0, 100.0, 1000.0)
+"""Step sizes of Adam and gains of COPI in the paper's learning-rate figure."""
+
+ANALYSED = ("copi-bp", "copi-fa")
+"""The methods whose networks are looked into."""
+
+
+def default_epochs(data: str, method: str) -> int:
+    """Return the epochs that a method gets on a data set where none are named."""
+    return LONGER.get((data, method), _FIRST_LOOK if data == "digits" else PRESETS[data].epochs)
 
 
 def compare_methods(data: str, methods: Sequence[str], seeds: Sequence[int], epochs: int | None) -> list[Run]:
@@ -85,3 +108,66 @@ def compare_methods(data: str, methods: Sequence[str], seeds: Sequence[int], epo
             if (data, method) in STEADIER:
                 found.append(replace(run, gain=STEADIER[data, method]))
     return found
+
+
+class Experiment(NamedTuple):
+    """A question of the paper: its title, what it is about, and the runs that answer it."""
+
+    name: str
+    title: str
+    about: str
+    runs: Callable[[Size], list[Run]]
+
+
+def _comparison(data: str, settings: str) -> Experiment:
+    title = PRESETS[data].title
+    return Experiment(
+        data,
+        f"{title}: the methods side by side",
+        f"Every method on {title}, with {settings}.",
+        lambda size: compare_methods(data, size.methods, range(size.seeds or SEEDS[data]), size.epochs),
+    )
+
+
+def _vary_steps(size: Size) -> list[Run]:
+    """Return the runs of the learning-rate figure; those with the paper's own value compare methods as well."""
+    found = []
+    for method, field, values in (("copi-bp", "gain", GAINS), ("bp-adam-published", "rate", RATES)):
+        chosen = [method] if method in size.methods else []
+        for run in compare_methods("cifar10", chosen, range(size.seeds or SEEDS["cifar10"]), size.epochs):
+            usual = getattr(run.preset.settings, field)
+            varied: list[dict[str, Any]] = [{} if value == usual else {field: value} for value in values]
+            found += [replace(run, **change) for change in varied]
+    return found
+
+
+def _analysed(size: Size) -> list[Run]:
+    """Return the runs whose networks are looked into."""
+    chosen = [method for method in ANALYSED if method in size.methods]
+    return [run for data in ("mnist", "cifar10") for run in compare_methods(data, chosen, [0], size.epochs)]
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        _comparison("mnist", "the paper's network and settings"),
+        _comparison("cifar10", "the paper's network and settings"),
+        Experiment(
+            "learning-rates",
+            "Step sizes",
+            "The learning-rate figure of the paper, on CIFAR-10: three gains of COPI and three rates of Adam.",
+            _vary_steps,
+        ),
+        Experiment(
+            "analyses",
+            "Inside the trained networks",
+            "What the networks trained by COPI have learned.",
+            _analysed,
+        ),
+        _comparison("digits", "a small network and settings of pycopi's own"),
+    )
+}
+"""The experiments by name."""
+
+ALL = ("mnist", "cifar10", "learning-rates", "analyses")
+"""What ``all`` names: everything of the paper."""

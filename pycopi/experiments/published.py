@@ -33,16 +33,17 @@ PUBLISHED = {
 COMPRESSION = {"mnist": (0.9827, 0.9809, 0.9773, 0.9750, 0.9695, 0.9550, 0.8445)}
 """Test accuracy of COPI after removing 0, 1, ... layers, read off the paper's figure to 0.0005."""
 
-PEAK_TOLERANCE = {
+PEAK_TOLERANCE: dict[tuple[str, str], tuple[float, float | None]] = {
+    ("mnist", "copi-bp"): (0.982, None),
     ("cifar10", "copi-bp"): (0.573, 0.006),
     ("cifar10", "copi-fa"): (0.521, 0.010),
     ("cifar10", "bp-decor"): (0.562, 0.010),
     ("cifar10", "bp-adam-published"): (0.562, 0.010),
 }
-"""Peak test accuracy that a reproduction must reach, and how far it may lie from it on either side."""
+"""Peak test accuracy that a reproduction must reach, and how far from it one may be on either side.
 
-LEAST_PEAK = {("mnist", "copi-bp"): 0.982}
-"""Peak test accuracy that a reproduction must reach at least."""
+None allows anything above.
+"""
 
 COMPRESSION_TOLERANCE = 0.01
 """How far accuracies after removing one to five layers may lie from the published."""

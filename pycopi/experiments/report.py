@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycopi._build import VERSION
-from pycopi._files import whole_file
+from pycopi._files import write_text
 from pycopi.experiments.analyses import Analysis, analyse_runs, analysis_blocks
 from pycopi.experiments.checks import Check, check_compression, check_peaks
 from pycopi.experiments.document import Block, Code, Heading, Text, pictures_of
-from pycopi.experiments.experiment import ANALYSED, Experiment, Size
-from pycopi.experiments.html import render_html
-from pycopi.experiments.markdown import render_markdown
 from pycopi.experiments.pictures import OWN_ADAM, correlation_pictures, method_pictures, shrink, step_pictures
-from pycopi.experiments.plan import Run
+from pycopi.experiments.plan import ANALYSED, Experiment, Run, Size
+from pycopi.experiments.render import render_html, render_markdown
 from pycopi.experiments.results import Clock, Result, as_json, collect, summarise, timings_json, write_csv
 from pycopi.experiments.runner import Source
 from pycopi.experiments.store import write_json
@@ -70,10 +68,8 @@ def write_report(request: Request, source: Source) -> Path:
     for picture in pictures_of(blocks):
         shrink(picture.path)
     title = f"pycopi {VERSION}: {request.name}"
-    with whole_file(folder / PAGE) as temporary:
-        temporary.write_text(render_html(title, blocks), encoding="utf-8")
-    with whole_file(folder / MARKDOWN) as temporary:
-        temporary.write_text(render_markdown(blocks), encoding="utf-8")
+    write_text(folder / PAGE, render_html(title, blocks))
+    write_text(folder / MARKDOWN, render_markdown(blocks))
     return folder / PAGE
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
-from pycopi._files import whole_file
+from pycopi._files import write_text
 from pycopi._json import read_number
 from pycopi.experiments.plan import Run
 from pycopi.experiments.published import NEAR
-from pycopi.experiments.runner import folder_of, is_finished
-from pycopi.experiments.store import Times, describe
-
-Entry = dict[str, Any]
+from pycopi.experiments.runner import is_finished
+from pycopi.experiments.store import Entry, RunFolder, Times, describe
 
 Clock = Literal["clock", "processor"]
 """Which seconds to show: the clock's, or the processor's, which other work on the machine does not lengthen."""
@@ -51,6 +49,11 @@ class Result(NamedTuple):
         return [read_number(entry[field]) for entry in self.epochs]
 
 
+def as_share(value: float, deviation: float | None) -> str:
+    """Return an accuracy, and its standard deviation where there is one, as a text."""
+    return f"{value:.4f}" if deviation is None else f"{value:.4f} ± {deviation:.4f}"
+
+
 class Peak(NamedTuple):
     """The best accuracy of a method over its seeds, and when it came.
 
@@ -64,6 +67,11 @@ class Peak(NamedTuple):
     near: float
     seconds: float
     near_seconds: float
+
+    @property
+    def text(self) -> str:
+        """The accuracy in words."""
+        return as_share(self.mean, self.deviation)
 
 
 class Summary(NamedTuple):
@@ -79,7 +87,7 @@ def collect(runs: Sequence[Run], output: Path, clock: Clock) -> list[Result]:
     """Return what is on disk of the runs of a plan."""
     found = []
     for run in runs:
-        folder = folder_of(output, run)
+        folder = RunFolder.of(output, run)
         record = folder.record() or {**describe(run), "failure": None, "epochs": []}
         timings = folder.timings() or {"seconds": Times()._asdict(), "environment": {}}
         found.append(Result(run, record, timings, _status(run, record), clock))
@@ -184,5 +192,4 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
             correlation = fmean(entry["correlation"]) if entry["correlation"] else None
             row = [run.data, run.method, run.rate, run.gain, run.seed, *(entry[name] for name in _FIELDS)]
             writer.writerow([*row, correlation])
-    with whole_file(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())

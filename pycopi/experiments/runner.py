@@ -1,8 +1,7 @@
 """From a plan to finished runs: each is kept at once, goes on where it stopped, and is never repeated."""
 
-import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,19 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._lock import locked
-from pycopi.config import configuration
+from pycopi.config import configuration, processor_name
 from pycopi.data import Dataset, load_dataset
+from pycopi.data.targets import Task
 from pycopi.experiments.plan import Run
-from pycopi.experiments.store import Progress, RunFolder, Times, describe, describe_epoch
-from pycopi.network import Network
-from pycopi.state import State, start
+from pycopi.experiments.store import RUNS, Entry, RunFolder, Times, describe, describe_epoch
+from pycopi.state import State
+from pycopi.training.checkpoint import MODEL, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
 from pycopi.training.fingerprint import check_fingerprint, dataset_fingerprint
 from pycopi.training.fit import fit
 from pycopi.training.progress import Report
 
-RUNS = "runs"
 _OTHERWISE = "name another folder with --output"
 
 
@@ -32,9 +31,9 @@ class Source(NamedTuple):
     data_dir: Path | None = None
     download: bool = True
 
-    def load(self, name: str) -> Dataset:
-        """Return a data set by name."""
-        return load_dataset(name, data_dir=self.data_dir, download=self.download)
+    def load(self, data: str, task: Task | None = None) -> Dataset:
+        """Return a data set; ``task`` says what the targets of a file are for."""
+        return load_dataset(data, data_dir=self.data_dir, download=self.download, task=task)
 
 
 class Watcher:
@@ -87,22 +86,19 @@ def run_plan(
     environment = {**_environment(), "note": note}
     with ExitStack() as stack:
         for data in dict.fromkeys(run.data for run in runs):
-            place = output / RUNS / data
-            stack.enter_context(locked(place, otherwise=_OTHERWISE))
+            stack.enter_context(locked(output / RUNS / data, otherwise=_OTHERWISE))
         for run in runs:
-            _check_same(run, folder_of(output, run))
+            _check_same(run, RunFolder.of(output, run))
         loaded: Dataset | None = None
-        for run, folder in _unfinished(runs, output):
+        for run in runs:
+            folder = RunFolder.of(output, run)
+            if is_finished(run, folder.record()):
+                continue
             if loaded is None or loaded.name != run.data:
                 loaded = None  # lets go of the memory first
                 loaded = source.load(run.data)
             failure = _make(run, folder, loaded, watcher, environment)
             watcher.end(run, failure)
-
-
-def folder_of(output: Path, run: Run) -> RunFolder:
-    """Return the folder of a run."""
-    return RunFolder(output / RUNS / run.data / run.name)
 
 
 def is_finished(run: Run, record: dict[str, Any] | None) -> bool:
@@ -111,19 +107,6 @@ def is_finished(run: Run, record: dict[str, Any] | None) -> bool:
         return False
     diverged = record["failure"] is not None and record["failure"]["kind"] == "diverged"
     return diverged or len(record["epochs"]) >= run.epochs
-
-
-def epochs_done(run: Run, output: Path) -> int:
-    """Return how many epochs of a run are on disk."""
-    record = folder_of(output, run).record()
-    return 0 if record is None else len(record["epochs"])
-
-
-def _unfinished(runs: Sequence[Run], output: Path) -> Iterator[tuple[Run, RunFolder]]:
-    for run in runs:
-        folder = folder_of(output, run)
-        if not is_finished(run, folder.record()):
-            yield run, folder
 
 
 def _check_same(run: Run, folder: RunFolder) -> None:
@@ -152,7 +135,7 @@ def _make(
     except DivergenceError as error:
         return training.fail("diverged", str(error), epoch=error.epoch or 1)
     except Exception as error:
-        return training.fail("failed", f"{type(error).__name__}: {error}", epoch=len(training.epochs) + 1)
+        return training.fail("failed", f"{type(error).__name__}: {error}", epoch=len(training.entries) + 1)
     return None
 
 
@@ -164,45 +147,39 @@ class _Training:
     ) -> None:
         self.run, self.folder, self.data = run, folder, data
         self.watcher, self.environment = watcher, environment
-        self.epochs: tuple[dict[str, Any], ...] = ()
+        self.entries: tuple[Entry, ...] = ()
         self.times = Times()
         self.began = self.trained = 0.0
-        self.network = self._network()
+        self.preset = run.preset
+        self.network = self.preset.network(data.x_train.shape[1], 1 + int(max(data.y_train)))
         self.fingerprint = dataset_fingerprint(data)
-
-    def _network(self) -> Network:
-        outputs = 1 + int(max(self.data.y_train))
-        inputs = self.data.x_train.shape[1]
-        return self.run.task.network(inputs, outputs, decorrelated=self.run.preset.decorrelated)
 
     def go_on(self) -> None:
         """Train from the last complete epoch to the end."""
-        run, stored = self.run, self.folder.progress()
+        run, data, stored = self.run, self.data, self.folder.stored()
         if stored is None:
-            state = start(self.network, run.settings, run.seed)
+            state = self.preset.start(self.network, run.seed)
         else:
-            state, self.epochs, self.times = stored.state, stored.epochs, stored.times
-            check_fingerprint(
-                stored.fingerprint, self.fingerprint, run.data, f"the run in {self.folder.path}", _OTHERWISE
-            )
-        self.watcher.begin(run, len(self.epochs))
+            state, details = stored.state, stored.details
+            self.entries = tuple(details["epochs"])
+            self.times = Times(**{name: tuple(values) for name, values in details["seconds"].items()})
+            own, place = details.get("fingerprint"), f"the run in {self.folder.path}"
+            check_fingerprint(own, self.fingerprint, run.data, place, _OTHERWISE)
+        self.watcher.begin(run, len(self.entries))
         self.began = time.process_time()
         fit(
             self.network,
             state,
-            self.data.x_train,
-            self.data.y_train,
-            epochs=run.epochs,
-            settings=run.settings,
-            batch_size=run.task.batch_size,
+            data.x_train,
+            data.y_train,
+            **self.preset.how(),
             seed=run.seed,
-            validation=(self.data.x_test, self.data.y_test),
-            weight_schedule=run.preset.weight_schedule,
+            validation=(data.x_test, data.y_test),
             callbacks=[self.keep],
             progress=self.look,
         )
-        if len(self.epochs) >= run.epochs and stored is not None:  # killed between model and record
-            self.folder.write(run, self.epochs, self.times, self.environment)
+        if len(self.entries) >= run.epochs and stored is not None:  # killed between model and record
+            self.write()
 
     def look(self, report: Report) -> None:
         """Tell the watcher; the last report of an epoch comes when its training ends."""
@@ -211,36 +188,35 @@ class _Training:
 
     def keep(self, state: State) -> None:
         """Evaluate the training set after an epoch, and put the run on disk."""
-        record = state.history[-1]
+        record, data = state.history[-1], self.data
         with np.errstate(over="ignore", invalid="ignore"):
-            train = evaluate(self.network, state.parameters, self.data.x_train, self.data.y_train)
+            train = evaluate(self.network, state.parameters, data.x_train, data.y_train)
         entry = describe_epoch(record, train.loss, train.accuracy)
-        self.epochs = (*self.epochs, entry)
+        self.entries = (*self.entries, entry)
         self.times = self.times.plus(record.seconds, self.trained - self.began)
-        progress = Progress(state, self.epochs, self.times, self.fingerprint)
-        self.folder.save(self.run, self.network, progress, self.environment)
+        details = {
+            "epochs": list(self.entries),
+            "seconds": self.times._asdict(),
+            "fingerprint": self.fingerprint,
+        }
+        save_run(self.folder.path / MODEL, self.network, state, details)
+        self.write()
         self.watcher.epoch(self.run, entry, record.seconds)
         self.began = time.process_time()
 
     def fail(self, kind: str, reason: str, epoch: int) -> dict[str, Any]:
         """Put on disk that the run did not end well, and return how."""
         failure = {"kind": kind, "epoch": epoch, "reason": " ".join(reason.split())}
-        self.folder.write(self.run, self.epochs, self.times, self.environment, failure)
+        self.write(failure)
         return failure
+
+    def write(self, failure: dict[str, Any] | None = None) -> None:
+        """Write record and timings."""
+        self.folder.write(self.run, self.entries, self.times, self.environment, failure)
 
 
 def _environment() -> dict[str, Any]:
     """Return what the machine and the libraries are."""
     known = configuration()
     names = ("pycopi", "python", "engine", "C core", "backend numpy", "processors", "threads")
-    return {"processor": _processor(), **{name: known[name] for name in names}}
-
-
-def _processor() -> str:
-    """Return the name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return {"processor": processor_name(), **{name: known[name] for name in names}}

@@ -3,19 +3,24 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycopi._build import VERSION
-from pycopi._files import whole_file
+from pycopi._files import write_text
 from pycopi._json import as_json, write
 from pycopi.experiments.plan import Run
-from pycopi.network import Network
-from pycopi.state import EpochRecord, State
+from pycopi.optimizers import Adam
+from pycopi.state import EpochRecord
 from pycopi.storage import read_state
-from pycopi.training.checkpoint import MODEL, restored, save_run
+from pycopi.training.checkpoint import MODEL, StoredRun, restored
 
+RUNS = "runs"
 RECORD, TIMINGS = "record.json", "timings.json"
+
+Entry = dict[str, Any]
+"""One epoch of a record."""
 
 
 class Times(NamedTuple):
@@ -29,15 +34,6 @@ class Times(NamedTuple):
         return Times((*self.clock, clock), (*self.processor, processor))
 
 
-class Progress(NamedTuple):
-    """A run so far: its state, one entry an epoch of the record and of the times, and what its data were."""
-
-    state: State
-    epochs: tuple[dict[str, Any], ...]
-    times: Times
-    fingerprint: Mapping[str, str] | None
-
-
 class RunFolder(NamedTuple):
     """The folder of a run.
 
@@ -47,49 +43,52 @@ class RunFolder(NamedTuple):
 
     path: Path
 
+    @classmethod
+    def of(cls, output: Path, run: Run) -> "RunFolder":
+        """Return the folder of a run of a plan."""
+        return cls(output / RUNS / run.data / run.name)
+
     def record(self) -> dict[str, Any] | None:
         """Return the record of the run, or None where there is none yet."""
         return read_json(self.path / RECORD)
+
+    def done(self, run: Run) -> int:
+        """Return how many epochs of a run are on disk, at most all of its own."""
+        record = self.record()
+        return 0 if record is None else min(run.epochs, len(record["epochs"]))
 
     def timings(self) -> dict[str, Any] | None:
         """Return the timings of the run, or None where there are none yet."""
         return read_json(self.path / TIMINGS)
 
-    def progress(self) -> Progress | None:
-        """Return the run so far, or None where nothing is complete yet."""
+    def stored(self) -> StoredRun | None:
+        """Return the run so far, or None where nothing is complete yet; details have epochs and seconds."""
         model = self.path / MODEL
         if not model.is_file():
             return None
-        (_, _, details), state = read_state(model)
-        entries, seconds = details["epochs"], details["seconds"]
-        times = Times(**{name: tuple(values) for name, values in seconds.items()})
+        (network, _, details), state = read_state(model)
         if "history" not in details:  # an older version wrote it
-            details["history"] = [_restore(*pair) for pair in zip(entries, times.clock, strict=True)]
-        state = restored(model, state, details)
-        return Progress(state, tuple(entries), times, details.get("fingerprint"))
-
-    def save(self, run: Run, network: Network, progress: Progress, environment: Mapping[str, Any]) -> None:
-        """Write the run after an epoch."""
-        details = {"epochs": list(progress.epochs), "seconds": progress.times._asdict()}
-        save_run(self.path / MODEL, network, progress.state, {**details, "fingerprint": progress.fingerprint})
-        self.write(run, progress.epochs, progress.times, environment)
+            pairs = zip(details["epochs"], details["seconds"]["clock"], strict=True)
+            details["history"] = [_as_record(*pair) for pair in pairs]
+        return StoredRun(network, restored(model, state, details), details)
 
     def write(
         self,
         run: Run,
-        epochs: tuple[dict[str, Any], ...],
+        entries: tuple[Entry, ...],
         times: Times,
         environment: Mapping[str, Any],
         failure: Mapping[str, Any] | None = None,
     ) -> None:
         """Write record and timings; ``failure`` says how a run ended that did not end well."""
-        timings = {"seconds": times._asdict(), "environment": dict(environment)}
-        write_json(self.path / TIMINGS, timings)
-        write_json(self.path / RECORD, {**describe(run), "failure": failure, "epochs": list(epochs)})
+        write_json(self.path / TIMINGS, {"seconds": times._asdict(), "environment": dict(environment)})
+        write_json(self.path / RECORD, {**describe(run), "failure": failure, "epochs": list(entries)})
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """Return what a run is, as its record says it."""
+    """Return what a run is, as its record says it: all that decides what it does."""
+    preset, settings = run.preset, run.preset.settings
+    how, optimizer = settings.decorrelations[0], settings.method.optimizer
     return {
         "pycopi": VERSION,
         "data": run.data,
@@ -97,13 +96,22 @@ def describe(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "rate": run.rate,
         "gain": run.gain,
-        "hidden": list(run.task.hidden),
-        "batch_size": run.task.batch_size,
-        "settings": run.preset.describe(run.settings),
+        "hidden": list(preset.hidden),
+        "batch_size": preset.batch_size,
+        "settings": {
+            "rule": settings.rule,
+            "credit": settings.credit,
+            "rate": settings.rate,
+            "gain": settings.gain,
+            "adam": asdict(optimizer) if isinstance(optimizer, Adam) else None,
+            "decorrelation_rule": how.rule if preset.decorrelated else None,
+            "decorrelation_rate": how.rate if preset.decorrelated else None,
+            "decorrelation_epochs": preset.weight_schedule.start,
+        },
     }
 
 
-def describe_epoch(record: EpochRecord, train_loss: float, train_accuracy: float | None) -> dict[str, Any]:
+def describe_epoch(record: EpochRecord, train_loss: float, train_accuracy: float | None) -> Entry:
     """Return one epoch of a record: all but its seconds, with the training set evaluated after it.
 
     ``loss`` and ``accuracy`` are means over the epoch's batches, each before its step; ``train_`` and ``test_``
@@ -116,10 +124,10 @@ def describe_epoch(record: EpochRecord, train_loss: float, train_accuracy: float
     return {**entry, "train_loss": as_json(train_loss), "train_accuracy": train_accuracy}
 
 
-def _restore(entry: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _as_record(entry: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return the record, as JSON has it, of an epoch that `describe_epoch` described."""
     fields = {name: value for name, value in entry.items() if not name.startswith(("train_", "test_"))}
-    results = {"validation_loss": entry["test_loss"], "validation_accuracy": entry["test_accuracy"]}
+    results = {f"validation_{name}": entry[f"test_{name}"] for name in ("loss", "accuracy")}
     return {**fields, **results, "seconds": seconds}
 
 
@@ -137,7 +145,6 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return dict(content)
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write a value; the file appears in one moment."""
-    with whole_file(path) as temporary:
-        temporary.write_text(write(value, indent=1) + "\n", encoding="utf-8")
+    write_text(path, write(value, indent=1) + "\n")

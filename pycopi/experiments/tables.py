@@ -1,83 +1,64 @@
 """The tables of the report: numbers as texts, the published beside ours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pycopi.experiments.checks import Check
 from pycopi.experiments.document import Table
 from pycopi.experiments.published import PUBLISHED, Published
-from pycopi.experiments.results import Peak, Result, Summary
+from pycopi.experiments.results import Peak, Result, Summary, as_share
+from pycopi.presets import METHODS
 
 NONE = "-"
 
 
+_NEAR = "“99 % at” is the first epoch within 1 % of the mean peak; s are seconds of training."
+_COLUMNS = ("at epoch", "published epoch", "99 % at", "published 99 % at", "s to peak", "s to 99 %")
+
+
 def peak_table(summaries: Sequence[Summary]) -> Table:
     """Return peak test accuracy, when it came and how long that took, by method."""
-    header = (
-        "method",
-        "seeds",
-        "epochs",
-        "test peak",
-        "published peak",
-        "at epoch",
-        "published epoch",
-        "99 % at",
-        "published 99 % at",
-        "s to peak",
-        "s to 99 %",
-    )
     rows = []
     for summary in summaries:
         was = _published(summary)
-        deviation = None if was.test_deviation is None else f"{was.test_deviation:.4f}"
-        rows.append(
-            [
-                summary.run.title,
-                *_extent(summary),
-                *_interleave(summary.test, _share(was.test_peak, deviation), was.test_epoch, was.test_near),
-            ]
-        )
-    return _filled(header, rows, f"Test accuracy, mean ± sample standard deviation over seeds. {_NEAR}")
+        published = NONE if was.test_peak is None else as_share(was.test_peak, was.test_deviation)
+        rows.append((summary, summary.test, published, was.test_epoch, was.test_near))
+    return _peaks("test", rows)
 
 
 def training_table(summaries: Sequence[Summary]) -> Table:
     """Return peak training accuracy, when it came and how long that took, by method."""
-    header = (
-        "method",
-        "seeds",
-        "epochs",
-        "training peak",
-        "published peak",
-        "at epoch",
-        "99 % at",
-        "published 99 % at",
-        "s to peak",
-        "s to 99 %",
-    )
     rows = []
     for summary in summaries:
         was = _published(summary)
-        columns = _interleave(summary.train, _share(was.train_peak, None), None, was.train_near)
-        rows.append([summary.run.title, *_extent(summary), *columns[:3], *columns[4:]])
-    return _filled(header, rows, f"Training accuracy, mean ± sample standard deviation over seeds. {_NEAR}")
+        published = NONE if was.train_peak is None else as_share(was.train_peak, None)
+        rows.append((summary, summary.train, published, None, was.train_near))
+    return _peaks("training", rows)
 
 
-_NEAR = "“99 % at” is the first epoch within 1 % of the mean peak; s are seconds of training."
+def _peaks(what: str, rows: Iterable[tuple[Summary, Peak | None, str, float | None, float | None]]) -> Table:
+    """Return our peaks beside the published, each with its epochs; the seconds are ours alone."""
+    lines = [
+        [summary.run.title, *_extent(summary), *_interleave(peak, *published)]
+        for summary, peak, *published in rows
+    ]
+    header = ("method", "seeds", "epochs", f"{what} peak", "published peak", *_COLUMNS)
+    caption = f"{what.capitalize()} accuracy, mean ± sample standard deviation over seeds. {_NEAR}"
+    return _filled(header, lines, caption)
 
 
-def _interleave(peak: Peak | None, published: str, epoch: float | None, near: float | None) -> list[str]:
+def _interleave(peak: Peak | None, published: Any, epoch: Any, near: Any) -> list[str]:
     """Return our numbers, each followed by the published one where there is one, then the seconds."""
     if peak is None:
         return [NONE, published, NONE, _number(epoch), NONE, _number(near), NONE, NONE]
-    deviation = None if peak.deviation is None else f"{peak.deviation:.4f}"
     return [
-        _share(peak.mean, deviation),
+        peak.text,
         published,
         _number(peak.epoch),
         _number(epoch),
         _number(peak.near),
         _number(near),
-        f"{peak.seconds:.0f}" if peak.seconds >= 10 else f"{peak.seconds:.1f}",
-        f"{peak.near_seconds:.0f}" if peak.near_seconds >= 10 else f"{peak.near_seconds:.1f}",
+        *(f"{spent:.0f}" if spent >= 10 else f"{spent:.1f}" for spent in (peak.seconds, peak.near_seconds)),
     ]
 
 
@@ -116,11 +97,9 @@ def method_table(summaries: Sequence[Summary]) -> Table:
     """Return what each method is, and where its settings come from."""
     rows: dict[str, list[str]] = {}
     for summary in summaries:
-        method, settings = summary.run.preset, summary.run.settings
-        rows.setdefault(
-            method.name,
-            [method.name, method.title, f"{settings.rate:g}", f"{settings.gain:g}", method.source],
-        )
+        method, settings = METHODS[summary.run.method], summary.run.preset.settings
+        row = [method.name, method.title, f"{settings.rate:g}", f"{settings.gain:g}", method.source]
+        rows.setdefault(method.name, row)
     return Table(("preset", "method", "rate", "gain", "source"), list(rows.values()))
 
 
@@ -134,14 +113,7 @@ def _filled(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) 
 
 def _published(summary: Summary) -> Published:
     run = summary.run
-    usual = run.rate is None and run.gain is None
-    return PUBLISHED.get((run.data, run.method), Published()) if usual else Published()
-
-
-def _share(value: float | None, deviation: str | None) -> str:
-    if value is None:
-        return NONE
-    return f"{value:.4f}" if deviation is None else f"{value:.4f} ± {deviation}"
+    return Published() if run.varied else PUBLISHED.get((run.data, run.method), Published())
 
 
 def _number(value: float | None) -> str:

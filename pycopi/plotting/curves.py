@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pycopi.plotting.style import new_figure, series_style, write_figure
+from pycopi.plotting.style import count_epochs, is_wide, new_figure, plot_epochs, series_style, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 
-_WIDE_RANGE = 30.0  # ratio of extremes from which on a loss is drawn logarithmically
 _COLUMNS = 2  # of the legend above the panel
 
 
@@ -107,7 +106,10 @@ def compare_curves(
     axes.set_xlabel(("epoch" if against == "epoch" else "training time (s)") + (f"; {note}" if note else ""))
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
-    _set_ticks(axes, against)
+    if against == "epoch":
+        count_epochs(axes)
+    else:
+        axes.set_xlim(left=0.0)
     figure.legend(loc="outside upper left", ncols=_COLUMNS, fontsize="small", frameon=False)
     write_figure(figure, path)
 
@@ -118,8 +120,7 @@ def _draw(axes: "Axes", curve: Curve, against: str, factor: float) -> Floats:
     mean = _mean(values)
     x = np.arange(1, len(mean) + 1) if against == "epoch" else _mean(_padded(curve.seconds))
     style: dict[str, Any] = series_style(curve.style)
-    every = max(1, len(mean) // 10)
-    axes.plot(x, mean, label=curve.label, linewidth=1.6, markersize=4.5, markevery=every, **style)
+    plot_epochs(axes, x, mean, curve.label, linewidth=1.6, markersize=4.5, **style)
     if len(values) > 1:
         band = _deviation(values)
         axes.fill_between(x, mean - band, mean + band, color=style["color"], alpha=0.13, linewidth=0)
@@ -153,7 +154,7 @@ def _set_limits(axes: "Axes", shown: Sequence[Floats]) -> None:
     if not values.size:
         return
     least, most = float(values.min()), float(values.max())
-    if least > 0 and most > _WIDE_RANGE * least:
+    if is_wide(least, most):
         axes.set_yscale("log")
         axes.set_ylim(0.8 * least, 1.25 * most)
         return
@@ -163,12 +164,3 @@ def _set_limits(axes: "Axes", shown: Sequence[Floats]) -> None:
     least, most = min([least, *marked]), max([most, *marked])
     margin = 0.05 * (most - least) or 0.5
     axes.set_ylim(least - margin, most + margin)
-
-
-def _set_ticks(axes: "Axes", against: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    if against == "epoch":
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-    else:
-        axes.set_xlim(left=0.0)

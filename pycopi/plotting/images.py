@@ -8,13 +8,11 @@ import numpy as np
 
 from pycopi._array import Array
 from pycopi.plotting.mosaic import Values, as_images, signed_colours, tile
-from pycopi.plotting.style import DIVERGING, colour_map, new_figure, write_figure
+from pycopi.plotting.style import DIVERGING, SHARE, colour_map, new_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_SHARE = 99.5  # per cent of the values that the colours of a signed row tell apart
 
 
 def image_comparison(rows: Mapping[str, Array], shape: tuple[int, ...], path: str | os.PathLike[str]) -> None:
@@ -74,7 +72,7 @@ def image_comparison(rows: Mapping[str, Array], shape: tuple[int, ...], path: st
 def _draw(figure: "Figure", axes: "Axes", name: str, images: Values) -> None:
     """Draw one version, with a colour bar where colours stand for numbers."""
     signed = bool(images.min() < 0)
-    limit = float(np.percentile(np.abs(images), _SHARE if signed else 100.0)) or 1.0
+    limit = float(np.percentile(np.abs(images), SHARE if signed else 100.0)) or 1.0
     axes.set(xticks=[], yticks=[])
     axes.set_ylabel(name)
     axes.spines[:].set_visible(False)

@@ -8,7 +8,9 @@ from pycopi.plotting.style import (
     TEST,
     TRAINING,
     add_legend,
+    count_epochs,
     new_figure,
+    plot_epochs,
     scale_from_zero,
     series_style,
     write_figure,
@@ -119,14 +121,11 @@ def _draw_line(
     axes: "Axes", history: Sequence[EpochRecord], values: Sequence[float], label: str, **style: Any
 ) -> None:
     epochs = [record.epoch for record in history]
-    every = max(1, len(epochs) // 10)
-    axes.plot(epochs, values, label=label, linewidth=1.5, markersize=4, markevery=every, **style)
+    plot_epochs(axes, epochs, values, label, linewidth=1.5, markersize=4, **style)
 
 
 def _finish(axes: "Axes", history: Sequence[EpochRecord]) -> None:
     """Add what all panels have: epochs, shading, grid, legend."""
-    from matplotlib.ticker import MaxNLocator
-
     scale_from_zero(axes)
     label: str | None = "decorrelation only"
     for record in history:
@@ -136,7 +135,7 @@ def _finish(axes: "Axes", history: Sequence[EpochRecord]) -> None:
             label = None
     axes.set_xlabel("epoch")
     axes.set_xlim(history[0].epoch - 0.5, history[-1].epoch + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    count_epochs(axes)
     axes.grid(alpha=0.3)
     crowded = len(axes.get_lines()) > _CROWDED
     add_legend(axes, f"after epoch {history[-1].epoch}", where="beside" if crowded else "best")

@@ -7,9 +7,7 @@ import numpy as np
 from pycopi._array import Array
 from pycopi._checks import as_whole
 from pycopi.plotting.mosaic import as_images, columns_for, signed_colours, tile
-from pycopi.plotting.style import DIVERGING, colour_map, new_figure, write_figure
-
-_SHARE = 99.5  # per cent of a field's values that its colours tell apart
+from pycopi.plotting.style import DIVERGING, SHARE, colour_map, new_figure, write_figure
 
 
 def receptive_field_grid(
@@ -63,7 +61,7 @@ def receptive_field_grid(
     every = as_images("fields", fields, shape)
     images = every[: as_whole("units", units)]
     count, total = len(images), len(every)
-    limits = np.percentile(np.abs(images).reshape(count, -1), _SHARE, axis=1)
+    limits = np.percentile(np.abs(images).reshape(count, -1), SHARE, axis=1)
     limits = np.where(limits > 0, limits, 1.0)
     scaled = np.clip(images / limits.reshape(-1, *[1] * (images.ndim - 1)), -1.0, 1.0)
     columns = columns_for(count)

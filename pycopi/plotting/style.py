@@ -26,6 +26,9 @@ LINES = ("-", "--", ":")  # for series beyond the seven colours
 DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"
 """Maps for signed fields (white is 0) and for values from 0 up, both safe for the colour-blind."""
 
+SHARE = 99.5
+"""Per cent of signed values that the colours of an image tell apart; the rest is drawn as the extremes."""
+
 _WIDE_RANGE = 30.0  # ratio of extremes from which on an axis is logarithmic
 
 
@@ -61,6 +64,23 @@ def series_style(index: int) -> dict[str, Any]:
     }
 
 
+def is_wide(least: float, most: float) -> bool:
+    """Return whether values between these are drawn on a logarithmic axis."""
+    return least > 0 and most > _WIDE_RANGE * least
+
+
+def count_epochs(axes: "Axes") -> None:
+    """Put whole numbers at the horizontal axis, a few of them."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+
+
+def plot_epochs(axes: "Axes", x: Any, values: Any, label: str, **style: Any) -> None:
+    """Draw one number an epoch as a line, with about ten markers."""
+    axes.plot(x, values, label=label, markevery=max(1, len(values) // 10), **style)
+
+
 def scale_from_zero(axes: "Axes") -> None:
     """Begin the vertical axis at zero, or make it logarithmic where its values spread widely.
 
@@ -71,7 +91,7 @@ def scale_from_zero(axes: "Axes") -> None:
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
     finite = values[np.isfinite(values)]
     least, most = float(finite.min(initial=np.inf)), float(finite.max(initial=0.0))
-    if least > 0 and most > _WIDE_RANGE * least:
+    if is_wide(least, most):
         axes.set_yscale("log")
     else:
         axes.set_ylim(0.0, 1.08 * most or 1.0)

@@ -1,4 +1,4 @@
-"""Blocks as one HTML page that needs no network: pictures inside, style inside, no script."""
+"""Blocks as a page: of HTML that needs no network, and of Markdown with its pictures beside it as files."""
 
 import base64
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ figcaption { font-size: .88rem; opacity: .85; padding-top: .3rem }
 
 
 def render_html(title: str, blocks: Sequence[Block]) -> str:
-    """Return a whole page; every picture is read and put into it."""
-    body = "\n".join(_render(block) for block in blocks)
+    """Return a whole page, with style and pictures inside and without a script."""
+    body = "\n".join(_in_html(block) for block in blocks)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -47,7 +47,7 @@ def render_html(title: str, blocks: Sequence[Block]) -> str:
     )
 
 
-def _render(block: Block) -> str:
+def _in_html(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"<h{level}>{escape(text)}</h{level}>"
@@ -56,12 +56,12 @@ def _render(block: Block) -> str:
         case Code(text):
             return f"<pre><code>{escape(text)}</code></pre>"
         case Table():
-            return _render_table(block)
+            return _table_in_html(block)
         case Gallery(pictures):
-            return '<div class="gallery">\n' + "\n".join(map(_render_picture, pictures)) + "\n</div>"
+            return '<div class="gallery">\n' + "\n".join(map(_picture_in_html, pictures)) + "\n</div>"
 
 
-def _render_table(table: Table) -> str:
+def _table_in_html(table: Table) -> str:
     words = [_is_words(column) for column in zip(*table.rows, strict=True)]
     head = "".join(_cell("th", name, wide) for name, wide in zip(table.header, words, strict=True))
     rows = "\n".join(
@@ -83,10 +83,40 @@ def _cell(tag: str, text: str, words: bool) -> str:
     return f"<{tag}{kind}>{escape(text)}</{tag}>"
 
 
-def _render_picture(picture: Picture) -> str:
+def _picture_in_html(picture: Picture) -> str:
     content = base64.b64encode(picture.path.read_bytes()).decode("ascii")
     kind = ' class="wide"' if picture.wide else ""
     return (
         f'<figure{kind}><img alt="{escape(picture.caption)}" src="data:image/png;base64,{content}">'
         f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
     )
+
+
+def render_markdown(blocks: Sequence[Block]) -> str:
+    """Return the page; pictures are named by their file names, and are in the folder of the page."""
+    return "\n\n".join(_in_markdown(block) for block in blocks) + "\n"
+
+
+def _in_markdown(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {text}"
+        case Text(text):
+            return text
+        case Code(text):
+            return f"```console\n{text}\n```"
+        case Table():
+            return _table_in_markdown(block)
+        case Gallery(pictures):
+            return "\n\n".join(f"![{picture.caption}]({picture.path.name})" for picture in pictures)
+
+
+def _table_in_markdown(table: Table) -> str:
+    marks = ["---", *["---:"] * (len(table.header) - 1)]
+    lines = [table.header, marks, *table.rows]
+    text = "\n".join("| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines)
+    return f"{table.caption}\n\n{text}" if table.caption else text
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")

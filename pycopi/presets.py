@@ -1,0 +1,515 @@
+"""Named networks with the settings, schedules and batch sizes that train them: the only place that has them.
+
+The command, the experiments and the benchmarks read them here. A preset is a value: `Preset.network` makes the
+network, `Preset.start` its first parameters, and `Preset.how` the keywords of `pycopi.fit`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pycopi._array import Array, namespace
+from pycopi.activations import Affine, Identity
+from pycopi.network import Network, mlp
+from pycopi.optimizers import Adam
+from pycopi.rules.decorrelation import Decorrelation
+from pycopi.rules.inference import COPI
+from pycopi.settings import Settings
+from pycopi.state import State, start
+from pycopi.training.schedules import Schedule
+
+__all__ = [
+    "CIFAR10",
+    "DIGITS",
+    "FILES",
+    "METHODS",
+    "MNIST",
+    "PAPER_EPOCHS",
+    "PAPER_SEEDS",
+    "PRESETS",
+    "VARIANCE_SCALED_EPSILON",
+    "Method",
+    "Preset",
+    "preset_for",
+]
+
+_PAPER = "Ahmad, Schrader and van Gerven, TMLR 2023 (arXiv 2203.13203)"
+
+PAPER_EPOCHS, PAPER_SEEDS = 100, 5
+"""How long and how often the paper trained each network."""
+
+VARIANCE_SCALED_EPSILON = 1e-2
+"""Keeps the steps of weak inputs small when each is divided by the power of its input."""
+
+_WHITENING = 0.01  # of the decorrelation rate: whitening raises inputs that are nearly always zero without end
+_AFTER_ONE, _ALWAYS = Schedule(start=1), Schedule()  # the first epoch of the paper decorrelates alone
+_EVERY, _FAST_STEP, _FAST_BOUND = 5, 2.0, 0.5  # what `Preset.fast` does
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A method of the paper: how weights and decorrelating matrices learn, whatever the data.
+
+    Parameters
+    ----------
+    name, title : str
+        What it is called in files and in words.
+    source : str
+        Where its settings come from.
+    rule : {"copi", "gradient", "adam"}
+        How weights learn.
+    credit : {"backpropagation", "feedback_alignment"}
+        Where the perturbations of the lower layers come from.
+    decorrelation_rule : {"covariance", "local"} or None
+        How the decorrelating matrices learn; None leaves them out.
+    adam : Adam
+        How Adam makes its steps, where it is the rule.
+    """
+
+    name: str
+    title: str
+    source: str
+    rule: Literal["copi", "gradient", "adam"] = "copi"
+    credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
+    decorrelation_rule: Literal["covariance", "local"] | None = "covariance"
+    adam: Adam = field(default_factory=Adam)
+
+
+METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            name="copi-bp",
+            title="COPI, backpropagated perturbations",
+            source=f"{_PAPER}: rates 1e-3, gain 1000, batch 50, the first epoch decorrelates alone",
+        ),
+        Method(
+            name="copi-fa",
+            title="COPI, feedback alignment",
+            source=f"{_PAPER}: as copi-bp, with a fixed random matrix in place of W R on the way back",
+            credit="feedback_alignment",
+        ),
+        Method(
+            name="bp-decor",
+            title="backpropagation + decorrelation",
+            source=f"{_PAPER}: the gradient step on decorrelated inputs, of the same size gain * rate = 1",
+            rule="gradient",
+        ),
+        Method(
+            name="copi-local",
+            title="COPI, local decorrelation rule",
+            source=f"{_PAPER}: as copi-bp, with R C in place of C R, which needs what a synapse has at hand",
+            decorrelation_rule="local",
+        ),
+        Method(
+            name="bp-adam",
+            title="backpropagation, Adam",
+            source=f"{_PAPER}, the baseline as described: rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8; Adam "
+            "as Kingma and Ba, arXiv 1412.6980",
+            rule="adam",
+            decorrelation_rule=None,
+        ),
+        Method(
+            name="bp-adam-published",
+            title="backpropagation, published “Adam”",
+            source=f"{_PAPER}, the baseline as it was run: moments divided by 1 - beta in every step, so that "
+            "steps are 0.316 of Adam's",
+            rule="adam",
+            decorrelation_rule=None,
+            adam=Adam(correction="constant"),
+        ),
+    )
+}
+"""The methods of the paper by name, in the order in which they are run and shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A network and how it is trained on some data.
+
+    Parameters
+    ----------
+    data : str
+        The name of the data set, or ``"files"``.
+    title : str
+        The same in words.
+    source : str
+        Where the values come from.
+    hidden : tuple of int
+        The sizes of the hidden layers.
+    settings : Settings
+        How the network learns.
+    batch_size : int
+        Samples in a step.
+    epochs : int
+        Passes over the data, enough for the accuracy to level off; the paper made `PAPER_EPOCHS`.
+    weight_schedule, decorrelation_schedule : Schedule
+        When weights and decorrelating matrices learn.
+    decorrelated : bool
+        Whether each layer decorrelates its inputs.
+    keep_decorrelated : bool
+        Whether `pycopi.fit` decorrelates the data once while the first layer is frozen.
+    activation : str
+        Activation of the hidden layers.
+    bias : bool
+        Whether each layer has a bias.
+    standardized : bool
+        Whether the network standardizes its inputs.
+    scaled_targets : bool
+        Whether real-valued targets are learned in units of their spread.
+    adam_rate : float
+        Step size of the weights where Adam is the rule, dimensionless.
+    image : tuple of int or None
+        The shape of an input, where it is an image.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> preset = pycopi.presets.DIGITS
+    >>> data = pycopi.data.load_dataset("digits")
+    >>> network = preset.network(64, 10)
+    >>> how = {**preset.how(), "epochs": 3}
+    >>> state = pycopi.fit(network, preset.start(network), data.x_train, data.y_train, **how)
+    >>> state.history[-1].accuracy > 0.9
+    True
+    """
+
+    data: str
+    title: str
+    source: str
+    hidden: tuple[int, ...]
+    settings: Settings
+    batch_size: int
+    epochs: int
+    weight_schedule: Schedule = _AFTER_ONE
+    decorrelation_schedule: Schedule = _ALWAYS
+    decorrelated: bool = True
+    keep_decorrelated: bool = False
+    activation: str = "leaky_relu"
+    bias: bool = False
+    standardized: bool = False
+    scaled_targets: bool = False
+    adam_rate: float = 1e-4
+    image: tuple[int, ...] | None = None
+
+    def network(self, inputs: int, outputs: int, targets: Array | None = None) -> Network:
+        """Return the network for data with so many features and classes or target columns.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Features of a sample; classes, or columns of the targets.
+        targets : array, shape (N,) or (N, m), or None
+            The targets to train on, of any library: where they are real and ``scaled_targets`` is set, the
+            network predicts in their units.
+
+        Returns
+        -------
+        Network
+            The description.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> len(pycopi.presets.MNIST.network(784, 10).layers)
+        7
+        """
+        real = targets is not None and namespace(targets).isdtype(targets.dtype, "real floating")
+        return mlp(
+            [inputs, *self.hidden, outputs],
+            activation=self.activation,
+            output_activation=Affine.of(targets) if real and self.scaled_targets else Identity(),
+            bias=self.bias,
+            decorrelated=self.decorrelated,
+            standardized=self.standardized,
+        )
+
+    def start(
+        self, network: Network, seed: int = 0, *, like: Array | None = None, inputs: Array | None = None
+    ) -> State:
+        """Return the state that training begins with.
+
+        Parameters
+        ----------
+        network : Network
+            What `network` has returned.
+        seed : int
+            Seed of the weights.
+        like : array, real floating, or None
+            An array whose library, device and dtype they get; None is float32 NumPy.
+        inputs : array, shape (N, n), or None
+            The samples to train on, which a standardized network needs.
+
+        Returns
+        -------
+        State
+            As `pycopi.start` makes it.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> preset = pycopi.presets.DIGITS
+        >>> preset.start(preset.network(64, 10)).parameters[0].weight.shape
+        (128, 64)
+        """
+        data = inputs if self.standardized else None
+        return start(network, self.settings, seed, like=like, data=data)
+
+    def how(self) -> dict[str, Any]:
+        """Return how to train, as keywords of `pycopi.fit`.
+
+        Returns
+        -------
+        dict
+            ``settings``, ``batch_size``, ``epochs``, both schedules, and ``keep_decorrelated``.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> pycopi.presets.MNIST.how()["batch_size"]
+        50
+        """
+        return {
+            "settings": self.settings,
+            "batch_size": self.batch_size,
+            "epochs": self.epochs,
+            "weight_schedule": self.weight_schedule,
+            "decorrelation_schedule": self.decorrelation_schedule,
+            "keep_decorrelated": self.keep_decorrelated,
+        }
+
+    def using(self, method: str) -> "Preset":
+        """Return the preset with a method of the paper.
+
+        Parameters
+        ----------
+        method : str
+            A name in `METHODS`.
+
+        Returns
+        -------
+        Preset
+            The same network and batches. Without decorrelation, weights learn from the first epoch on.
+
+        Raises
+        ------
+        ValueError
+            If there is no method of this name.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> pycopi.presets.MNIST.using("bp-adam").settings.rate
+        0.0001
+        """
+        if method not in METHODS:
+            msg = f"method is {method!r}; expected one of {', '.join(METHODS)}"
+            raise ValueError(msg)
+        chosen, own = METHODS[method], self._by_rule(METHODS[method].rule)
+        decorrelated = chosen.decorrelation_rule is not None
+        rule = chosen.decorrelation_rule or own.decorrelations[0].rule
+        optimizer = chosen.adam if chosen.rule == "adam" else "plain"
+        how: dict[str, Any] = {"credit": chosen.credit, "optimizer": optimizer}
+        return replace(
+            self,
+            settings=replace(own, decorrelation=replace(own.decorrelations[0], rule=rule), **how),
+            decorrelated=decorrelated,
+            weight_schedule=replace(
+                self.weight_schedule, start=self.weight_schedule.start if decorrelated else 0
+            ),
+        )
+
+    def variant(
+        self,
+        *,
+        rule: Literal["copi", "gradient", "adam"] = "copi",
+        whitening: float = 0.0,
+        decorrelated: bool = True,
+        variance_scaled: bool = False,
+    ) -> "Preset":
+        """Return the preset with the step sizes of a variant of COPI.
+
+        Parameters
+        ----------
+        rule : {"copi", "gradient", "adam"}
+            How weights learn.
+        whitening : float
+            Strength in [0, 1], as that of `Decorrelation`.
+        decorrelated : bool
+            Whether the layers decorrelate their inputs.
+        variance_scaled : bool
+            Whether each COPI step is divided by the power of its input.
+
+        Returns
+        -------
+        Preset
+            The same network and batches, and step sizes that suit the variant.
+
+        Notes
+        -----
+        Inputs that stay correlated, or whose powers are raised, let the weights of COPI grow by a share of
+        ``rate``: there the rate is a thousandth and the gain a hundredfold. Steps divided by the power of the
+        input are larger: there the rate is a tenth. Adam does without a gain and without a step bound.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> pycopi.presets.MNIST.variant(whitening=0.5).settings.gain
+        100000.0
+        """
+        settings = self._by_rule(rule)
+        decorrelation, rate, gain = settings.decorrelations[0], settings.rate, settings.gain
+        if rule == "copi" and (whitening > 0 or not decorrelated):
+            rate, gain = rate / 1000, gain * 100
+        scaled = rule == "copi" and variance_scaled
+        if scaled:
+            rate /= 10
+        step = decorrelation.rate * (_WHITENING if whitening > 0 else 1.0) if decorrelated else 0.0
+        schedule = self.weight_schedule
+        return replace(
+            self,
+            settings=replace(
+                settings,
+                rate=rate,
+                gain=gain,
+                rule=COPI(variance_scaled=True, epsilon=VARIANCE_SCALED_EPSILON) if scaled else rule,
+                decorrelation=replace(decorrelation, rate=step, whitening=whitening),
+            ),
+            decorrelated=decorrelated,
+            weight_schedule=schedule if decorrelated else replace(schedule, start=0),
+        )
+
+    def fast(self, every: int = _EVERY) -> "Preset":
+        """Return the preset that does the least work: decorrelating matrices learn in every so-many-th step.
+
+        Parameters
+        ----------
+        every : int
+            Steps from one update of the decorrelating matrices to the next; their rate is as many times larger.
+
+        Returns
+        -------
+        Preset
+            The same network and batches. On MNIST and CIFAR-10, whose epochs have a thousand steps, the bounds
+            spare the epoch that only decorrelates, weights that take ever smaller steps settle sooner, and two
+            epochs are enough for R of the first layer.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> pycopi.presets.CIFAR10.fast().settings.decorrelation.rate
+        0.005
+        """
+        own, decorrelation = self.settings, self.settings.decorrelations[0]
+        bound = _FAST_STEP if own.step_bound is None and own.rule != "adam" else own.step_bound
+        least = _FAST_BOUND if decorrelation.step_bound is None else decorrelation.step_bound
+        decorrelation = replace(decorrelation, rate=decorrelation.rate * every, every=every, step_bound=least)
+        found = replace(self, settings=replace(own, step_bound=bound, decorrelation=decorrelation))
+        if self.data not in ("mnist", "cifar10"):
+            return found
+        return replace(
+            found,
+            weight_schedule=Schedule(decay=0.75),
+            decorrelation_schedule=Schedule(freeze_after=(2, None)),
+            keep_decorrelated=True,
+        )
+
+    def for_regression(self) -> "Preset":
+        """Return the preset for real-valued targets, which learns by squared error.
+
+        Returns
+        -------
+        Preset
+            The same but for its loss.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> pycopi.presets.FILES.for_regression().settings.loss
+        'squared_error'
+        """
+        return replace(self, settings=replace(self.settings, loss="squared_error"))
+
+    def _by_rule(self, rule: Any) -> Settings:
+        """Return the settings with a rule for the weights; Adam has its own rate, no gain and no bound."""
+        own: dict[str, Any] = {"rate": self.adam_rate, "gain": 1.0, "step_bound": None}
+        return replace(self.settings, rule=rule, **(own if rule == "adam" else {}))
+
+
+DIGITS = Preset(
+    data="digits",
+    title="the embedded digits",
+    source="pycopi's own, for tests and a first look: 98 % of 8 x 8 images",
+    hidden=(128, 128),
+    settings=Settings(rate=1e-2, gain=100.0, decorrelation=Decorrelation(rate=1e-2)),
+    batch_size=20,
+    epochs=40,
+    adam_rate=1e-3,
+    image=(8, 8),
+)
+"""The digits that come with pycopi."""
+
+MNIST = Preset(
+    data="mnist",
+    title="MNIST",
+    source=f"{_PAPER}: data in [0, 1], flattened, neither centred nor augmented",
+    hidden=(500,) * 6,
+    settings=Settings(rate=1e-3, gain=1000.0, decorrelation=Decorrelation(rate=1e-3)),
+    batch_size=50,
+    epochs=20,
+    image=(28, 28),
+)
+"""The paper's network and settings for MNIST, with fewer epochs."""
+
+CIFAR10 = replace(MNIST, data="cifar10", title="CIFAR-10", hidden=(1000,) * 4, image=(3, 32, 32))
+"""The paper's network and settings for CIFAR-10, with fewer epochs."""
+
+FILES = Preset(
+    data="files",
+    title="the user's own data",
+    source="pycopi's own: one choice for tables of any scale, compared with others in docs/users.md",
+    hidden=(100,),
+    settings=Settings(
+        rate=1e-3,
+        gain=1000.0,
+        loss="cross_entropy",
+        step_bound=0.5,
+        decorrelation=Decorrelation(rate=1e-3, step_bound=0.5),
+    ),
+    batch_size=64,
+    epochs=80,
+    weight_schedule=Schedule(start=1, decay=0.97),
+    bias=True,
+    standardized=True,
+    scaled_targets=True,
+    adam_rate=1e-3,
+)
+"""For data of any scale: inputs and targets are brought to about 1, and every step is bounded.
+
+It is for two classes or more; `Preset.for_regression` makes the one for real-valued targets.
+"""
+
+PRESETS: Mapping[str, Preset] = {preset.data: preset for preset in (DIGITS, FILES, MNIST, CIFAR10)}
+"""The presets by the names of their data."""
+
+
+def preset_for(data: str) -> Preset:
+    """Return the preset for data.
+
+    Parameters
+    ----------
+    data : str
+        ``"digits"``, ``"mnist"`` or ``"cifar10"``; anything else is the user's own data.
+
+    Returns
+    -------
+    Preset
+        The preset of that name, or `FILES`.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> pycopi.presets.preset_for("cifar10").hidden
+    (1000, 1000, 1000, 1000)
+    """
+    return PRESETS.get(data, FILES)
