@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 IMPORTED = (
@@ -15,7 +16,7 @@ IMPORTED = (
     "argparse",
     "rich.console",
     "numpy",
-    "numpy._core.multiarray",
+    "numpy._core.multiarray" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core.multiarray",
     "numpy.linalg",
     "array_api_compat",
     "pycopi._array",

@@ -215,7 +215,7 @@ def test_a_state_is_shown_in_a_few_lines():
 
 
 def test_a_state_says_which_epoch_was_kept():
-    state = pycopi.State((), (), 3)
+    state = pycopi.State((), selected=3)
     assert repr(state) == "State of 0 layers after 0 epochs, parameters of epoch 3"
 
 
