@@ -301,6 +301,8 @@ def number(array: Array) -> float:
 
 def eigh(matrix: Array) -> tuple[Array, Array]:
     """Return eigenvalues (n,), from small to large, and eigenvectors (n, n) of a symmetric matrix."""
+    if is_dask(matrix):
+        return _lazy_eigh(matrix)
     try:
         decompose = namespace(matrix).linalg.eigh  # of an extension that a library may lack
     except AttributeError:
@@ -308,6 +310,19 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
         raise NotImplementedError(msg) from None
     values, vectors = decompose(matrix)
     return values, vectors
+
+
+def _lazy_eigh(matrix: Array) -> tuple[Array, Array]:
+    """Return what `eigh` does as Dask arrays, of which NumPy finds the values when they are wanted."""
+    whole = matrix.rechunk(matrix.shape)
+    empty = np.empty((0, 0), matrix.dtype)
+    values = whole.map_blocks(np.linalg.eigvalsh, drop_axis=1, meta=empty.reshape(0))
+    return values, whole.map_blocks(_eigenvectors, meta=empty)
+
+
+def _eigenvectors(matrix: HostArray) -> HostArray:
+    vectors: HostArray = np.linalg.eigh(matrix)[1]
+    return vectors
 
 
 def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], donate: str) -> Any:
@@ -327,6 +342,32 @@ def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
     import jax
 
     return jax.lax.scan(body, state, sequence)
+
+
+def repeat(body: Callable[[Any], Any], state: Any, times: int) -> Any:
+    """Return a tree of arrays after some turns of ``state = body(state)``, which JAX traces once."""
+    if is_traced(state[0]):
+        import jax
+
+        return jax.lax.fori_loop(0, times, lambda _, current: body(current), state)
+    for _ in range(times):
+        state = body(state)
+    return state
+
+
+def choose(condition: Array, body: Callable[[Any], Any], state: Any) -> Any:
+    """Return ``body(state)`` where a condition, a 0-d array, holds, else the state, a NamedTuple of arrays.
+
+    What cannot be read yet is not waited for: JAX branches when it runs, and Dask takes of both what holds.
+    """
+    if is_traced(condition):
+        import jax
+
+        return jax.lax.cond(condition, body, lambda same: same, state)
+    if is_dask(condition):
+        pairs = zip(body(state), state, strict=True)
+        return type(state)(*(namespace(condition).where(condition, new, old) for new, old in pairs))
+    return body(state) if bool(condition) else state
 
 
 def standard_normal(key: tuple[Array, Array, int], shape: tuple[int, ...], like: Array) -> Array:

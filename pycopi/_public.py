@@ -18,6 +18,7 @@ from pycopi.layers import Record as Record
 from pycopi.network import Network as Network
 from pycopi.network import mlp as mlp
 from pycopi.optimizers import Adam as Adam
+from pycopi.optimizers import Decorrelated as Decorrelated
 from pycopi.optimizers import Momentum as Momentum
 from pycopi.optimizers import Optimizer as Optimizer
 from pycopi.rules.decorrelation import Decorrelation as Decorrelation
@@ -32,6 +33,7 @@ from pycopi.rules.sample import decorrelate_sample as decorrelate_sample
 from pycopi.rules.sample import finish_samples as finish_samples
 from pycopi.rules.sample import start_samples as start_samples
 from pycopi.rules.stream import decorrelate_stream as decorrelate_stream
+from pycopi.rules.subspace import SubspaceDecorrelation as SubspaceDecorrelation
 from pycopi.rules.weights import copi_update as copi_update
 from pycopi.rules.weights import gradient_update as gradient_update
 from pycopi.settings import Rates as Rates
@@ -42,12 +44,15 @@ from pycopi.state import start as start
 from pycopi.storage import load as load
 from pycopi.storage import save as save
 from pycopi.training.checkpoint import Checkpoint as Checkpoint
+from pycopi.training.course import Course as Course
 from pycopi.training.divergence import DivergenceError as DivergenceError
 from pycopi.training.evaluate import evaluate as evaluate
 from pycopi.training.fit import fit as fit
 from pycopi.training.guard import Guard as Guard
 from pycopi.training.history import TrainingInterrupted as TrainingInterrupted
 from pycopi.training.history import early_stopping as early_stopping
+from pycopi.training.recipe import Recipe as Recipe
+from pycopi.training.recipe import subspace_recipe as subspace_recipe
 from pycopi.training.schedules import Schedule as Schedule
 from pycopi.training.step import train_step as train_step
 from pycopi.training.steps import train_steps as train_steps

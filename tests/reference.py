@@ -98,3 +98,21 @@ def degrees(one: Matrix, other: Matrix) -> float:
     """Return the angle between two arrays, each as one vector, by the law of cosines."""
     u, v = one.ravel() / np.linalg.norm(one), other.ravel() / np.linalg.norm(other)
     return float(np.degrees(np.arccos(np.clip(u @ v, -1.0, 1.0))))
+
+
+def damped_moments(y: Matrix, rank: int, damping: float) -> tuple[Matrix, float]:
+    """Return M + d I and d: M with its leading eigenvalues, and the mean of the others in place of each."""
+    moments = y.T @ y / len(y)
+    values, vectors = np.linalg.eigh(moments)
+    n = len(values)
+    if rank < n:
+        values[: n - rank] = np.mean(values[: n - rank])
+    d = damping * (np.trace(moments) / n or 1.0)
+    return vectors @ np.diag(values + d) @ vectors.T, d
+
+
+def closed_form(y: Matrix, rank: int, damping: float) -> Matrix:
+    """Return R = (I + M / d)^(-1/2)."""
+    moments, d = damped_moments(y, rank, damping)
+    values, vectors = np.linalg.eigh(moments / d)
+    return vectors @ np.diag(values**-0.5) @ vectors.T

@@ -63,6 +63,7 @@ class Halved(pycopi.Decorrelation):
         return super().change(decorrelated, reprojected, power, rate, 0.5 * share)
 
 
+FEW = pycopi.SubspaceDecorrelation(rank=2)
 METHODS = {
     "copi": method(),
     "gradient": method(rule="gradient"),
@@ -86,6 +87,10 @@ METHODS = {
     "own-credit": method(credit=Broadcast(), rate=0.01),
     "own-optimizer": method(optimizer=SignDescent(), rate=0.01),
     "own-decorrelation": method(decorrelation=Halved(rate=0.02)),
+    "decorrelated": method(
+        rule="gradient",
+        optimizer=pycopi.Decorrelated(inputs=FEW, perturbations=FEW, momentum=0.5, decay=0.1),
+    ),
     "feedback-momentum": method(credit="feedback_alignment", rate=0.01, optimizer="momentum"),
 }
 RATES = {
@@ -95,7 +100,8 @@ RATES = {
     "layers": pycopi.Rates(0.05, (0.02, None, 0.01)),
 }
 
-NO_ORACLE = ("bounded", "fraction", "node-perturbation", *(name for name in METHODS if name.startswith("own-")))
+ELSEWHERE = ("bounded", "fraction", "node-perturbation", "decorrelated")
+NO_ORACLE = (*ELSEWHERE, *(name for name in METHODS if name.startswith("own-")))
 NOISY = ("node-perturbation",)  # other rows, or other units, get other noise
 
 

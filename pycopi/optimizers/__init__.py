@@ -2,6 +2,7 @@
 
 from pycopi.optimizers.adam import Adam
 from pycopi.optimizers.base import Change, Changes, Optimizer, as_array
+from pycopi.optimizers.decorrelated import Decorrelated
 from pycopi.optimizers.momentum import Momentum
 from pycopi.optimizers.plain import PLAIN, Plain, pull_and_apply
 
@@ -11,6 +12,7 @@ __all__ = [
     "Adam",
     "Change",
     "Changes",
+    "Decorrelated",
     "Momentum",
     "Optimizer",
     "Plain",
@@ -18,5 +20,10 @@ __all__ = [
     "pull_and_apply",
 ]
 
-OPTIMIZERS: dict[str, Optimizer] = {"plain": PLAIN, "momentum": Momentum(), "adam": Adam()}
+OPTIMIZERS: dict[str, Optimizer] = {
+    "plain": PLAIN,
+    "momentum": Momentum(),
+    "adam": Adam(),
+    "decorrelated": Decorrelated(),
+}
 """The optimizers by the names that `pycopi.Settings` uses."""

@@ -15,6 +15,7 @@ from pycopi.rules.decorrelation import for_layer
 from pycopi.settings import Rates, Settings
 from pycopi.state import EpochRecord, State
 from pycopi.training.batches import Batches, Probe
+from pycopi.training.course import Course
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate_batches
 from pycopi.training.frozen import View, decorrelate_data
@@ -42,6 +43,17 @@ class Schedules(NamedTuple):
             _rate("weight_schedule", self.weights(epoch), weights),
             _rate("decorrelation_schedule", self.decorrelation(epoch), decorrelation),
         )
+
+    def within(self, rates: Rates, epoch: int, step: int, steps: int | None) -> Rates:
+        """Return the step sizes of one step of an epoch, where the schedule has one for each."""
+        if not isinstance(self.weights, Course) or rates.weights is None:
+            return rates
+        if steps is None:
+            msg = (
+                "weight_schedule is a Course, but the number of batches is unknown; give data that has a length"
+            )
+            raise ValueError(msg)
+        return rates._replace(weights=rates.weights * self.weights.within(epoch, step, steps))
 
 
 def _rate(schedule: str, factor: Any, rate: Any) -> Any:
@@ -151,7 +163,8 @@ class Run(NamedTuple):
             batch = block[-1]
             count = batch[0].shape[0]
             full = max(full, count)
-            due = _due(rates._replace(share=count / full), watch.state.step + index, everys)
+            now = self.schedules.within(rates, epoch, index, self.batches.steps)
+            due = _due(now._replace(share=count / full), watch.state.step + index, everys)
             index += len(block)
             if len(block) > 1:
                 live, metrics = take_steps(network, live, block, self.settings, due)

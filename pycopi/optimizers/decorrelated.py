@@ -1,0 +1,149 @@
+"""Steps along the gradient in decorrelated inputs and perturbations, for layers that keep A = W R."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pycopi import kernels
+from pycopi._array import Array, copy_array, is_writable, may_overwrite, namespace
+from pycopi._checks import as_float
+from pycopi._trees import Tree, map_arrays, named_arrays
+from pycopi.optimizers.base import Change, Changes, Optimizer
+from pycopi.rules.directions import Directions, present, project
+from pycopi.rules.subspace import SubspaceDecorrelation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decorrelated(Optimizer):
+    """Takes the step that a change is in decorrelated inputs, and goes on a little in its direction.
+
+    Parameters
+    ----------
+    inputs : SubspaceDecorrelation or None
+        How the inputs of each layer are decorrelated; None leaves them as they are.
+    perturbations : SubspaceDecorrelation or None
+        How the perturbations are; None leaves them as they are. A layer with no more outputs than directions
+        keeps its own, unless the rank is None.
+    momentum : float
+        Share of the velocity that a step keeps, in [0, 1); 0 keeps none, and no memory for it.
+    decay : float
+        Share of a weight that a step at a rate of 1 takes away, at least 0; biases keep theirs.
+
+    Raises
+    ------
+    ValueError
+        If a field is out of its range.
+
+    Notes
+    -----
+    A change ``(rate / B) delta.T y`` becomes ``(rate / B) (delta Q).T (y P)``. ``P = (M + d I)^(-1)`` is that
+    of `SubspaceDecorrelation` for the inputs, so that the step is one along the gradient in ``x = y R.T``, seen
+    in A = W R. ``Q`` is the same for the perturbations, but 1 in the directions that are left out. With the
+    full rank on both sides these are the factors of K-FAC (Martens and Grosse, arXiv 1503.05671); with
+    ``perturbations=None`` they are FOOF's (Benzing, arXiv 2201.12250). Both sides cost 6k / n of what a step of
+    backpropagation does. Forward and backward passes are those of a plain network, so give the layers
+    ``decorrelated=False``.
+    """
+
+    inputs: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
+    perturbations: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
+    momentum: float = 0.0
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        for name in ("momentum", "decay"):
+            object.__setattr__(self, name, as_float(name, getattr(self, name)))
+        if self.momentum >= 1.0:
+            msg = f"momentum is {self.momentum}; expected a number of at least 0 and less than 1"
+            raise ValueError(msg)
+
+    def init(self, parameter: Array) -> Tree:
+        """Return what is remembered before the first step: of a matrix all, of a vector its velocity."""
+        memory: dict[str, Tree] = {}
+        if self.momentum:
+            memory["velocity"] = namespace(parameter).zeros_like(parameter)
+        if parameter.ndim == 2:
+            m, n = parameter.shape
+            inputs, perturbations = self.inputs, self.perturbations
+            if inputs is not None:
+                memory["inputs"] = inputs.unknown(n, parameter)._asdict()
+            if perturbations is not None and (perturbations.rank is None or perturbations.rank < m):
+                memory["perturbations"] = perturbations.unknown(m, parameter)._asdict()
+        return memory
+
+    def step(self, parameter: Array, memory: Tree, change: Array, rate: Any) -> tuple[Array, Tree]:
+        """Return a parameter and its velocity after a change in which nothing is decorrelated."""
+        if self.momentum:
+            change = self.momentum * memory["velocity"] + change
+            memory = {**memory, "velocity": change}
+        return parameter + change, memory
+
+    def apply(self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None) -> tuple[Any, Any]:
+        """Return the parameters of a layer and what is remembered of them after a step."""
+        matrices = {
+            name: change for name, change in changes.items() if name in memory and getattr(own, name).ndim == 2
+        }
+        others = {name: change for name, change in changes.items() if name not in matrices}
+        learned, kept = super().apply(own, memory, others, rate, copy)
+        values: dict[str, Array] = {}
+        for name, change in matrices.items():
+            values[name], found = self._step(name, getattr(own, name), memory[name], change, rate, copy)
+            kept[name] = _written(memory[name], found, copy)
+        return learned._replace(**values), kept
+
+    def _step(
+        self, name: str, matrix: Array, memory: dict[str, Tree], change: Change, rate: Any, copy: bool | None
+    ) -> tuple[Array, dict[str, Tree]]:
+        """Return a matrix and what is remembered of it after a step along a gradient."""
+        if not isinstance(change, kernels.RankK) or change.column_scale is not None:
+            msg = f"{type(self).__name__} takes the gradient of a batch, but the rule proposed another "
+            msg += f"change of {name}; choose rule='gradient'"
+            raise ValueError(msg)
+        kept = dict(memory)
+        left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left)
+        right, unit = _decorrelated(self.inputs, kept, "inputs", change.right)
+        change = kernels.RankK(left, right, change.scale * unit)
+        ones = namespace(matrix).ones_like(matrix[:, 0])
+        decayed = ones * (1.0 - rate * self.decay) if self.decay else None
+        if not self.momentum:
+            return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
+        change = change._replace(row_scale=ones * self.momentum)
+        velocity = kept["velocity"] = kernels.apply(memory["velocity"], change, copy)
+        return _moved(name, matrix, velocity, decayed, copy), kept
+
+
+def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
+    """Return what is remembered now, in the arrays of before where ``copy`` lets these be overwritten.
+
+    Else no array is one of before, which the next step may overwrite.
+    """
+    old, new = named_arrays(memory), named_arrays(found)
+    if not all([may_overwrite(name, array, copy) for name, array in old.items()]):
+        same = {id(array) for array in old.values() if is_writable(array)}
+        return map_arrays(lambda array: copy_array(array) if id(array) in same else array, found)
+    for name, array in old.items():
+        if array is not new[name]:
+            array[...] = new[name]
+    return memory
+
+
+def _moved(name: str, matrix: Array, velocity: Array, decayed: Array | None, copy: bool | None) -> Array:
+    """Return a matrix, of which each row has decayed, a velocity later."""
+    if not may_overwrite(name, matrix, copy):
+        return (matrix if decayed is None else matrix * decayed[:, None]) + velocity
+    if decayed is not None:
+        matrix *= decayed[:, None]
+    matrix += velocity
+    return matrix
+
+
+def _decorrelated(
+    how: SubspaceDecorrelation | None, memory: dict[str, Tree], name: str, rows: Array
+) -> tuple[Array, Any]:
+    """Return decorrelated rows (B, n) by their unit, and the unit; the memory has the directions after them."""
+    if how is None or name not in memory:
+        return rows, 1.0
+    state = how.started(Directions(**memory[name]), rows)
+    projected = project(state, rows)
+    memory[name] = how.followed(state, rows, projected)._asdict()
+    return how.precondition(present(state, rows, projected), rows, projected)

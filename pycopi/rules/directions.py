@@ -1,0 +1,159 @@
+"""The directions in which inputs have most power: leading eigenpairs of their second moments, followed.
+
+The moments M = E[y y.T] themselves, n^2 numbers, are never formed.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pycopi import kernels
+from pycopi._array import Array, astype, from_numpy, namespace, repeat, wide_floats
+from pycopi._checks import check_shape
+from pycopi.rules.eigen import eigenpairs, orthonormal
+
+_STARTS = 4  # steps towards the directions of the first samples
+
+
+class Directions(NamedTuple):
+    """What is known of the second moments M of inputs with n features, in k directions.
+
+    ``vectors`` (k, n) has orthonormal rows V, nearly the leading eigenvectors of M; ``values`` (k,) are their
+    eigenvalues, and ``power`` (1,) is the mean of all n eigenvalues. Since the last refresh ``gathered`` (k, n)
+    has summed ``(V y) y.T`` over samples y, and ``sums`` (3,) their ``|y|^2 / n`` and their number; its third
+    is the number of samples that the moments rest on, 0 before the first. All are at least 32 bits wide.
+    """
+
+    vectors: Array
+    values: Array
+    power: Array
+    gathered: Array
+    sums: Array
+
+    @property
+    def rest(self) -> Array:
+        """Return the mean eigenvalue (1,) of the directions that are left out, 0 where none is."""
+        xp = namespace(self.values)
+        count, features = self.vectors.shape
+        left = (features * self.power - xp.sum(self.values)) / max(1, features - count)
+        return xp.where(left > 0, left, xp.zeros_like(left)) if count < features else xp.zeros_like(left)
+
+
+def unknown(features: int, count: int, like: Array) -> Directions:
+    """Return so many directions of which nothing is known yet: orthonormal, and the same each time.
+
+    They are arrays of the library and device of ``like``, at least as wide.
+    """
+    drawn = np.eye(features)
+    if count < features:
+        drawn = np.linalg.qr(np.random.default_rng(0).normal(size=(features, count)))[0].T
+    like = wide_floats(like)
+    vectors = from_numpy(np.ascontiguousarray(drawn), like, dtype=like.dtype)
+    power = namespace(vectors).zeros_like(vectors[0, :1])
+    return _fresh(vectors, power * vectors[:, 0], power, power)
+
+
+def start(state: Directions, rows: Array, damping: float) -> Directions:
+    """Return the directions of rows (N, n) alone, by some steps from those of a state."""
+
+    nothing = namespace(state.sums).zeros_like(state.sums)
+
+    def step(found: Directions) -> Directions:
+        return refresh(gather(found._replace(sums=nothing), rows), 0.0, damping)
+
+    found: Directions = repeat(step, state, _STARTS)
+    return found
+
+
+def gather(state: Directions, rows: Array, projected: Array | None = None) -> Directions:
+    """Return the directions with rows (B, n) added to what the next refresh learns from, in 2Bnk operations.
+
+    ``projected`` is what `project` makes of the rows, where that is known.
+    """
+    if projected is None:
+        projected = project(state, rows)
+    samples, features = rows.shape
+    wide = wide_floats(rows)
+    xp = namespace(wide)
+    power = xp.sum(xp.square(wide)) / features
+    added = xp.stack([power, xp.ones_like(power) * samples, xp.zeros_like(power)])
+    gathered = kernels.apply(state.gathered, kernels.RankK(wide_floats(projected), wide, 1.0), True)
+    return state._replace(gathered=gathered, sums=state.sums + added)
+
+
+def due(state: Directions, samples: int) -> Array:
+    """Return whether it is time for a refresh, a 0-d array: after so many samples, or as many as before while
+    these were fewer.
+    """
+    xp = namespace(state.sums)
+    return state.sums[1] >= xp.minimum(state.sums[2], samples * xp.ones_like(state.sums[2]))
+
+
+def present(state: Directions, rows: Array, projected: Array) -> Directions:
+    """Return the directions with powers that are at least those of a batch (B, n) in them.
+
+    Inputs that have grown since the last refresh, as those of hidden layers do at first, thus make steps
+    smaller at once. ``projected`` is what `project` makes of the rows.
+    """
+    samples, features = rows.shape
+    wide, inner = wide_floats(rows), wide_floats(projected)
+    xp = namespace(wide)
+    power = xp.sum(xp.square(wide)) / (samples * features)
+    values = xp.maximum(state.values, xp.mean(xp.square(inner), axis=0))
+    return state._replace(values=values, power=xp.maximum(state.power, power * xp.ones_like(state.power)))
+
+
+def refresh(state: Directions, memory: float, damping: float) -> Directions:
+    """Return the directions after one step towards those of what was gathered; the same where nothing was.
+
+    The old moments keep the share ``memory``, or less while they rest on few samples. What is now known of M
+    along V turns V to the Ritz vectors, whose values become the eigenvalues. Then V takes one step of subspace
+    iteration by ``M + d I``, with d ``damping`` times the mean power: directions with less power than d, which
+    do not matter, are left alone.
+    """
+    xp = namespace(state.vectors)
+    samples, before = state.sums[1:2], state.sums[2:]
+    seen = samples > 0
+    fraction = samples / xp.where(seen, samples + before, xp.ones_like(samples))
+    fraction = xp.where(seen, xp.clip(fraction, 1.0 - memory, 1.0), xp.zeros_like(samples))
+    scale = fraction / xp.where(seen, samples, xp.ones_like(samples))
+    kept = (1.0 - fraction) * state.values
+    moved = kept[:, None] * state.vectors + scale[:, None] * state.gathered  # V M
+    power = (1.0 - fraction) * state.power + scale * state.sums[:1]
+    inner = xp.matmul(moved, xp.matrix_transpose(state.vectors))
+    values, turn = eigenpairs(0.5 * (inner + xp.matrix_transpose(inner)))
+    turn = xp.matrix_transpose(turn)
+    vectors = xp.matmul(turn, state.vectors)
+    if vectors.shape[0] < vectors.shape[1]:
+        stepped = xp.matmul(turn, moved) + damped(power, damping)[:, None] * vectors
+        vectors = xp.where(seen[:, None], orthonormal(stepped), vectors)
+    return _fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power, before + samples)
+
+
+def damped(power: Array, damping: float) -> Array:
+    """Return the damping d (1,), above 0 even where all inputs are 0."""
+    xp = namespace(power)
+    return damping * xp.where(power > 0, power, xp.ones_like(power))
+
+
+def project(state: Directions, rows: Array) -> Array:
+    """Return rows (B, n) in the directions, (B, k)."""
+    features = state.vectors.shape[1]
+    check_shape("rows", rows, (None, features), f"the directions are those of {features} features")
+    return kernels.product(rows, astype(state.vectors, rows.dtype), transposed=True)
+
+
+def along(state: Directions, rows: Array, gains: Array, projected: Array | None = None) -> Array:
+    """Return ``y + ((y V.T) gains) V``: rows (B, n) changed in each direction by a gain of its own (k,)."""
+    xp = namespace(rows)
+    if projected is None:
+        projected = project(state, rows)
+    left = xp.matrix_transpose(projected * astype(gains, rows.dtype)[None, :])
+    return kernels.apply(rows, kernels.RankK(left, astype(state.vectors, rows.dtype), 1.0), True)
+
+
+def _fresh(vectors: Array, values: Array, power: Array, samples: Array) -> Directions:
+    """Return directions for which nothing has been gathered yet."""
+    xp = namespace(vectors)
+    sums = xp.concat([xp.zeros_like(power), xp.zeros_like(power), samples])
+    return Directions(vectors, values, power, xp.zeros_like(vectors), sums)

@@ -1,0 +1,166 @@
+"""Decorrelation in closed form, in the few directions in which inputs have most power."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pycopi import kernels
+from pycopi._array import Array, astype, choose, namespace
+from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
+from pycopi.rules import directions
+from pycopi.rules.directions import Directions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubspaceDecorrelation:
+    """Decorrelation in closed form, in the directions in which inputs have most power.
+
+    Parameters
+    ----------
+    rank : int or None
+        Number k of directions, at least 1; all n where there are fewer features. None takes all: the full
+        closed form, which keeps n^2 numbers.
+    damping : float
+        The damping d as a multiple of the mean power ``trace(M) / n``, dimensionless, above 0. Powers far
+        above d are brought down to d; powers far below stay as they are.
+    fraction : float
+        Share of each batch, its first rows, that the directions are followed by, above 0 and at most 1; at
+        least one row.
+    refresh : int
+        Number of such samples from one refresh of the directions to the next.
+    memory : float
+        Share of the old moments that a refresh keeps, at least 0 and less than 1.
+
+    Raises
+    ------
+    ValueError
+        If a field is out of its range.
+
+    Notes
+    -----
+    With M = E[y y.T], the second moments of the inputs, learning R by small steps is the flow
+    ``dR/dt = -(R M R.T) R`` from the identity. Its solution is ``R = (I + M / d)^(-1/2)`` with d = 1 / (2t):
+    an eigenvalue m of M becomes m d / (m + d). For the k leading eigenvectors V and the mean of the other
+    eigenvalues, ``R = r I + V diag(r_i - r) V.T`` costs 4nk operations a row in place of 2n^2. As d is
+    relative, inputs of any scale are learned alike.
+
+    Where A = W R is kept as one matrix, a step along the gradient in decorrelated inputs is
+    ``A' = A + (rate / B) delta.T (y P)`` with ``P = R.T R / d = (M + d I)^(-1)``, stable for rates below 2.
+    With ``rank=None`` P is the preconditioner of FOOF (Benzing, arXiv 2201.12250). R may be refreshed at any
+    time: A stays, or W becomes ``W R R'^(-1)``. The directions are followed by block power iteration with
+    what some batches add, as ORICA and Oja's rule do sample by sample; M is never formed. The mean of the
+    eigenvalues that are left out stands for each of them: the one deviation from the closed form.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pycopi.rules.subspace import SubspaceDecorrelation
+    >>> rows = np.random.default_rng(0).normal(size=(500, 3)) @ np.diag([10.0, 1.0, 1.0])
+    >>> how = SubspaceDecorrelation(rank=1, damping=0.1)
+    >>> state = how.start(rows)
+    >>> how.decorrelate(state, rows).std(axis=0).round(1)
+    array([1.8, 0.8, 0.9])
+    """
+
+    rank: int | None = 16
+    damping: float = 1.0
+    fraction: float = 0.25
+    refresh: int = 1500
+    memory: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        if self.rank is not None:
+            object.__setattr__(self, "rank", as_whole("rank", self.rank))
+        object.__setattr__(self, "refresh", as_whole("refresh", self.refresh))
+        for name in ("damping", "memory", "fraction"):
+            object.__setattr__(self, name, as_float(name, getattr(self, name)))
+        if not 0.0 < self.fraction <= 1.0:
+            msg = f"fraction is {self.fraction}; expected a number above 0 and at most 1"
+            raise ValueError(msg)
+        if self.damping == 0.0:
+            msg = "damping is 0.0, which divides by powers of 0; expected a number above 0, such as 1.0"
+            raise ValueError(msg)
+        if self.memory >= 1.0:
+            msg = f"memory is {self.memory}, with which nothing new counts; expected a number below 1"
+            raise ValueError(msg)
+
+    def count(self, features: int) -> int:
+        """Return the number k of directions for inputs with so many features."""
+        return features if self.rank is None else min(self.rank, features)
+
+    def unknown(self, features: int, like: Array) -> Directions:
+        """Return directions of which nothing is known yet, in the library of ``like``."""
+        return directions.unknown(features, self.count(features), like)
+
+    def start(self, rows: Array) -> Directions:
+        """Return the directions of rows (N, n), real floating; raise where they are none or not finite."""
+        check_floats(rows=rows)
+        check_shape("rows", rows, (None, None), "they must be a batch of rows")
+        check_samples("rows", rows.shape[0])
+        check_finite(rows=rows)
+        return directions.start(self.unknown(rows.shape[1], rows), rows, self.damping)
+
+    def started(self, state: Directions, rows: Array) -> Directions:
+        """Return directions of which something is known: those of rows (B, n) where nothing was."""
+        found: Directions = choose(state.sums[2] == 0, partial(self._start, rows=rows), state)
+        return found
+
+    def _start(self, state: Directions, rows: Array) -> Directions:
+        return directions.start(state, rows, self.damping)
+
+    def followed(self, state: Directions, rows: Array, projected: Array | None = None) -> Directions:
+        """Return the directions after a batch (B, n), of which a part is gathered; refreshed in time."""
+        count = max(1, int(0.5 + self.fraction * rows.shape[0]))
+        part = None if projected is None else projected[:count, :]
+        state = directions.gather(state, rows[:count, :], part)
+        found: Directions = choose(directions.due(state, self.refresh), self.refreshed, state)
+        return found
+
+    def refreshed(self, state: Directions) -> Directions:
+        """Return the directions with what was gathered since the last refresh."""
+        return directions.refresh(state, self.memory, self.damping)
+
+    def precondition(
+        self, state: Directions, rows: Array, projected: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Return rows (B, n) times ``P / unit``, and the unit, a 0-d array, for ``P = (M + d I)^(-1)``.
+
+        The unit is what P makes of the directions that are left out: rows stay as they are in these.
+        """
+        values, rest = self._damped(state)
+        return directions.along(state, rows, rest / values - 1.0, projected), 1.0 / rest[0]
+
+    def decorrelate(self, state: Directions, rows: Array) -> Array:
+        """Return decorrelated rows (B, n), ``x = y R.T``."""
+        xp = namespace(state.values)
+        values, rest = self._damped(state)
+        scale = xp.sqrt(directions.damped(state.power, self.damping) / rest)
+        return directions.along(state, _times(rows, scale), xp.sqrt(rest / values) - 1.0)
+
+    def correlate(self, state: Directions, rows: Array) -> Array:
+        """Return the rows (B, n) that `decorrelate` makes these rows of: x times the inverse of R."""
+        xp = namespace(state.values)
+        values, rest = self._damped(state)
+        scale = xp.sqrt(rest / directions.damped(state.power, self.damping))
+        return directions.along(state, _times(rows, scale), xp.sqrt(values / rest) - 1.0)
+
+    def carry(self, weight: Array, old: Directions, new: Directions) -> Array:
+        """Return ``W R R'^(-1)`` (m, n): weights that with the new R' do what W did with the old R."""
+        return self.correlate(new, self.decorrelate(old, weight))
+
+    def descent(
+        self, state: Directions, rows: Array, perturbations: Array, rate: Any, projected: Array | None = None
+    ) -> kernels.RankK:
+        """Return the change of a folded matrix A = W R: ``(rate / B) delta.T (y P)``, of rank B."""
+        moved, unit = self.precondition(state, rows, projected)
+        return kernels.RankK(perturbations, moved, astype(unit * (rate / rows.shape[0]), rows.dtype))
+
+    def _damped(self, state: Directions) -> tuple[Array, Array]:
+        """Return eigenvalues plus d: in the directions (k,), and in all others (1,)."""
+        damping = directions.damped(state.power, self.damping)
+        return state.values + damping, state.rest + damping
+
+
+def _times(rows: Array, scale: Array) -> Array:
+    return rows * astype(scale, rows.dtype)[:, None]

@@ -1,0 +1,178 @@
+"""The optimizer that decorrelates inputs and perturbations, against the equations of its step in float64."""
+
+import functools
+
+import numpy as np
+import pytest
+import reference
+from assertions import assert_close, exactly, within
+from backends import NUMPY
+
+import pycopi
+
+RNG = np.random.default_rng(11)
+Y = RNG.normal(size=(12, 4)) + 3.0
+CLASSES = RNG.integers(0, 3, 12)
+NETWORK = pycopi.mlp([4, 5, 3], bias=True, decorrelated=False, activation="tanh")
+WHOLE = pycopi.SubspaceDecorrelation(rank=None, damping=0.7)
+
+
+def settings_of(rate=0.3, **fields):
+    optimizer = pycopi.Decorrelated(**fields)
+    return pycopi.Settings(rule="gradient", rate=rate, gain=1.0, loss="cross_entropy", optimizer=optimizer)
+
+
+def gradients(parameters, inputs=Y):
+    """Return the inputs (B, n) and perturbations (B, m) of each layer."""
+    xs, activities, y = [], [], inputs
+    for own, layer in zip(parameters, NETWORK.layers, strict=True):
+        xs.append(y)
+        activities.append(y @ own.weight.T + own.bias)
+        y = layer.activation(activities[-1])
+    error = np.eye(3)[CLASSES] - np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+    below = (error @ parameters[1].weight) * NETWORK.layers[0].activation.derivative(activities[0])
+    return zip(xs, (below, error), strict=True)
+
+
+@pytest.mark.parametrize("sides", ["inputs", "perturbations", "both"])
+def test_a_first_step_is_that_of_the_inverse_moments_on_every_backend(xp, sides):
+    wanted = []
+    fields = {side: WHOLE if sides in (side, "both") else None for side in ("inputs", "perturbations")}
+    settings = settings_of(**fields, decay=0.1)
+    state = pycopi.start(NETWORK, settings, like=Y)
+    for own, (x, delta) in zip(state.parameters, gradients(state.parameters), strict=True):
+        if fields["inputs"] is not None:
+            x = x @ np.linalg.inv(reference.damped_moments(x, x.shape[1], 0.7)[0])
+        if fields["perturbations"] is not None:
+            moments, d = reference.damped_moments(delta, delta.shape[1], 0.7)
+            delta = d * delta @ np.linalg.inv(moments)
+        wanted.append((1 - 0.3 * 0.1) * own.weight + 0.3 / len(x) * delta.T @ x)
+    like = xp.asarray(Y)
+    step = functools.partial(pycopi.train_step, NETWORK, settings=settings)
+    learned, _ = xp.call(step, state.map(xp.asarray), like, xp.asarray(CLASSES))
+    for own, expected in zip(learned.parameters, wanted, strict=True):
+        assert_close(own.weight, expected, xp, like, rtol=1e-9)
+
+
+def test_momentum_goes_on_with_the_same_steps():
+    fields = {"inputs": None, "perturbations": None, "momentum": 0.6, "decay": 0.0}
+    ours = settings_of(**fields)
+    theirs = pycopi.Settings(
+        rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=pycopi.Momentum(momentum=0.6)
+    )
+    one, other = (pycopi.start(NETWORK, settings, like=Y) for settings in (ours, theirs))
+    for _ in range(4):
+        one, _ = pycopi.train_step(NETWORK, one, Y, CLASSES, ours)
+        other, _ = pycopi.train_step(NETWORK, other, Y, CLASSES, theirs)
+    for own, expected in zip(one.parameters, other.parameters, strict=True):
+        assert_close(own.weight, expected.weight, NUMPY, Y, rtol=1e-12)
+        assert_close(own.bias, expected.bias, NUMPY, Y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_inputs_of_any_scale_are_learned_alike(scale):
+    """The first layer divided by the scale computes the same, and goes on doing so while it learns."""
+    settings = settings_of(inputs=pycopi.SubspaceDecorrelation(rank=2))
+    one = pycopi.start(NETWORK, settings, like=Y)
+    first = one.parameters[0]
+    other = one._replace(parameters=(first._replace(weight=first.weight / scale), *one.parameters[1:]))
+    for _ in range(30):
+        one, metrics = pycopi.train_step(NETWORK, one, Y, CLASSES, settings)
+        other, same = pycopi.train_step(NETWORK, other, Y * scale, CLASSES, settings)
+    assert float(same.loss) == pytest.approx(float(metrics.loss), rel=1e-6)
+    assert_close(other.parameters[0].weight * scale, one.parameters[0].weight, NUMPY, Y, rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_fit_learns_in_batches_and_from_single_samples(batch_size):
+    digits = pycopi.data.load_dataset("digits")
+    x, classes = digits.x_train[:600], digits.y_train[:600]
+    network = pycopi.mlp([64, 50, 10], bias=True, decorrelated=False)
+    settings = settings_of()
+    how = {"epochs": 4, "settings": settings, "batch_size": batch_size, "progress": False}
+    state = pycopi.fit(network, pycopi.start(network, settings, like=x), x, classes, **how)
+    assert state.history[-1].accuracy > 0.9
+
+
+def test_memory_is_little_beside_the_weights():
+    network = pycopi.mlp([300, 200, 10], bias=True, decorrelated=False)
+    state = pycopi.start(network, settings_of())
+    weights = sum(array.size for own in state.parameters for array in own.named().values())
+    kept = sum(array.size for place, array in state.named().items() if place.startswith("optimizer"))
+    assert kept < 0.6 * weights
+
+
+def test_a_rule_that_proposes_no_gradient_is_an_error():
+    settings = pycopi.Settings(rule="copi", optimizer="decorrelated")
+    message = (
+        "Decorrelated takes the gradient of a batch, but the rule proposed another change of weight; "
+        "choose rule='gradient'"
+    )
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.train_step(NETWORK, pycopi.start(NETWORK, settings, like=Y), Y, CLASSES, settings)
+
+
+def test_momentum_out_of_range_is_an_error():
+    message = "momentum is 1.0; expected a number of at least 0 and less than 1"
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.Decorrelated(momentum=1.0)
+
+
+def test_a_course_rises_and_falls_over_the_whole_run():
+    course = pycopi.Course(epochs=3, warm_up=0.2)
+    factors = [course.within(epoch, step, 10) for epoch in range(3) for step in range(10)]
+    assert factors[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
+    assert factors[6:] == pytest.approx([left / 24 for left in range(24, 0, -1)])
+    assert [course(epoch) for epoch in range(4)] == [1.0, 1.0, 1.0, 0.0]
+    cosine = pycopi.Course(epochs=1, warm_up=0.0, shape="cosine")
+    assert [cosine.within(0, step, 4) for step in range(4)] == pytest.approx([1.0, 1.0, 0.75, 0.25])
+
+
+def test_fit_takes_each_step_of_a_course_at_its_own_rate():
+    x, settings = Y.astype(np.float32), settings_of()
+    course = pycopi.Course(epochs=2)
+    state = pycopi.start(NETWORK, settings, like=x)
+    how = {"settings": settings, "batch_size": 4, "seed": None, "progress": False}
+    found = pycopi.fit(NETWORK, state, x, CLASSES, epochs=2, weight_schedule=course, **how)
+    for epoch in range(2):
+        for step in range(3):
+            rows = slice(4 * step, 4 * step + 4)
+            rates = pycopi.Rates(0.3 * course.within(epoch, step, 3), None)
+            state, _ = pycopi.train_step(NETWORK, state, x[rows], CLASSES[rows], settings, rates)
+    for own, expected in zip(found.parameters, state.parameters, strict=True):
+        assert_close(own.weight, expected.weight.astype(np.float64), NUMPY, x, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"warm_up": 1.0}, "warm_up is 1.0; expected a share of the run of at least 0 and less than 1"),
+        ({"shape": "square"}, "shape is 'square'; expected one of linear, cosine"),
+    ],
+)
+def test_a_course_out_of_range_is_an_error(fields, message):
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.Course(epochs=1, **fields)
+
+
+def test_a_course_needs_data_of_known_length():
+    settings = settings_of()
+    batches = [(Y, CLASSES)]
+    message = "weight_schedule is a Course, but the number of batches is unknown; give data that has a length"
+    with pytest.raises(ValueError, match=within(message)):
+        pycopi.fit(
+            NETWORK, pycopi.start(NETWORK, settings, like=Y), batches, epochs=1, settings=settings,
+            weight_schedule=pycopi.Course(epochs=1), progress=False,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_the_recipe_learns_a_table_of_any_scale_without_tuning(scale):
+    classes = RNG.integers(0, 3, 300)
+    x = (5.0 + RNG.normal(size=(300, 4)) + 2.0 * np.eye(3, 4)[classes]).astype(np.float32) * np.float32(scale)
+    network, settings, arguments = pycopi.subspace_recipe(
+        [4, 20, 3], epochs=10, batch_size=16, standardized=True
+    )
+    state = pycopi.start(network, settings, data=x)
+    state = pycopi.fit(network, state, x, classes, progress=False, **arguments)
+    assert state.history[-1].accuracy > 0.8
