@@ -132,7 +132,7 @@ def _compiler_lock() -> Any:
     return getattr(module, "global_compiler_lock", None)
 
 
-# Of all that must happen before a fork, what was registered last comes first: this before logging's, whose lock a
-# thread that compiles needs to get done.
+# Of all that must happen before a fork, what was registered last comes first: this before logging's, whose lock
+# a thread that compiles needs to get done.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
