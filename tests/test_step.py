@@ -154,10 +154,10 @@ def test_bad_batches_change_nothing(case):
             {"decorrelation": ()},
             "decorrelation is a tuple; expected a pycopi.Decorrelation, or a tuple of them",
         ),
-        ({"optimizer": "magic"}, "optimizer is 'magic'; expected one of plain, momentum, adam"),
+        ({"optimizer": "magic"}, "optimizer is 'magic'; expected one of plain, momentum, adam, decorrelated"),
         (
             {"optimizer": 0.1},
-            "optimizer is a float; expected one of plain, momentum, adam, or a Optimizer",
+            "optimizer is a float; expected one of plain, momentum, adam, decorrelated, or a pycopi.Optimizer",
         ),
     ],
 )
