@@ -248,7 +248,8 @@ def as_choice(name: str, value: Any, choices: Mapping[str, Any], kind: type) -> 
             raise ValueError(msg)
         return choices[value]
     if not isinstance(value, kind):
-        msg = f"{name} is a {type(value).__name__}; expected one of {', '.join(choices)}, or a pycopi.{kind.__name__}"
+        names = ", ".join(choices)
+        msg = f"{name} is a {type(value).__name__}; expected one of {names}, or a pycopi.{kind.__name__}"
         raise TypeError(msg)
     return value
 
