@@ -249,7 +249,7 @@ def as_choice(name: str, value: Any, choices: Mapping[str, Any], kind: type) -> 
         return choices[value]
     if not isinstance(value, kind):
         names = ", ".join(choices)
-        msg = f"{name} is a {type(value).__name__}; expected one of {names}, or a pycopi.{kind.__name__}"
+        msg = f"{name} is a {type(value).__name__}; expected one of {names}, or your own {kind.__name__}"
         raise TypeError(msg)
     return value
 

@@ -157,7 +157,7 @@ def test_bad_batches_change_nothing(case):
         ({"optimizer": "magic"}, "optimizer is 'magic'; expected one of plain, momentum, adam, decorrelated"),
         (
             {"optimizer": 0.1},
-            "optimizer is a float; expected one of plain, momentum, adam, decorrelated, or a pycopi.Optimizer",
+            "optimizer is a float; expected one of plain, momentum, adam, decorrelated, or your own Optimizer",
         ),
     ],
 )
