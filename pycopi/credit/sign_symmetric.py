@@ -16,7 +16,7 @@ from pycopi.layers import Layer
 class SignSymmetric(Credit):
     """Perturbations ``delta_l = (delta_{l+1} (|F_{l+1}| sign(W_{l+1}))) f'(a_l)``, beginning with the error.
 
-    The sizes |F| (m, n) are fixed and random, the signs those that the weights have now (Liao, Leibo and
+    The sizes ``abs(F)`` (m, n) are fixed and random, the signs those that the weights have now (Liao, Leibo and
     Poggio, *How important is weight symmetry in backpropagation?*, AAAI 2016, the variant with fixed random
     magnitudes). Deviations: no normalisation of batches or updates, and the product replaces W and R together,
     as in feedback alignment, where the signs are those of W alone. Layers need a ``weight`` of shape (m, n).
