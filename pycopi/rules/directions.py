@@ -75,10 +75,16 @@ def gather(state: Directions, rows: Array, projected: Array | None = None) -> Di
     samples, features = rows.shape
     wide = wide_floats(rows)
     xp = namespace(wide)
-    power = xp.sum(xp.square(wide)) / features
-    added = xp.stack([power, xp.ones_like(power) * samples, xp.zeros_like(power)])
+    power = _energy(wide) / features
+    added = xp.concat([power, xp.ones_like(power) * samples, xp.zeros_like(power)])
     gathered = kernels.apply(state.gathered, kernels.RankK(wide_floats(projected), wide, 1.0), True)
     return state._replace(gathered=gathered, sums=state.sums + added)
+
+
+def _energy(rows: Array) -> Array:
+    """Return the sum of squares of rows as an array (1,): NumPy 1 makes 64 bits of a 0-d array and a number."""
+    xp = namespace(rows)
+    return xp.reshape(xp.sum(xp.square(rows)), (1,))
 
 
 def due(state: Directions, samples: int) -> Array:
@@ -98,9 +104,9 @@ def present(state: Directions, rows: Array, projected: Array) -> Directions:
     samples, features = rows.shape
     wide, inner = wide_floats(rows), wide_floats(projected)
     xp = namespace(wide)
-    power = xp.sum(xp.square(wide)) / (samples * features)
+    power = _energy(wide) / (samples * features)
     values = xp.maximum(state.values, xp.mean(xp.square(inner), axis=0))
-    return state._replace(values=values, power=xp.maximum(state.power, power * xp.ones_like(state.power)))
+    return state._replace(values=values, power=xp.maximum(state.power, power))
 
 
 def refresh(state: Directions, memory: float, damping: float) -> Directions:
