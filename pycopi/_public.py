@@ -21,6 +21,8 @@ from pycopi.optimizers import Adam as Adam
 from pycopi.optimizers import Decorrelated as Decorrelated
 from pycopi.optimizers import Momentum as Momentum
 from pycopi.optimizers import Optimizer as Optimizer
+from pycopi.presets.subspace import Recipe as Recipe
+from pycopi.presets.subspace import subspace_recipe as subspace_recipe
 from pycopi.rules.decorrelation import Decorrelation as Decorrelation
 from pycopi.rules.decorrelation import decorrelation_update as decorrelation_update
 from pycopi.rules.divergence import StreamDivergenceError as StreamDivergenceError
@@ -51,8 +53,6 @@ from pycopi.training.fit import fit as fit
 from pycopi.training.guard import Guard as Guard
 from pycopi.training.history import TrainingInterrupted as TrainingInterrupted
 from pycopi.training.history import early_stopping as early_stopping
-from pycopi.training.recipe import Recipe as Recipe
-from pycopi.training.recipe import subspace_recipe as subspace_recipe
 from pycopi.training.schedules import Schedule as Schedule
 from pycopi.training.step import train_step as train_step
 from pycopi.training.steps import train_steps as train_steps

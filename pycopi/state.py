@@ -12,6 +12,7 @@ from pycopi._json import as_json, read_fields
 from pycopi._trees import Tree, first_array, map_arrays, named_arrays
 from pycopi.credit import Credit
 from pycopi.network import Network, Parameters, transferred
+from pycopi.optimizers import Optimizer
 from pycopi.settings import Settings
 
 
@@ -194,13 +195,13 @@ def as_state(network: Network, given: State | Parameters, settings: Settings) ->
     check_settings(settings)
     state = given if isinstance(given, State) else State(given)
     _, credit, _, optimizer = settings.method
-    lacking: tuple[str, Any] | None = None
+    lacking: Optimizer | Credit | None = None
     if optimizer.remembers and not state.optimizer:
-        lacking = "optimizer", optimizer
+        lacking = optimizer
     elif credit.remembers and not state.credit and _first_credit(network, credit):
-        lacking = "credit", credit
+        lacking = credit
     if lacking is not None:
-        msg = f"{lacking[1]} needs a state, but there is none of the {lacking[0]}; begin with "
+        msg = f"{lacking} keeps a state from step to step, and none was given; begin with "
         msg += "pycopi.start(network, settings, seed), and give what it returns in place of parameters"
         raise ValueError(msg)
     return _with_memory(network, state, settings)

@@ -470,8 +470,8 @@ def test_peak_of_measures_a_copy():
 # Errors
 
 MISSING = (
-    "{} needs a state, but there is none of the {}; begin with pycopi.start(network, settings, seed), and give "
-    "what it returns in place of parameters"
+    "{} keeps a state from step to step, and none was given; begin with pycopi.start(network, settings, seed), "
+    "and give what it returns in place of parameters"
 )
 PLAIN = NETWORK.init(0, like=Y)
 REFUSED = {
@@ -529,17 +529,17 @@ REFUSED = {
     "feedback": (
         lambda: analysis.credit_angles(NETWORK, PLAIN, Y, CLASSES, ALIGNED),
         ValueError,
-        MISSING.format("FeedbackAlignment()", "credit"),
+        MISSING.format("FeedbackAlignment()"),
     ),
     "feedback of an update": (
         lambda: analysis.update_alignment(NETWORK, PLAIN, Y, CLASSES, SETTINGS["aligned"]),
         ValueError,
-        MISSING.format("FeedbackAlignment()", "credit"),
+        MISSING.format("FeedbackAlignment()"),
     ),
     "moments": (
         lambda: analysis.update_alignment(NETWORK, PARAMETERS, Y, CLASSES, pycopi.Settings(rule="adam")),
         ValueError,
-        MISSING.format(pycopi.Adam(), "optimizer"),
+        MISSING.format(pycopi.Adam()),
     ),
     "not square": (
         lambda: analysis.mean_off_diagonal(Y),

@@ -351,7 +351,7 @@ def test_a_method_that_remembers_is_not_given_parameters_alone():
         settings = METHODS[name]
         needs = getattr(settings.method, what)
         message = (
-            f"{needs} needs a state, but there is none of the {what}; begin with "
+            f"{needs} keeps a state from step to step, and none was given; begin with "
             "pycopi.start(network, settings, seed), and give what it returns in place of parameters"
         )
         with pytest.raises(ValueError, match=exactly(message)):

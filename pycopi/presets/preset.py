@@ -1,42 +1,16 @@
-"""Named networks with the settings, schedules and batch sizes that train them: the only place that has them.
+"""A preset: a network and how it is trained, and the ways to vary both."""
 
-The command, the experiments and the benchmarks read them here. A preset is a value: `Preset.network` makes the
-network, `Preset.start` its first parameters, and `Preset.how` the keywords of `pycopi.fit`.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pycopi._array import Array, namespace
 from pycopi.activations import Affine, Identity
 from pycopi.network import Network, mlp
-from pycopi.optimizers import Adam
-from pycopi.rules.decorrelation import Decorrelation
+from pycopi.presets.methods import METHODS
 from pycopi.rules.inference import COPI
 from pycopi.settings import Settings
 from pycopi.state import State, start
 from pycopi.training.schedules import Schedule
-
-__all__ = [
-    "CIFAR10",
-    "DIGITS",
-    "FILES",
-    "METHODS",
-    "MNIST",
-    "PAPER_EPOCHS",
-    "PAPER_SEEDS",
-    "PRESETS",
-    "VARIANCE_SCALED_EPSILON",
-    "Method",
-    "Preset",
-    "preset_for",
-]
-
-_PAPER = "Ahmad, Schrader and van Gerven, TMLR 2023 (arXiv 2203.13203)"
-
-PAPER_EPOCHS, PAPER_SEEDS = 100, 5
-"""How long and how often the paper trained each network."""
 
 VARIANCE_SCALED_EPSILON = 1e-2
 """Keeps the steps of weak inputs small when each is divided by the power of its input."""
@@ -44,83 +18,6 @@ VARIANCE_SCALED_EPSILON = 1e-2
 _WHITENING = 0.01  # of the decorrelation rate: whitening raises inputs that are nearly always zero without end
 _AFTER_ONE, _ALWAYS = Schedule(start=1), Schedule()  # the first epoch of the paper decorrelates alone
 _EVERY, _FAST_STEP, _FAST_BOUND = 5, 2.0, 0.5  # what `Preset.fast` does
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """A method of the paper: how weights and decorrelating matrices learn, whatever the data.
-
-    Parameters
-    ----------
-    name, title : str
-        What it is called in files and in words.
-    source : str
-        Where its settings come from.
-    rule : {"copi", "gradient", "adam"}
-        How weights learn.
-    credit : {"backpropagation", "feedback_alignment"}
-        Where the perturbations of the lower layers come from.
-    decorrelation_rule : {"covariance", "local"} or None
-        How the decorrelating matrices learn; None leaves them out.
-    adam : Adam
-        How Adam makes its steps, where it is the rule.
-    """
-
-    name: str
-    title: str
-    source: str
-    rule: Literal["copi", "gradient", "adam"] = "copi"
-    credit: Literal["backpropagation", "feedback_alignment"] = "backpropagation"
-    decorrelation_rule: Literal["covariance", "local"] | None = "covariance"
-    adam: Adam = field(default_factory=Adam)
-
-
-METHODS: Mapping[str, Method] = {
-    method.name: method
-    for method in (
-        Method(
-            name="copi-bp",
-            title="COPI, backpropagated perturbations",
-            source=f"{_PAPER}: rates 1e-3, gain 1000, batch 50, the first epoch decorrelates alone",
-        ),
-        Method(
-            name="copi-fa",
-            title="COPI, feedback alignment",
-            source=f"{_PAPER}: as copi-bp, with a fixed random matrix in place of W R on the way back",
-            credit="feedback_alignment",
-        ),
-        Method(
-            name="bp-decor",
-            title="backpropagation + decorrelation",
-            source=f"{_PAPER}: the gradient step on decorrelated inputs, of the same size gain * rate = 1",
-            rule="gradient",
-        ),
-        Method(
-            name="copi-local",
-            title="COPI, local decorrelation rule",
-            source=f"{_PAPER}: as copi-bp, with R C in place of C R, which needs what a synapse has at hand",
-            decorrelation_rule="local",
-        ),
-        Method(
-            name="bp-adam",
-            title="backpropagation, Adam",
-            source=f"{_PAPER}, the baseline as described: rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8; Adam "
-            "as Kingma and Ba, arXiv 1412.6980",
-            rule="adam",
-            decorrelation_rule=None,
-        ),
-        Method(
-            name="bp-adam-published",
-            title="backpropagation, published “Adam”",
-            source=f"{_PAPER}, the baseline as it was run: moments divided by 1 - beta in every step, so that "
-            "steps are 0.316 of Adam's",
-            rule="adam",
-            decorrelation_rule=None,
-            adam=Adam(correction="constant"),
-        ),
-    )
-}
-"""The methods of the paper by name, in the order in which they are run and shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -434,82 +331,3 @@ class Preset:
         """Return the settings with a rule for the weights; Adam has its own rate, no gain and no bound."""
         own: dict[str, Any] = {"rate": self.adam_rate, "gain": 1.0, "step_bound": None}
         return replace(self.settings, rule=rule, **(own if rule == "adam" else {}))
-
-
-DIGITS = Preset(
-    data="digits",
-    title="the embedded digits",
-    source="pycopi's own, for tests and a first look: 98 % of 8 x 8 images",
-    hidden=(128, 128),
-    settings=Settings(rate=1e-2, gain=100.0, decorrelation=Decorrelation(rate=1e-2)),
-    batch_size=20,
-    epochs=40,
-    adam_rate=1e-3,
-    image=(8, 8),
-)
-"""The digits that come with pycopi."""
-
-MNIST = Preset(
-    data="mnist",
-    title="MNIST",
-    source=f"{_PAPER}: data in [0, 1], flattened, neither centred nor augmented",
-    hidden=(500,) * 6,
-    settings=Settings(rate=1e-3, gain=1000.0, decorrelation=Decorrelation(rate=1e-3)),
-    batch_size=50,
-    epochs=20,
-    image=(28, 28),
-)
-"""The paper's network and settings for MNIST, with fewer epochs."""
-
-CIFAR10 = replace(MNIST, data="cifar10", title="CIFAR-10", hidden=(1000,) * 4, image=(3, 32, 32))
-"""The paper's network and settings for CIFAR-10, with fewer epochs."""
-
-FILES = Preset(
-    data="files",
-    title="the user's own data",
-    source="pycopi's own: one choice for tables of any scale, compared with others in docs/users.md",
-    hidden=(100,),
-    settings=Settings(
-        rate=1e-3,
-        gain=1000.0,
-        loss="cross_entropy",
-        step_bound=0.5,
-        decorrelation=Decorrelation(rate=1e-3, step_bound=0.5),
-    ),
-    batch_size=64,
-    epochs=80,
-    weight_schedule=Schedule(start=1, decay=0.97),
-    bias=True,
-    standardized=True,
-    scaled_targets=True,
-    adam_rate=1e-3,
-)
-"""For data of any scale: inputs and targets are brought to about 1, and every step is bounded.
-
-It is for two classes or more; `Preset.for_regression` makes the one for real-valued targets.
-"""
-
-PRESETS: Mapping[str, Preset] = {preset.data: preset for preset in (DIGITS, FILES, MNIST, CIFAR10)}
-"""The presets by the names of their data."""
-
-
-def preset_for(data: str) -> Preset:
-    """Return the preset for data.
-
-    Parameters
-    ----------
-    data : str
-        ``"digits"``, ``"mnist"`` or ``"cifar10"``; anything else is the user's own data.
-
-    Returns
-    -------
-    Preset
-        The preset of that name, or `FILES`.
-
-    Examples
-    --------
-    >>> import pycopi
-    >>> pycopi.presets.preset_for("cifar10").hidden
-    (1000, 1000, 1000, 1000)
-    """
-    return PRESETS.get(data, FILES)
