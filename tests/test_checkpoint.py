@@ -190,12 +190,15 @@ def test_one_run_at_a_time(tmp_path):
 
 
 HOLD = """
-import multiprocessing, sys, time
+import multiprocessing, os, sys, time
 from pycopi._lock import locked
+
+def live_on():
+    print(os.getpid(), flush=True)  # once the fork is complete
+    time.sleep(60)
+
 with locked(sys.argv[1]):
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    child.start()
-    print(child.pid, flush=True)
+    multiprocessing.get_context("fork").Process(target=live_on).start()
     time.sleep(60)
 """
 

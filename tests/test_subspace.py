@@ -40,6 +40,15 @@ def settled(how, y, *, refreshes=5):
     return state
 
 
+def test_inputs_that_have_grown_count_at_once_and_smaller_ones_change_nothing():
+    y = separated(np.random.default_rng(0))
+    state = settled(FEW, y)
+    for factor, wanted in ((10.0, 100.0), (0.1, 1.0)):
+        found = directions.present(state, factor * y, directions.project(state, factor * y))
+        np.testing.assert_allclose(found.values, wanted * state.values, rtol=1e-6)
+        np.testing.assert_allclose(found.power, wanted * state.power, rtol=1e-6)
+
+
 @pytest.mark.parametrize("xp", [b for b in BACKENDS if b.library in ("numpy", "array-api-strict")], ids=str)
 @given(k=sizes(1, 7), seed=SEEDS, dtype=DTYPES, rank=sizes(1, 7), scale=SCALES)
 def test_jacobi_finds_the_eigenpairs(xp, k, seed, dtype, rank, scale):
