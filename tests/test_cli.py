@@ -190,9 +190,14 @@ def test_hidden(text: str, sizes: tuple[int, ...]) -> None:
     assert read_hidden(text) == sizes
 
 
-def test_presets_of_named_sets() -> None:
-    from pycopi.cli.plan import new_plan
+@pytest.mark.parametrize("shares", [0.2, (1.0, 0.2, 0.1)])
+def test_each_layer_gets_its_share_of_a_batch(shares):
+    settings = new_plan("digits", {"decorrelation_fraction": shares}).recipe.settings
+    found = tuple(how.fraction for how in settings.decorrelations)
+    assert found == (shares if isinstance(shares, tuple) else (shares,))
 
+
+def test_presets_of_named_sets() -> None:
     digits, mnist, cifar10 = (new_plan(name, {}) for name in ("digits", "mnist", "cifar10"))
     assert digits.hidden == (128, 128)
     assert (mnist.hidden, mnist.batch_size, mnist.epochs) == ((500,) * 6, 50, 20)
