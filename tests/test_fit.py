@@ -314,7 +314,7 @@ REFUSED = {
     "batch size": (lambda: run(batch_size=0), "batch_size is 0; expected a whole number of at least 1"),
     "feedback": (
         lambda: run(parameters=pycopi.State(START), settings=pycopi.Settings(credit="feedback_alignment")),
-        "there is none of the credit; begin with pycopi.start(network, settings, seed)",
+        "and none was given; begin with pycopi.start(network, settings, seed)",
     ),
     "loss": (
         lambda: pycopi.evaluate(NETWORK, START, X, CLASSES, loss="hinge"),
