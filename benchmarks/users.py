@@ -143,7 +143,26 @@ def table(rows: Iterable[Row], splits: dict[str, Split]) -> str:
         kind = "R²" if not split.classes else "balanced accuracy" if split.balanced else "accuracy"
         cells = [_cell([row for row in rows if (row.data, row.side) == (data, side)]) for side in SIDES]
         lines.append(f"| {data} | {len(split.x)}, {split.x.shape[1]} | {kind} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    ranks = " | ".join(f"{rank:.2f}" for rank in mean_ranks(rows, list(splits)))
+    return "\n".join([*lines, f"| mean rank, 1 is best | | | {ranks} |"])
+
+
+def mean_ranks(rows: Sequence[Row], names: Sequence[str]) -> list[float]:
+    """Return the mean rank of each side over the sets, 1 for the best; equal scores share their ranks."""
+    totals = [0.0] * len(SIDES)
+    for data in names:
+        means = [_mean([row for row in rows if (row.data, row.side) == (data, side)]) for side in SIDES]
+        for index, mean in enumerate(means):
+            better = sum(other > mean for other in means)
+            totals[index] += better + (1 + sum(other == mean for other in means)) / 2
+    return [total / len(names) for total in totals]
+
+
+def _mean(rows: list[Row]) -> float:
+    """Return the mean score, rounded as the table shows it; nothing is worse than a run that failed."""
+    if not rows or any(row.score is None for row in rows):
+        return float("-inf")
+    return round(statistics.fmean(row.score for row in rows if row.score is not None), 3)
 
 
 def _cell(rows: list[Row]) -> str:

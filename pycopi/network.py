@@ -36,6 +36,8 @@ from pycopi.layers import Dense, Layer, Trace
 from pycopi.rules.learning import Learning
 from pycopi.rules.standardisation import mean_and_spread
 
+_LEAST_SHARE = 0.1  # of the usual weights, however few the data are
+
 Parameters = tuple[Any, ...]
 """Parameters of a network: one NamedTuple of arrays a layer, the lowest first."""
 
@@ -120,7 +122,9 @@ class Network:
         -------
         tuple of DenseParameters
             The parameters of each layer: Xavier-normal weights of standard deviation
-            ``sqrt(2 / (n + m))``, the identity as decorrelating matrix, zero biases.
+            ``sqrt(2 / (n + m))``, the identity as decorrelating matrix, zero biases. Where there are fewer data
+            than features, the weights of the first layer are times N / n, but at least 0.1, because training
+            leaves them as they are in all directions that the data do not have.
 
         Raises
         ------
@@ -142,7 +146,9 @@ class Network:
         scaling = self._scaling(data)
         generator = np.random.default_rng(seed)
         first, *others = (layer.init(generator) for layer in self.layers)
-        first = first._replace(**scaling) if scaling else first
+        if data is not None:
+            share = min(1.0, max(_LEAST_SHARE, data.shape[0] / self.inputs))
+            first = first._replace(weight=first.weight * share, **scaling)
         parameters: Parameters = transferred((first, *others), like)
         return parameters
 

@@ -115,6 +115,28 @@ def test_odd_features_have_a_spread_that_divides():
     assert mean_and_spread(rows[:1])[1].tolist() == [1.0] * 5
 
 
+def test_features_in_one_unit_keep_the_root_of_their_ratio_and_others_are_alike():
+    deviations = np.array([1.0, 4.0, 0.25, 1.0, 1e6, 1e-9])
+    rows = RNG.uniform(-1, 1, size=(1000, 6)) * deviations * np.sqrt(3)
+    power = (rows.var(axis=0)) / mean_and_spread(rows)[1] ** 2
+    np.testing.assert_allclose(power, np.array([1.0, 4.0, 0.25, 1.0, 1.5625, 1.5625]) / 1.5625, rtol=0.1)
+
+
+def test_a_feature_that_varies_most_by_far_is_not_clipped_more_than_others():
+    rows = RNG.uniform(-1, 1, size=(1000, 40)) * np.where(np.arange(40) == 7, 9.0, 1.0)
+    power = rows.var(axis=0) / mean_and_spread(rows)[1] ** 2
+    np.testing.assert_allclose(power[7], 4.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "share"), [(500, 1.0), (100, 0.5), (20, 0.1), (1, 0.1)])
+def test_weights_of_a_first_layer_begin_smaller_where_data_are_fewer_than_features(rows, share):
+    data = RNG.normal(size=(rows, 200))
+    small = pycopi.mlp([200, 30, 2], standardized=True).init(0, data=data)
+    usual = pycopi.mlp([200, 30, 2]).init(0)
+    np.testing.assert_allclose(small[0].weight, share * usual[0].weight, rtol=1e-6)
+    np.testing.assert_array_equal(small[1].weight, usual[1].weight)
+
+
 WRONG_WIDTH = (
     "data has shape (200, 4) but the network takes 5 features; "
     "expected (any, 5), or a network made for 4 inputs"

@@ -24,7 +24,8 @@ def test_the_table_has_every_side_of_small_sets(tmp_path, capsys):
     with file.open(newline="", encoding="utf-8") as stored:
         assert [(row["data"], row["side"]) for row in csv.DictReader(stored)] == [row[:2] for row in rows]
     printed = capsys.readouterr().out
-    head, _, *lines = printed.splitlines()
+    head, _, *lines, ranks = printed.splitlines()
+    assert ranks.startswith("| mean rank, 1 is best | | | ")
     assert head.split(" | ")[3:] == [*list(users.SIDES)[:-1], "`pycopi train` |"]
     assert [line.split(" | ")[0] for line in lines] == [f"| {name}" for name in SMALL]
     before, _, rest = page.read_text().partition("<!-- users -->\n")
@@ -45,9 +46,17 @@ def test_failures_are_counted_and_named(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(users, "SIDES", {"constant": users.SIDES["constant"], "bad": fail})
     rows = users.main(["--only", "two moons", "--csv", str(tmp_path / "rows.csv")])
     assert [row.error for row in rows] == ["", "predictions not finite", "no way", "no way"]
-    line = capsys.readouterr().out.splitlines()[-1]
+    line, ranks = capsys.readouterr().out.splitlines()[-2:]
+    assert ranks == "| mean rank, 1 is best | | | 1.00 | 2.00 |"
     wanted = "| 0.500 | **3 of 3: ZeroDivisionError, predictions not finite** |"
     assert line == f"| two moons | 350, 2 | accuracy {wanted}"
+
+
+def test_equal_scores_share_their_ranks(monkeypatch):
+    monkeypatch.setattr(users, "SIDES", dict.fromkeys("abc"))
+    scores = {"a": 0.5, "b": 0.50001, "c": 0.7}
+    rows = [users.Row("data", side, 0, score, "", "", 0.0) for side, score in scores.items()]
+    assert users.mean_ranks(rows, ["data"]) == [2.5, 2.5, 1.0]
 
 
 def test_an_error_of_the_command_is_a_failure_with_its_message():

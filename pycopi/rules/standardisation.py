@@ -10,6 +10,7 @@ LIMIT = 3.0
 _ROWS = 10_000  # samples that are looked at, spread evenly over the data
 _RARE = 0.01  # share of a feature's values that may be outliers
 _PASSES = 100
+_COMPARABLE = 10.0  # features that vary within this factor of the median are in the same unit
 
 
 def standardise(inputs: Array, mean: Array, spread: Array) -> Array:
@@ -19,7 +20,24 @@ def standardise(inputs: Array, mean: Array, spread: Array) -> Array:
 
 
 def mean_and_spread(inputs: HostArray) -> tuple[HostArray, HostArray]:
-    """Return mean and standard deviation of each feature, shape (n,), float64, with rare outliers drawn in.
+    """Return the mean of each feature and the spread that it is divided by, shape (n,), float64.
+
+    A feature whose standard deviation is within a factor of 10 of the median may be in the same unit as others,
+    and that it varies more than they do may say something, as it does for pixels and flags. So it keeps the
+    square root of this ratio: such features have a mean square of 1 together, and none has more than 4
+    alone. Any other is in a unit of its own, and is divided by its own standard deviation.
+    """
+    mean, spread, varied = _mean_and_deviation(inputs)
+    if np.any(varied):
+        median = np.median(spread[varied])
+        shared = varied & (spread / _COMPARABLE <= median) & (median / _COMPARABLE <= spread)
+        ratio = np.sqrt(spread[shared] / median)
+        spread[shared] *= max(np.sqrt(np.mean(ratio**2)), 0.5 * ratio.max()) / ratio
+    return mean, spread
+
+
+def _mean_and_deviation(inputs: HostArray) -> tuple[HostArray, HostArray, HostArray]:
+    """Return mean and standard deviation of each feature, and whether it varies at all.
 
     Values further than 3 standard deviations from the mean are moved there, again and again until none is, in
     features of which at most 1 % (or one value) are so far out. A feature that would be constant without these,
@@ -45,9 +63,9 @@ def mean_and_spread(inputs: HostArray) -> tuple[HostArray, HostArray]:
     varied = np.nanmax(usual, axis=0, initial=-1.0) > np.nanmin(usual, axis=0, initial=1.0)
     mean = np.where(varied, drawn.mean(axis=0), plain[0]) * unit
     spread = np.where(varied, drawn.std(axis=0), plain[1]) * unit
-    resolution = 8.0 * np.finfo(np.float32).eps * np.abs(mean)
-    spread[spread <= resolution] = 1.0
-    return mean, spread
+    constant = spread <= 8.0 * np.finfo(np.float32).eps * np.abs(mean)
+    spread[constant] = 1.0
+    return mean, spread, ~constant
 
 
 def _limits(values: HostArray) -> tuple[HostArray, HostArray]:
