@@ -4,8 +4,6 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Semaphore, Thread
 from typing import Any
 
 from benchmarks.race import Learner, Result, race
@@ -19,7 +17,7 @@ from pycopi.state import State
 from pycopi.training.checkpoint import load_run, save_run
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate
-from pycopi.training.fit import fit
+from pycopi.training.fit import epochs
 
 TARGETS = {"mnist": 0.98, "cifar10": 0.56, "digits": 0.9}
 """Test accuracies to reach."""
@@ -36,59 +34,32 @@ _HOW = (
 
 
 class COPI:
-    """`pycopi.fit` on NumPy, in a thread that waits after each epoch until it is asked for the next.
+    """`pycopi.epochs` on NumPy.
 
-    ``how`` are keywords of `pycopi.fit`; by default the first epoch only decorrelates, as in the paper.
+    ``how`` are its keywords; by default the first epoch only decorrelates, as in the paper.
     """
 
     def __init__(self, sizes: tuple[int, ...], data: Dataset, how: Mapping[str, Any]) -> None:
         self._network, self._data, self._how = mlp(sizes), data, how
         self._state = State(self._network.init(0))
-        self._worker = Thread(target=self._train, daemon=True)
-        self._turn, self._closed = Semaphore(0), False
-        self._outcomes: SimpleQueue[State | BaseException] = SimpleQueue()
+        self._states: Iterator[State] | None = None
 
     def epoch(self) -> Result | None:
         """Train for one more epoch; None if the run has diverged."""
-        if self._worker.ident is None:
-            self._worker.start()
-        self._turn.release()
-        outcome = self._outcomes.get()
-        if isinstance(outcome, DivergenceError):
-            return None
-        if isinstance(outcome, BaseException):
-            raise outcome
-        self._state = outcome
-        found = evaluate(self._network, outcome.parameters, self._data.x_test, self._data.y_test)
-        return Result(outcome.history[-1].seconds, found.accuracy or 0.0)
-
-    def _train(self) -> None:
+        if self._states is None:
+            data = self._data.x_train, self._data.y_train
+            how = {"batch_size": BATCH, **self._how}
+            self._states = epochs(self._network, self._state, *data, epochs=_ENDLESS, **how)
         try:
-            self._turn.acquire()
-            fit(
-                self._network,
-                self._state,
-                self._data.x_train,
-                self._data.y_train,
-                epochs=_ENDLESS,
-                callbacks=[self._wait],
-                progress=False,
-                **{"batch_size": BATCH, **self._how},
-            )
-        except BaseException as error:
-            self._outcomes.put(error)
-
-    def _wait(self, state: State) -> bool:
-        self._outcomes.put(state)
-        self._turn.acquire()
-        return self._closed
+            self._state = next(self._states)
+        except DivergenceError:
+            return None
+        found = evaluate(self._network, self._state.parameters, self._data.x_test, self._data.y_test)
+        return Result(self._state.history[-1].seconds, found.accuracy or 0.0)
 
     def close(self) -> None:
-        """End the thread."""
-        self._closed = True
-        if self._worker.is_alive():
-            self._turn.release()
-            self._worker.join()
+        """Give back what the run holds."""
+        self._states = None
 
     def save(self, path: Path) -> None:
         """Write parameters and history."""

@@ -60,6 +60,7 @@ __all__ = [
     "decorrelate_stream",
     "decorrelation_update",
     "early_stopping",
+    "epochs",
     "evaluate",
     "finish_samples",
     "fit",

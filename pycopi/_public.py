@@ -49,6 +49,7 @@ from pycopi.training.checkpoint import Checkpoint as Checkpoint
 from pycopi.training.course import Course as Course
 from pycopi.training.divergence import DivergenceError as DivergenceError
 from pycopi.training.evaluate import evaluate as evaluate
+from pycopi.training.fit import epochs as epochs
 from pycopi.training.fit import fit as fit
 from pycopi.training.guard import Guard as Guard
 from pycopi.training.history import TrainingInterrupted as TrainingInterrupted

@@ -446,3 +446,37 @@ def test_the_guard_judges_a_finite_loss_by_the_first_one():
     watch.first_loss = 1e12
     watch.look(large, (X, CLASSES), 1, 7)
     assert_same(watch.good.parameters[0].weight, large.parameters[0].weight)
+
+
+def epochs_of(inputs=X, targets=CLASSES, **changes):
+    how = {"epochs": 4, "settings": SETTINGS, "batch_size": 16, **changes}
+    return pycopi.epochs(NETWORK, START, inputs, targets, **how)
+
+
+def test_epochs_are_the_states_that_fit_goes_through():
+    seen = []
+    run(callbacks=[seen.append], validation=(X, CLASSES))
+    for state, other in zip(epochs_of(validation=(X, CLASSES)), seen, strict=True):
+        assert_same_run(state, other)
+
+
+def test_a_state_of_epochs_stays_as_it_is_and_goes_on():
+    states = list(epochs_of())
+    assert_same_run(states[1], run(epochs=2))
+    assert_same_run(run(parameters=states[1]), states[-1])
+
+
+def test_what_ends_epochs_carries_the_last_state():
+    iterator = epochs_of(Interrupting(), None)
+    with pytest.raises(pycopi.TrainingInterrupted) as caught:
+        list(iterator)
+    assert len(caught.value.state.history) == 2
+
+
+def test_bad_arguments_of_epochs_are_errors_before_the_first_one():
+    with pytest.raises(ValueError, match="epochs is -1"):
+        epochs_of(epochs=-1)
+    with pytest.raises(ValueError, match="inputs has nan at row 0"):
+        epochs_of(np.full_like(X, np.nan))
+    with pytest.raises(TypeError, match="epochs has no callbacks; expected batch_size, decorrelation_schedule"):
+        epochs_of(callbacks=())

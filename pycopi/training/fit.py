@@ -1,6 +1,6 @@
 """Training a network on data: what a run is made of, from the arguments to the last state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -136,41 +136,145 @@ def fit(
     with ExitStack() as stack:
         if checkpoint is not None:
             kept = stack.enter_context(kept_in(checkpoint, network, kept, (inputs, targets)))
-        network.check_parameters(kept.state.parameters)
-        state = as_state(network, kept.state, settings)
-        _check_state(network, state, settings)
-        opened = open_batches(network, state.parameters, inputs, targets, batch_size=batch_size, seed=seed)
-        if weight_schedule is None:
-            weight_schedule = Schedule(start=int(_begins_correlated(state.parameters, settings)))
-        run = Run(
-            opened,
-            opened.probe(PROBED),
-            None if validation is None else open_validation(network, state.parameters, validation),
-            settings,
-            Schedules(weight_schedule, decorrelation_schedule),
-            len(state.history) if kept.ended else epochs,
-            choose_reporter(progress),
-            guard,
-            bool(keep_decorrelated),
+        run, state = _opened(
+            network,
+            kept.state,
+            inputs,
+            targets,
+            epochs=len(kept.state.history) if kept.ended else epochs,
+            settings=settings,
+            batch_size=batch_size,
+            seed=seed,
+            validation=validation,
+            weight_schedule=weight_schedule,
+            decorrelation_schedule=decorrelation_schedule,
+            keep_decorrelated=keep_decorrelated,
+            reporter=choose_reporter(progress),
+            guard=guard,
         )
-        return _last(run, state, kept.callbacks)
+        for last in _states(run, state, kept.callbacks):
+            state = last
+        for callback in kept.callbacks:
+            state = callback.end(state) if isinstance(callback, EarlyStopping) else state
+        return state
 
 
-def _last(run: Run, state: State, callbacks: Sequence[Callback]) -> State:
-    """Return the last state of a run; what ends it before carries the state after the last complete epoch."""
+_DRIVEN = ("callbacks", "progress", "checkpoint")  # what a loop of your own does itself
+
+
+def epochs(
+    network: Network,
+    state: State | Parameters,
+    inputs: Any,
+    targets: Any = None,
+    *,
+    epochs: int,
+    settings: Settings = Settings(),  # noqa: B008  (frozen)
+    **how: Any,
+) -> Iterator[State]:
+    """Return an iterator over the states of a network after each epoch of training.
+
+    Between two epochs the loop is yours: look at the state, save it, or end the run by leaving the loop. The
+    last state is what `fit` returns.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    state : State, or tuple of DenseParameters
+        What to begin with, as in `fit`.
+    inputs : array, shape (N, n), or iterable of batches
+        Samples, as in `fit`.
+    targets : array, shape (N,) or (N, m), or None
+        Class numbers, one-hot rows or real numbers.
+    epochs : int
+        Epochs that the run has when it is complete.
+    settings : Settings
+        How to learn.
+    **how : Any
+        Any other keyword of `fit` but ``callbacks``, ``progress`` and ``checkpoint``.
+
+    Returns
+    -------
+    iterator of State
+        The state after each epoch, with its record in the history. You may keep it, and go on with it later.
+
+    Raises
+    ------
+    Exception
+        As `fit` does: bad arguments at once, and what ends a run with the state after the last complete epoch.
+
+    Examples
+    --------
+    >>> import pycopi
+    >>> digits = pycopi.data.load_dataset("digits")
+    >>> network, settings = pycopi.mlp([64, 32, 10]), pycopi.Settings(gain=10.0)
+    >>> data = digits.x_train, digits.y_train
+    >>> for state in pycopi.epochs(network, network.init(0), *data, epochs=100, settings=settings):
+    ...     if state.history[-1].accuracy > 0.9:
+    ...         break
+    >>> len(state.history) < 100
+    True
+    """
+    usual = {name: value for name, value in (fit.__kwdefaults__ or {}).items() if name not in _DRIVEN}
+    if unknown := sorted(how.keys() - usual.keys()):
+        msg = f"epochs has no {', '.join(unknown)}; expected {', '.join(sorted(usual))}"
+        raise TypeError(msg)
+    count = as_whole("epochs", epochs, least=0)
+    if not isinstance(state, State):
+        state = start(network, settings, parameters=state)
+    how = {**usual, **how, "settings": settings, "epochs": count, "reporter": None}
+    return _states(*_opened(network, state, inputs, targets, **how), ())
+
+
+def _opened(
+    network: Network,
+    state: State,
+    inputs: Any,
+    targets: Any,
+    *,
+    settings: Settings,
+    batch_size: int,
+    seed: int | None,
+    validation: Any,
+    weight_schedule: Callable[[int], Factor] | None,
+    decorrelation_schedule: Callable[[int], Factor],
+    keep_decorrelated: bool,
+    **how: Any,
+) -> tuple[Run, State]:
+    """Return a run whose arguments have been checked, and the state that it begins with."""
+    network.check_parameters(state.parameters)
+    state = as_state(network, state, settings)
+    _check_state(network, state, settings)
+    opened = open_batches(network, state.parameters, inputs, targets, batch_size=batch_size, seed=seed)
+    if weight_schedule is None:
+        weight_schedule = Schedule(start=int(_begins_correlated(state.parameters, settings)))
+    run = Run(
+        batches=opened,
+        probe=opened.probe(PROBED),
+        validation=None if validation is None else open_validation(network, state.parameters, validation),
+        settings=settings,
+        schedules=Schedules(weight_schedule, decorrelation_schedule),
+        keep_decorrelated=bool(keep_decorrelated),
+        **how,
+    )
+    return run, state
+
+
+def _states(run: Run, state: State, callbacks: Sequence[Callback]) -> Iterator[State]:
+    """Yield the state after each epoch, which callbacks saw; what ends a run before carries the last one."""
     try:
         for after in run.states(state):
             state = after
-            if any([callback(state) is True for callback in callbacks]):
+            stop = any([callback(state) is True for callback in callbacks])
+            yield state
+            if stop:
                 break
     except KeyboardInterrupt:
         raise TrainingInterrupted(state) from None
     except Exception as error:
         attach(error, state)
         raise
-    for callback in callbacks:
-        state = callback.end(state) if isinstance(callback, EarlyStopping) else state
-    return state
 
 
 def _check_state(network: Network, state: State, settings: Settings) -> None:
