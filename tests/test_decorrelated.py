@@ -126,6 +126,7 @@ def test_a_course_rises_and_falls_over_the_whole_run():
     assert [course(epoch) for epoch in range(4)] == [1.0, 1.0, 1.0, 0.0]
     cosine = pycopi.Course(epochs=1, warm_up=0.0, shape="cosine")
     assert [cosine.within(0, step, 4) for step in range(4)] == pytest.approx([1.0, 1.0, 0.75, 0.25])
+    assert cosine.within(0, 5, 4) == course.within(2, 12, 10) == 0.0  # more batches than were announced
 
 
 def test_fit_takes_each_step_of_a_course_at_its_own_rate():
@@ -155,9 +156,37 @@ def test_a_course_out_of_range_is_an_error(fields, message):
         pycopi.Course(epochs=1, **fields)
 
 
+def test_a_course_on_jax_has_a_rate_for_each_step_of_a_block():
+    jnp = pytest.importorskip("jax.numpy")
+    x, classes = np.tile(Y.astype(np.float32), (20, 1)), np.tile(CLASSES, 20)
+    how = {"settings": settings_of(), "batch_size": 4, "epochs": 2, "weight_schedule": pycopi.Course(epochs=2)}
+    wanted = pycopi.fit(NETWORK, NETWORK.init(0), x, classes, **how)
+    moved = NETWORK.init(0, like=jnp.asarray(x))
+    found = pycopi.fit(NETWORK, moved, jnp.asarray(x), jnp.asarray(classes), **how)
+    for own, expected in zip(found.parameters, wanted.parameters, strict=True):
+        np.testing.assert_allclose(np.asarray(own.weight), expected.weight, atol=1e-5)
+
+
+class Endless:
+    """Batches whose number is not known."""
+
+    def __iter__(self):
+        return iter([(Y, CLASSES)])
+
+
+def test_a_course_takes_the_length_of_an_iterable():
+    settings, course = settings_of(), pycopi.Course(epochs=2)
+    batches = [(Y[:6], CLASSES[:6]), (Y[6:], CLASSES[6:])]
+    how = {"settings": settings, "weight_schedule": course, "epochs": 2, "seed": None}
+    found = pycopi.fit(NETWORK, NETWORK.init(0, like=Y), batches, **how)
+    wanted = pycopi.fit(NETWORK, NETWORK.init(0, like=Y), Y, CLASSES, batch_size=6, **how)
+    for own, expected in zip(found.parameters, wanted.parameters, strict=True):
+        np.testing.assert_array_equal(own.weight, expected.weight)
+
+
 def test_a_course_needs_data_of_known_length():
     settings = settings_of()
-    batches = [(Y, CLASSES)]
+    batches = Endless()
     message = "weight_schedule is a Course, but the number of batches is unknown; give data that has a length"
     with pytest.raises(ValueError, match=within(message)):
         pycopi.fit(

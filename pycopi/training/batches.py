@@ -40,9 +40,8 @@ class Probe(NamedTuple):
 class Batches(NamedTuple):
     """A source of batches, all on the library and device of the parameters.
 
-    ``source`` is a pair of arrays or a re-iterable of batches; ``steps`` is the number of batches in an
-    epoch where it is known. Batches of arrays are shuffled by (seed, epoch) alone, so that any epoch of a
-    run can be made again.
+    ``source`` is a pair of arrays, of which ``steps`` batches are an epoch, or a re-iterable of batches.
+    Batches of arrays are shuffled by (seed, epoch) alone, so that any epoch of a run can be made again.
     """
 
     network: Network
@@ -53,6 +52,16 @@ class Batches(NamedTuple):
     classes: bool
     steps: int | None
     names: Names = Names()
+
+    @property
+    def length(self) -> int | None:
+        """The number of batches in an epoch, where the source has a length."""
+        if self.steps is not None:
+            return self.steps
+        try:
+            return len(self.source)
+        except TypeError:
+            return None
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Return the batches of an epoch, counted from 0."""

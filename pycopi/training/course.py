@@ -63,7 +63,7 @@ class Course:
         total = self.epochs * steps
         done = epoch * steps + step
         rising = max(1, int(self.warm_up * total))
-        left = (total - done) / max(1, total - rising)
+        left = max(0, total - done) / max(1, total - rising)
         if self.shape == "cosine":
             left = 0.5 * (1.0 - math.cos(math.pi * min(1.0, left)))
         return min(1.0, (done + 1) / rising, left)

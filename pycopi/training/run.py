@@ -44,16 +44,17 @@ class Schedules(NamedTuple):
             _rate("decorrelation_schedule", self.decorrelation(epoch), decorrelation),
         )
 
-    def within(self, rates: Rates, epoch: int, step: int, steps: int | None) -> Rates:
-        """Return the step sizes of one step of an epoch, where the schedule has one for each."""
+    def within(self, rates: Rates, epoch: int, step: int, count: int, steps: int | None) -> tuple[Rates, ...]:
+        """Return the step sizes of so many steps of an epoch: of each by itself, or those that all have."""
         if not isinstance(self.weights, Course) or rates.weights is None:
-            return rates
+            return (rates,)
         if steps is None:
             msg = (
                 "weight_schedule is a Course, but the number of batches is unknown; give data that has a length"
             )
             raise ValueError(msg)
-        return rates._replace(weights=rates.weights * self.weights.within(epoch, step, steps))
+        factors = (self.weights.within(epoch, one, steps) for one in range(step, step + count))
+        return tuple(rates._replace(weights=rates.weights * factor) for factor in factors)
 
 
 def _rate(schedule: str, factor: Any, rate: Any) -> Any:
@@ -163,14 +164,14 @@ class Run(NamedTuple):
             batch = block[-1]
             count = batch[0].shape[0]
             full = max(full, count)
-            now = self.schedules.within(rates, epoch, index, self.batches.steps)
-            due = _due(now._replace(share=count / full), watch.state.step + index, everys)
+            due = _due(rates._replace(share=count / full), watch.state.step + index, everys)
+            own = self.schedules.within(due, epoch, index, len(block), self.batches.length)
             index += len(block)
             if len(block) > 1:
-                live, metrics = take_steps(network, live, block, self.settings, due)
+                live, metrics = take_steps(network, live, block, self.settings, own)
             else:
                 with reuse(buffers):
-                    live, metrics = take_step(network, live, *batch, self.settings, due)
+                    live, metrics = take_step(network, live, *batch, self.settings, own[0])
             block_loss, block_right = (_total(values) for values in metrics)
             loss, right = loss + count * block_loss, right + count * block_right
             samples += count * len(block)
@@ -179,8 +180,8 @@ class Run(NamedTuple):
             if index % self.guard.every == 0:
                 watch.look(live, batch, epoch + 1, index)
                 looked = index
-            if self.reporter is not None and clock.due() and index != self.batches.steps:
-                self.reporter(self._report(epoch, index, self.batches.steps, loss, right, samples, rates))
+            if self.reporter is not None and clock.due() and index != self.batches.length:
+                self.reporter(self._report(epoch, index, self.batches.length, loss, right, samples, rates))
         if looked != index:
             watch.look(live, batch, epoch + 1, index)
         means = self._report(epoch, index, index, loss, right, samples, rates)

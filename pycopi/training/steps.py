@@ -106,12 +106,17 @@ def _check_losses(metrics: Metrics, learned: Parameters) -> None:
 
 
 def step_through(
-    network: Network, state: State, batches: tuple[Any, ...], settings: Settings, rates: Rates
+    network: Network, state: State, batches: tuple[Any, ...], settings: Settings, rates: tuple[Rates, ...]
 ) -> tuple[State, Metrics]:
-    """Return what steps on JAX batches of one shape make, to be compiled; unchecked."""
+    """Return what steps on JAX batches of one shape make, to be compiled; unchecked.
+
+    ``rates`` are those of each step, which differ in the weights alone, or those of all of them.
+    """
     xp = namespace(batches[0][0])
     block = tuple(xp.stack(arrays) for arrays in zip(*batches, strict=True))
-    return _scan(network, state, block, settings, rates)
+    if len(rates) > 1:
+        block = (*block, xp.asarray([one.weights for one in rates], dtype=block[0].dtype))
+    return _scan(network, state, block, settings, rates[0])
 
 
 def block_size(like: Array, look: int, every: int) -> int:
@@ -142,8 +147,9 @@ def _scan(
     network: Network, state: State, block: Any, settings: Settings, rates: Rates
 ) -> tuple[State, Metrics]:
     def take(current: State, batch: Any) -> tuple[State, Metrics]:
-        inputs, targets = batch
-        return step(network, current, inputs, targets, settings, rates)
+        inputs, targets, *weights = batch
+        own = rates._replace(weights=weights[0]) if weights else rates
+        return step(network, current, inputs, targets, settings, own)
 
     learned: tuple[State, Metrics] = scan(take, state, block)
     return learned
