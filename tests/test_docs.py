@@ -27,6 +27,7 @@ PAGES = (
     "docs/analyses.md",
     "docs/engines.md",
     "docs/sklearn.md",
+    "docs/export.md",
 )
 LINKING = (
     "README.md",
@@ -35,7 +36,7 @@ LINKING = (
     *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
 )
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
-OPTIONAL = ("torch", "jax", "dask", "sklearn")
+OPTIONAL = ("torch", "jax", "dask", "skl2onnx", "onnxruntime", "sklearn")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 ABSOLUTE = 0.015  # a few test images of 360
@@ -159,7 +160,7 @@ def test_flags_of_the_command_exist(page):
     from pycopi.cli.flags import flag
 
     text = (ROOT / page).read_text(encoding="utf-8")
-    for name, rest in re.findall(r"\bpycopi (train|evaluate|analyse|reproduce|info)\b([^`\n]*)", text):
+    for name, rest in re.findall(r"\bpycopi (train|evaluate|analyse|export|reproduce|info)\b([^`\n]*)", text):
         known = {flag(one.name) for one in COMMANDS[name].flags} | {"--help"}
         for word in re.findall(r"--[\w-]+", rest):
             assert word.replace("--no-", "--") in known or word in known, f"{page}: pycopi {name} has no {word}"

@@ -160,7 +160,7 @@ def learn_one(
     network: Network, parameters: Parameters, model: Folded, settings: Settings, rates: Rates | None
 ) -> Part:
     """Return ``learn_one`` and what belongs to it, for parameters in host memory."""
-    learning = _checked(network, settings, checked_rates(rates, settings))
+    learning = check_learning(network, settings, rates)
     rows = zip(parameters, model.layers, learning, strict=True)
     layers = [_Layer(place, *row) for place, row in enumerate(rows, 1)]
     for layer in layers[:-1]:
@@ -181,9 +181,9 @@ def learn_one(
     return Part("".join([*code, *public]), functions, Footprint(4 * (flash + units(model)), ram))
 
 
-def _checked(network: Network, settings: Settings, rates: Rates) -> tuple[Learning, ...]:
+def check_learning(network: Network, settings: Settings, rates: Rates | None) -> tuple[Learning, ...]:
     """Return how each layer learns; raise if C does not know one of the methods."""
-    method = settings.method
+    method, rates = settings.method, checked_rates(rates, settings)
     known: list[tuple[str, Any, tuple[type, ...]]] = [
         ("rule", method.rule, (COPI, Gradient)),
         ("credit", method.credit, (Backpropagation,)),

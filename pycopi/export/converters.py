@@ -20,7 +20,7 @@ def register_converters() -> None:
     Notes
     -----
     A graph has float64 where the inputs of the conversion have, else float32. A classifier gives ``label`` and
-    ``probabilities``, and takes the option ``zipmap`` as those of scikit-learn do.
+    ``probabilities``, and takes the options ``zipmap``, ``output_class_labels`` and ``nocl`` of scikit-learn's.
 
     Examples
     --------
@@ -29,15 +29,14 @@ def register_converters() -> None:
     """
     try:
         from skl2onnx import update_registered_converter
-        from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
     except ImportError as error:
         msg = 'the converters need skl2onnx, which is not installed: pip install "pycopi[onnx,sklearn]"'
         raise ImportError(msg, name="skl2onnx") from error
     from pycopi.sklearn import COPIClassifier, COPIRegressor, Decorrelator
 
-    options = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True]}
+    options = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [False, True]}
     for kind, shapes, convert, known in (
-        (COPIClassifier, calculate_linear_classifier_output_shapes, _classifier, options),
+        (COPIClassifier, _class_shapes, _classifier, options),
         (COPIRegressor, _shapes, _regressor, None),
         (Decorrelator, _shapes, _decorrelator, None),
     ):
@@ -54,18 +53,33 @@ def _shapes(operator: Any) -> None:
     operator.outputs[0].type = kind([operator.inputs[0].get_first_dimension(), width])
 
 
+def _class_shapes(operator: Any) -> None:
+    """Say what comes out: a label or several, and a probability for each class."""
+    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+
+    calculate_linear_classifier_output_shapes(operator)
+    if _several(operator.raw_operator):
+        operator.outputs[0].type.shape = operator.outputs[1].type.shape
+
+
+def _several(estimator: Any) -> bool:
+    """Return whether a classifier gives several labels a row."""
+    return bool(estimator.out_activation_ == "logistic" and estimator.n_outputs_ > 1)
+
+
 def _classifier(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.common.utils_classifier import get_label_classes
+
     estimator = operator.raw_operator
     label, probabilities = (one.full_name for one in operator.outputs)
-    several = estimator.out_activation_ == "logistic" and estimator.n_outputs_ > 1
     graph, inputs = _begin(scope, operator)
     scores = graph.network(fold(estimator.network_, estimator.parameters_), inputs)
-    if several:
+    if _several(estimator):
         graph.add("Identity", scores, name=probabilities)
         over = graph.add("Greater", scores, graph.constant("half", 0.5))
         graph.add("Cast", over, name=label, to=_kind(np.int64))
     else:
-        classes = to_numpy(estimator.classes_)
+        classes = np.asarray(get_label_classes(scope, estimator))
         graph.label(scores, classes.astype(np.int64) if classes.dtype.kind in "biuf" else classes, label)
         graph.add("Softmax", scores, name=probabilities, axis=1)
     _hand_over(graph, container)

@@ -59,7 +59,10 @@ class Graph:
             scaled = self.add("Mul", signal, self.constant("scale", layer.scale))
             return self.add("Add", scaled, self.constant("offset", layer.offset))
         if layer.activation == "leaky_relu" and layer.slope > 0.0:
-            return self.add("LeakyRelu", signal, alpha=layer.slope)
+            if self._dtype == "float32":
+                return self.add("LeakyRelu", signal, alpha=layer.slope)
+            lower = self.add("Mul", signal, self.constant("slope", layer.slope))
+            return self.add("Max", signal, lower)  # onnxruntime has no LeakyRelu of float64
         operator = {"leaky_relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}.get(layer.activation)
         return self.add(operator, signal) if operator else signal
 
