@@ -83,7 +83,8 @@ def test_errors(model: Path) -> None:
     assert_error("--to is 'tflite'; expected one of onnx, npz, c", "export", model, "--to", "tflite")
     message = "--fixed-point is for --to c, but --to is npz; leave it out"
     assert_error(message, "export", model, "--to", "npz", "--fixed-point", "digits")
-    assert_error("calibration .*", "export", model, "--to", "c", "--fixed-point", "digits")
-    assert_error("prefix is '1'; .*", "export", model, "--to", "c", "--prefix", "1")
+    message = r"--fixed-point digits has shape \(1437, 64\) but the network takes 3 features; .*"
+    assert_error(message, "export", model, "--to", "c", "--fixed-point", "digits")
+    assert_error("--prefix is '1'; expected a name of C .*", "export", model, "--to", "c", "--prefix", "1")
     missing = model.parent / "none" / "file"
     assert_error(".*none does not exist; create it first", "export", model, "--to", "npz", "--output", missing)

@@ -5,19 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from pycopi import _json
+from pycopi._checks import check_features
 from pycopi.cli import flags as f
 from pycopi.cli.backends import load_model
 from pycopi.cli.folder import read_origin
 from pycopi.cli.splits import open_data
 from pycopi.export import c, npz, onnx
+from pycopi.export.as_c import PREFIX, as_prefix
 from pycopi.export.c_learn import check_learning
 from pycopi.storage import Saved
 
-SUFFIXES = {"onnx": ".onnx", "npz": ".npz", "c": ".h"}
+FORMATS: dict[str, tuple[str, Any]] = {"onnx": (".onnx", onnx), "npz": (".npz", npz), "c": (".h", c)}
+"""The ending of a file of each format, and what writes it."""
 
 FLAGS = (
     f.MODEL,
-    f.Flag(f.FILES, "to", f.choice(*SUFFIXES), f"What to write: {', '.join(SUFFIXES)}."),
+    f.Flag(f.FILES, "to", f.choice(*FORMATS), f"What to write: {', '.join(FORMATS)}."),
     f.Flag(
         f.FILES,
         "output",
@@ -31,7 +34,9 @@ FLAGS = (
         f.Kind("DATA"),
         "With --to c: also predict in whole numbers, scaled by the training inputs of this data set.",
     ),
-    f.Flag(f.FILES, "prefix", f.Kind("NAME"), "With --to c: what all names begin with.", "copi"),
+    f.Flag(
+        f.FILES, "prefix", f.Kind("NAME", PREFIX, as_prefix), "With --to c: what all names begin with.", "copi"
+    ),
     *f.PLACES,
     f.JSON,
 )
@@ -46,19 +51,17 @@ def export(given: f.Given) -> None:
     """
     kind = given.get("to")
     if kind is None:
-        msg = f"--to is not given; expected one of {', '.join(SUFFIXES)}"
+        msg = f"--to is not given; expected one of {', '.join(FORMATS)}"
         raise ValueError(msg)
     wrong = [name for name in ("fixed_point", "prefix") if name in given and kind != "c"]
     if wrong:
         msg = f"{f.flag(wrong[0])} is for --to c, but --to is {kind}; leave it out"
         raise ValueError(msg)
     path, saved, _, _ = load_model(given)
-    file = given.get("output", path.with_suffix(SUFFIXES[kind]))
-    model, how, sizes = (saved.network, saved.parameters, file), _for_classes(saved), {}
-    if kind == "c":
-        sizes = c(*model, **how, **_for_c(path, saved, given))
-    else:
-        (onnx if kind == "onnx" else npz)(*model, **how)
+    suffix, write = FORMATS[kind]
+    file = given.get("output", path.with_suffix(suffix))
+    how = _for_classes(saved) | (_for_c(path, saved, given) if kind == "c" else {})
+    sizes = write(saved.network, saved.parameters, file, **how) or {}
     _show(given, file, {name: one._asdict() for name, one in sizes.items()})
 
 
@@ -73,7 +76,9 @@ def _for_c(path: Path, saved: Saved, given: f.Given) -> dict[str, Any]:
     """Return what C needs besides: how the model has learned, for single samples, and inputs like its own."""
     how: dict[str, Any] = {"prefix": given["prefix"]} if "prefix" in given else {}
     if "fixed_point" in given:
-        how["calibration"] = open_data({**given, "data": given["fixed_point"]}).x_train
+        data = open_data({**given, "data": given["fixed_point"]})
+        check_features(f"--fixed-point {data.name}", data.x_train, saved.network.inputs)
+        how["calibration"] = data.x_train
     if "settings" not in saved.details:
         print("no learn_one: this model does not say how it learned", file=sys.stderr)
         return how

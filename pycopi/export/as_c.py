@@ -22,6 +22,9 @@ from pycopi.losses import CrossEntropy
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
 
+PREFIX = "a name of C of at most 31 letters, digits and underscores"
+"""What a prefix must be, in words."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
 
 
@@ -89,9 +92,7 @@ def c(
     ...     pycopi.export.c(network, network.init(seed=0), f"{folder}/model.h")
     {'predict': Footprint(flash=80, ram=16)}
     """
-    if not isinstance(prefix, str) or not _NAME.fullmatch(prefix):
-        msg = f"prefix is {prefix!r}; expected a name of C of at most 31 letters, digits and underscores"
-        raise ValueError(msg)
+    prefix = as_prefix(prefix)
     model = fold(network, parameters, classes, probabilities)
     own = host_parameters(network, parameters)
     parts: dict[str, Part] = {"predict": predict(model)}
@@ -107,6 +108,14 @@ def c(
     code += "\n".join([common(model, softmax), *(part.code for part in parts.values())])
     write_text(path, code.replace("@", prefix) + f"\n#endif /* {guard} */\n")
     return {name: part.footprint for name, part in parts.items()}
+
+
+def as_prefix(text: str) -> str:
+    """Return a text that names in C may begin with, checked."""
+    if not isinstance(text, str) or not _NAME.fullmatch(text):
+        msg = f"prefix is {text!r}; expected {PREFIX}"
+        raise ValueError(msg)
+    return text
 
 
 def _largest(network: Network, parameters: Parameters, calibration: Array) -> list[float]:
