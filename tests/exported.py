@@ -1,5 +1,7 @@
 """Networks of every kind that can be exported, and generated C as the tests run it."""
 
+import functools
+import os
 import re
 import shutil
 import subprocess
@@ -10,14 +12,14 @@ import numpy as np
 import pytest
 
 import pycopi
-from pycopi.activations import Affine
+from pycopi.activations import Affine, LeakyReLU
 
 COMPILER = shutil.which("cc")
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
-SANITIZED = (*FLAGS, "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler cc")
 
-NETWORKS = {
+NETWORKS: dict[str, Any] = {
     "leaky_relu": {"sizes": [12, 16, 5]},
     "relu": {"sizes": [12, 16, 9, 5], "activation": "relu", "bias": True},
     "tanh": {"sizes": [12, 7, 16, 5], "activation": "tanh", "bias": True, "standardized": True},
@@ -31,9 +33,17 @@ NETWORKS = {
         "standardized": True,
     },
     "affine inside": {"sizes": [12, 16, 5], "activation": Affine((2.0,), (0.5,))},
+    "mixed": pycopi.Network(
+        (
+            pycopi.Dense(12, 8, LeakyReLU(0.3)),
+            pycopi.Dense(8, 9, Affine((2.0,), (1.0,)), bias=True),
+            pycopi.Dense(9, 7, LeakyReLU(0.01), decorrelated=False),
+            pycopi.Dense(7, 5, Affine((0.5,), (-1.0,))),
+        )
+    ),
     "one output": {"sizes": [12, 8, 1], "bias": True, "standardized": True},
 }
-"""Arguments of `pycopi.mlp`: every activation, with and without biases, scaling and decorrelation."""
+"""Networks, or arguments of `pycopi.mlp`: every activation, with and without biases, scaling and decorrelation."""
 
 
 def rows(count: int, seed: int = 0) -> np.ndarray:
@@ -44,7 +54,8 @@ def rows(count: int, seed: int = 0) -> np.ndarray:
 
 def network(name: str, like: np.ndarray | None = None) -> tuple[pycopi.Network, Any]:
     """Return a network, and parameters in which nothing is zero or the identity."""
-    made = pycopi.mlp(**NETWORKS[name])
+    given = NETWORKS[name]
+    made = given if isinstance(given, pycopi.Network) else pycopi.mlp(**given)
     data = {"data": rows(500)} if made.layers[0].standardized else {}
     rng = np.random.default_rng(1)
     drawn = (
@@ -82,6 +93,15 @@ def run_c(folder: Path, body: str, sent: bytes = b"", flags: tuple[str, ...] = F
     ran = subprocess.run([folder / "program"], input=sent, capture_output=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
     return ran.stdout
+
+
+@functools.cache
+def sanitized() -> tuple[str, ...]:
+    """Return the flags for a program that ends at once where it misuses memory or numbers; skip without."""
+    build, empty = [COMPILER, *SANITIZERS, "-xc", "-", "-o", os.devnull], b"int main(void) { return 0; }"
+    if subprocess.run(build, input=empty, capture_output=True, check=False).returncode:
+        pytest.skip("the C compiler has no sanitizers")
+    return (*FLAGS, *SANITIZERS)
 
 
 def predict_c(folder: Path, inputs: np.ndarray, outputs: int, name: str = "predict", **how: Any) -> np.ndarray:

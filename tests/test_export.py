@@ -140,7 +140,7 @@ def test_what_has_no_form_is_refused_and_nothing_written(write, tmp_path):
     with pytest.raises(ValueError, match="probabilities is True without classes"):
         write(made, parameters, path, probabilities=True)
     parameters[0].weight[0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"parameter 0.weight .*nan"):
+    with pytest.raises(ValueError, match=r"weight of layer 1 .*nan"):
         write(made, parameters, path)
     assert os.listdir(tmp_path) == []
 

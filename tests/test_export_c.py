@@ -9,13 +9,13 @@ from backends import NUMPY
 from exported import (
     FLAGS,
     NETWORKS,
-    SANITIZED,
     fields,
     needs_compiler,
     network,
     predict_c,
     rows,
     run_c,
+    sanitized,
 )
 
 import pycopi
@@ -33,6 +33,7 @@ LEARNING = {
     "gradient": ("plain", pycopi.Settings(rule="gradient", rate=1e-2, gain=1.0), None),
     "one layer": ("identity", pycopi.Settings(gain=10.0), None),
     "units": ("affine", pycopi.Settings(gain=10.0), None),
+    "mixed": ("mixed", pycopi.Settings(gain=2.0, step_bound=0.3), None),
     "units inside": ("affine inside", pycopi.Settings(gain=5.0, step_bound=0.5), None),
     "scaled": (
         "one output",
@@ -72,7 +73,7 @@ def test_fixed_point_is_within_the_bound_of_the_docs(name, tmp_path):
     pycopi.export.c(made, parameters, tmp_path / "model.h", calibration=rows(500))
     inputs = rows(10_000, seed=3)
     expected = made.predict(parameters, inputs)
-    found = predict_c(tmp_path, inputs, made.outputs, "predict_fixed", flags=SANITIZED)
+    found = predict_c(tmp_path, inputs, made.outputs, "predict_fixed", flags=sanitized())
     scale = float(np.abs(expected).max())
     assert_close(found, expected, NUMPY, expected, rtol=FIXED, scale=scale)
 
@@ -87,9 +88,7 @@ def test_learn_one_agrees_after_a_thousand_samples(case, tmp_path):
     )
     inputs = rows(1000, seed=4)
     targets = np.arange(1000) % 5 if classes else rows(1000, seed=5)[:, : made.outputs]
-    learned = parameters
-    for x, t in zip(inputs, targets, strict=True):
-        learned, _ = pycopi.train_step(made, learned, x[None, :], np.asarray([t]), settings, rates)
+    learned, _ = pycopi.train_steps(made, parameters, inputs[:, None], targets[:, None], settings, rates)
     memory = learn_c(tmp_path, inputs, targets)
     assert len(memory) == sizes["learn_one"].ram
     found = fields(tmp_path / "model.h", memory)
@@ -114,7 +113,7 @@ def learn_c(folder, inputs, targets):
     body += f"if (!copi_learn_one(&self, x, {given}))\nreturn 1;\nfwrite(&self, sizeof self, 1, stdout);"
     pairs = zip(inputs, targets, strict=True)
     sent_bytes = b"".join(x.tobytes() + t.astype(sent).tobytes() for x, t in pairs)
-    return run_c(folder, body, sent_bytes, flags=SANITIZED)
+    return run_c(folder, body, sent_bytes, flags=sanitized())
 
 
 def test_predict_and_learn_one_of_digits(tmp_path):
@@ -132,10 +131,9 @@ def test_predict_and_learn_one_of_digits(tmp_path):
         "predict_fixed": Footprint(flash=2 * weights, ram=2 * (64 + 50)),
         "learn_one": Footprint(flash=4 * weights, ram=4 * (weights + matrices + passing)),
     }
-    learned = parameters
-    for x, y in zip(digits.x_train[:1000], digits.y_train[:1000], strict=True):
-        learned, _ = pycopi.train_step(made, learned, x[None, :], np.array([y]), settings)
-    memory = learn_c(tmp_path, digits.x_train[:1000], digits.y_train[:1000])
+    x, y = digits.x_train[:1000], digits.y_train[:1000]
+    learned, _ = pycopi.train_steps(made, parameters, x[:, None], y[:, None], settings)
+    memory = learn_c(tmp_path, x, y)
     assert_learned(fields(tmp_path / "model.h", memory), learned)
     assert pycopi.evaluate(made, learned, digits.x_test, digits.y_test).accuracy > 0.8
 
@@ -169,7 +167,7 @@ def test_labels_probabilities_and_what_is_not_learned_from(tmp_path):
     header = tmp_path / "model.h"
     pycopi.export.c(made, parameters, header, classes=labels, probabilities=True, settings=settings)
     x = rows(1)
-    printed = run_c(tmp_path, ODD, x.tobytes(), flags=(*SANITIZED, "-include", "string.h"))
+    printed = run_c(tmp_path, ODD, x.tobytes(), flags=(*sanitized(), "-include", "string.h"))
     probabilities, label, memory = printed[-20:], printed[-27:-20], printed[:-27]
     assert label.rstrip(b"\0").decode() == labels[2]
     raised = np.exp(np.array([-1, -1, 1, -1, -1.0]))

@@ -85,7 +85,7 @@ def common(model: Folded, softmax: bool) -> str:
     if model.classes is not None:
         labels = model.classes.tolist()
         text = all(isinstance(label, str) for label in labels)
-        kind = "char *const" if text else "float" if model.classes.dtype.kind == "f" else "long"
+        kind = "char *const" if text else "float" if model.classes.dtype.kind == "f" else "long long"
         code += [table(kind, "@_labels", labels, quoted if text else _plain), "\n"]
     for name, values in (("mean", model.mean), ("spread", model.spread)):
         code += [] if values is None else [floats(f"@_{name}", values)]

@@ -88,7 +88,8 @@ def host_parameters(network: Network, parameters: Parameters) -> Parameters:
             raise TypeError(msg)
     network.check_parameters(parameters)
     own: Parameters = map_arrays(lambda array: to_numpy(array).astype(np.float64), parameters)
-    check_finite(**{f"parameter {name}": array for name, array in named_arrays(own).items()})
+    for number, part in enumerate(own, 1):
+        check_finite(**{f"{name} of layer {number}": array for name, array in named_arrays(part).items()})
     return own
 
 

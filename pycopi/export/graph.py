@@ -51,17 +51,17 @@ class Graph:
             weights = [self.constant(f"weight_{number}", layer.weight)]
             if layer.bias is not None:
                 weights.append(self.constant(f"bias_{number}", layer.bias))
-            signal = self._activation(self.add("Gemm", signal, *weights, transB=1), layer)
+            signal = self._activation(self.add("Gemm", signal, *weights, transB=1), layer, number)
         return signal
 
-    def _activation(self, signal: str, layer: FoldedLayer) -> str:
+    def _activation(self, signal: str, layer: FoldedLayer, number: int) -> str:
         if layer.activation == "affine":
-            scaled = self.add("Mul", signal, self.constant("scale", layer.scale))
-            return self.add("Add", scaled, self.constant("offset", layer.offset))
+            scaled = self.add("Mul", signal, self.constant(f"scale_{number}", layer.scale))
+            return self.add("Add", scaled, self.constant(f"offset_{number}", layer.offset))
         if layer.activation == "leaky_relu" and layer.slope > 0.0:
             if self._dtype == "float32":
                 return self.add("LeakyRelu", signal, alpha=layer.slope)
-            lower = self.add("Mul", signal, self.constant("slope", layer.slope))
+            lower = self.add("Mul", signal, self.constant(f"slope_{number}", layer.slope))
             return self.add("Max", signal, lower)  # onnxruntime has no LeakyRelu of float64
         operator = {"leaky_relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}.get(layer.activation)
         return self.add(operator, signal) if operator else signal
