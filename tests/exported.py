@@ -43,7 +43,7 @@ NETWORKS: dict[str, Any] = {
     ),
     "one output": {"sizes": [12, 8, 1], "bias": True, "standardized": True},
 }
-"""Networks, or arguments of `pycopi.mlp`: every activation, with and without biases, scaling and decorrelation."""
+"""Networks, or arguments of `pycopi.mlp`: every activation, with and without biases, scaling and R."""
 
 
 def rows(count: int, seed: int = 0) -> np.ndarray:
