@@ -11,6 +11,7 @@ from numpydoc.validate import validate
 
 import pycopi
 import pycopi.data
+import pycopi.export
 import pycopi.plotting
 import pycopi.presets
 import pycopi.sklearn
@@ -22,6 +23,7 @@ MODULES = {
     "pycopi": pycopi,
     "pycopi.analysis": pycopi.analysis,
     "pycopi.data": pycopi.data,
+    "pycopi.export": pycopi.export,
     "pycopi.plotting": pycopi.plotting,
     "pycopi.presets": pycopi.presets,
     "pycopi.sklearn": pycopi.sklearn,

@@ -1,7 +1,7 @@
 """Constrained parameter inference (COPI): local learning with decorrelated layer inputs, on any array library.
 
 The names here are the whole public interface, together with the modules `pycopi.analysis`, `pycopi.data`,
-`pycopi.activations`, `pycopi.plotting` and `pycopi.presets`.
+`pycopi.activations`, `pycopi.export`, `pycopi.plotting` and `pycopi.presets`.
 
 They are imported when the first of them is used: importing the package alone brings no NumPy, so that the
 command can answer Ctrl-C while libraries are still being loaded.
@@ -13,7 +13,7 @@ from pycopi._build import VERSION as __version__
 
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
 if TYPE_CHECKING:
-    from pycopi import data, plotting, presets
+    from pycopi import data, export, plotting, presets
     from pycopi._public import *
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "early_stopping",
     "epochs",
     "evaluate",
+    "export",
     "finish_samples",
     "fit",
     "gradient_update",
@@ -86,7 +87,7 @@ if not TYPE_CHECKING:  # else a type checker would take any name for one of this
         """Return a name of the public interface, or a module, that has not been used yet."""
         from importlib import import_module
 
-        if name in __all__ and name not in ("activations", "analysis", "data", "plotting", "presets"):
+        if name in __all__ and name not in ("activations", "analysis", "data", "export", "plotting", "presets"):
             globals()[name] = found = getattr(import_module("pycopi._public"), name)
             return found
         try:

@@ -27,6 +27,9 @@ HEAVY = (
     "rich",
     "pooch",
     "safetensors",
+    "onnx",
+    "onnxruntime",
+    "skl2onnx",
 )
 
 FLOORS = (
@@ -46,6 +49,7 @@ FLOORS = (
     ("plotting", "presets"),
     ("_public",),
     ("experiments", "sklearn"),
+    ("export",),
     ("cli",),
     ("__main__",),
 )
@@ -114,7 +118,7 @@ def test_every_public_module_is_there_after_one_import():
     """Each in a process of its own, since any test may have imported it."""
     code = (
         "import sys, pycopi\n"
-        "modules = ['activations', 'analysis', 'data', 'plotting', 'presets']\n"
+        "modules = ['activations', 'analysis', 'data', 'export', 'plotting', 'presets']\n"
         "early = [name for name in modules if f'pycopi.{name}' in sys.modules]\n"
         "listed = set(modules) <= set(dir(pycopi))\n"
         "there = [getattr(pycopi, name).__name__ for name in modules]\n"
@@ -122,7 +126,7 @@ def test_every_public_module_is_there_after_one_import():
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    early, modules = [], ["activations", "analysis", "data", "plotting", "presets"]
+    early, modules = [], ["activations", "analysis", "data", "export", "plotting", "presets"]
     assert found.stdout == f"{early} True {[f'pycopi.{name}' for name in modules]}\n[]\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 from rich.console import Console
 
 from pycopi import __version__
-from pycopi.cli import analyse, evaluate, reproduce, train
+from pycopi.cli import analyse, evaluate, export, reproduce, train
 from pycopi.cli.flags import Flag, Given, flag, read_flags
 from pycopi.cli.interrupts import INTERRUPTED, leave_silently, raise_again
 from pycopi.cli.progress import print_table
@@ -46,6 +46,7 @@ COMMANDS = {
     "train": Command(train.train, train.FLAGS),
     "evaluate": Command(evaluate.evaluate, evaluate.FLAGS),
     "analyse": Command(analyse.analyse, analyse.FLAGS),
+    "export": Command(export.export, export.FLAGS),
     "reproduce": Command(reproduce.reproduce, reproduce.FLAGS),
     "info": Command(info, ()),
 }
