@@ -19,21 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "docs" / "index.md").is_file():
     pytest.skip("the repository is not here, only its tests", allow_module_level=True)
 
-PAGES = (
-    "README.md",
-    "docs/index.md",
-    "docs/quickstart.md",
-    "docs/copi.md",
-    "docs/analyses.md",
-    "docs/engines.md",
-    "docs/sklearn.md",
-)
-LINKING = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
-)
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 OPTIONAL = ("torch", "jax", "dask", "sklearn")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
@@ -109,7 +95,7 @@ def test_examples_print_what_their_docstrings_say(path, tmp_path, monkeypatch):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 50
 
 
-@pytest.mark.parametrize("page", LINKING)
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -151,7 +137,7 @@ def test_versions_agree():
     assert changelog[1].strip("[]") == citation[1].strip("\"'") == pycopi.__version__
 
 
-@pytest.mark.parametrize("page", LINKING)
+@pytest.mark.parametrize("page", PAGES)
 def test_flags_of_the_command_exist(page):
     """Every --flag that a page shows after `pycopi COMMAND` is one of that command."""
     pytest.importorskip("rich")
@@ -159,7 +145,7 @@ def test_flags_of_the_command_exist(page):
     from pycopi.cli.flags import flag
 
     text = (ROOT / page).read_text(encoding="utf-8")
-    for name, rest in re.findall(r"\bpycopi (train|evaluate|analyse|reproduce|info)\b([^`\n]*)", text):
+    for name, rest in re.findall(r"\bpycopi (train|evaluate|analyse|reproduce|info|completion)\b([^`\n]*)", text):
         known = {flag(one.name) for one in COMMANDS[name].flags} | {"--help"}
         for word in re.findall(r"--[\w-]+", rest):
             assert word.replace("--no-", "--") in known or word in known, f"{page}: pycopi {name} has no {word}"
