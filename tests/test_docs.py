@@ -9,6 +9,7 @@ import contextlib
 import io
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,17 @@ def test_versions_agree():
     assert changelog is not None
     assert citation is not None
     assert changelog[1].strip("[]") == citation[1].strip("\"'") == pycopi.__version__
+    recipe = (ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8")
+    assert f'version: "{pycopi.__version__}"' in recipe
+
+
+def test_the_conda_recipe_needs_what_the_package_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    needed = [f"python{project['project']['requires-python']}", *project["project"]["dependencies"]]
+    recipe = (ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8")
+    found = recipe.partition("  run:\n")[2].partition("\n\n")[0].replace("- ", "").replace(" ", "").split()
+    assert found == needed
+    assert all(one.replace(">=", " >=") in recipe for one in project["build-system"]["requires"])
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -145,7 +157,9 @@ def test_flags_of_the_command_exist(page):
     from pycopi.cli.flags import flag
 
     text = (ROOT / page).read_text(encoding="utf-8")
-    for name, rest in re.findall(r"\bpycopi (train|evaluate|analyse|reproduce|info|completion)\b([^`\n]*)", text):
+    for name, rest in re.findall(
+        r"\bpycopi (train|evaluate|analyse|reproduce|info|completion)\b([^`\n]*)", text
+    ):
         known = {flag(one.name) for one in COMMANDS[name].flags} | {"--help"}
         for word in re.findall(r"--[\w-]+", rest):
             assert word.replace("--no-", "--") in known or word in known, f"{page}: pycopi {name} has no {word}"
