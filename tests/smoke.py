@@ -1,4 +1,4 @@
-"""Checks an installed wheel in a second: ``python smoke.py`` where the C core must be there, else ``python smoke.py pure``."""
+"""Checks an installed wheel: ``python smoke.py``, or ``python smoke.py pure`` where there is no C core."""
 
 import subprocess
 import sys
