@@ -96,6 +96,28 @@ def test_examples_print_what_their_docstrings_say(path, tmp_path, monkeypatch):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 50
 
 
+@pytest.mark.parametrize(
+    ("page", "most"), [("README.md", 120), ("CONTRIBUTING.md", 45), ("docs/performance.md", 150)]
+)
+def test_pages_that_everybody_reads_are_short(page, most):
+    assert len((ROOT / page).read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_the_three_numbers_of_the_readme_are_those_of_their_pages():
+    readme, users, performance, report = (
+        (ROOT / page).read_text(encoding="utf-8")
+        for page in ("README.md", "docs/users.md", "docs/performance.md", "docs/results/report.md")
+    )
+    accuracy, best, sets, time, faster = re.search(
+        r"\*\*([\d.]+) %\*\* .*\*\*(\d+) of (\d+)\*\* .*\*\*(\d+) µs\*\* [^[]*\[(\d+) times", readme, re.S
+    ).groups()
+    peak = re.search(r"^\| MNIST, COPI, backprop[^|]*\|[^|]*\| ([\d.]+)", report, re.M)
+    assert accuracy == f"{100 * float(peak[1]):.1f}"
+    assert (best, sets) == re.search(r"on (\d+) of the (\d+)\s+sets", users).groups()
+    row = re.search(r"^\| 1024 \| +([\d.]+) \|[^|]*\|[^|]*\| +([\d.]+) \|", performance, re.M)
+    assert (faster, time) == tuple(f"{float(one):.0f}" for one in row.groups())
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")

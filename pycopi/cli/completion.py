@@ -6,7 +6,7 @@ from pycopi.cli.flags import Flag, Given, choice, flag
 
 SHELLS = ("bash", "zsh", "fish")
 
-FLAGS = (Flag("", "shell", choice(*SHELLS), f"{', '.join(SHELLS)}."),)
+FLAGS = (Flag("", "shell", choice(*SHELLS)._replace(metavar="SHELL"), f"{', '.join(SHELLS)}."),)
 
 _BASH = """\
 _pycopi() {
