@@ -1,4 +1,4 @@
-"""A training loop of one's own around the compiled step; needs JAX.
+"""A training loop around the compiled step; needs JAX.
 
 The first epoch trains the decorrelating matrices alone: without it, so large a gain would diverge. Prints
 the mean loss before each step of an epoch, and at the end the test accuracy:

@@ -130,7 +130,7 @@ def test_a_file_without_test_arrays_and_a_plain_network(tmp_path: Path) -> None:
     for row in found["layers"]:
         assert row["correlation_before"] == row["correlation_after"] > 0
         assert 0 < row["update_angle"] < 180
-    assert "no accuracies: set has no test arrays x_test and y_test" in notes
+    assert "no accuracies: set has no test samples (x_test and y_test of an .npz file)" in notes
     assert "this model does not say how it learned" in notes
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["analysis.json", "correlation.png"]
 

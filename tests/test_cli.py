@@ -228,9 +228,9 @@ def test_file_without_test_arrays(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "run" / "history.json").read_text())
     assert content["test"] == {"loss": None, "accuracy": None}
     assert "samples   60" in call("evaluate", tmp_path / "run", path, "--split", "train")
-    no_test = r"two has no test arrays .*; add them to the file, or evaluate with --split train"
+    no_test = r"two has no test samples .*; take all its rows with --split train"
     assert_error(no_test, "evaluate", tmp_path / "run", path)
-    no_loss = r"--patience watches the test loss, but .*two.npz has no x_test and y_test; .*"
+    no_loss = r"--patience watches the test loss, but .*two.npz has no test samples; .*"
     assert_error(no_loss, "train", path, "--patience", 2, "--output", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
@@ -365,3 +365,52 @@ def test_start_imports_nothing_heavy(tmp_path: Path) -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True)
+
+
+def test_no_command_shows_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = call()
+    commands = re.findall(r"^  pycopi (.*?)(?:   .*)?$", text, re.M)
+    assert [words.split()[0] for words in commands] == ["train", "train", "evaluate", "analyse"]
+    monkeypatch.chdir(tmp_path)
+    for words in commands:
+        if "FILE" not in words:  # every line of the others works as it is shown
+            call(*words.split(), *(SMALL if words.startswith("train") else ()))
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_info_as_json() -> None:
+    assert json.loads(call("info", "--json"))["pycopi"] == pycopi.__version__
+
+
+def test_a_run_prints_about_ten_lines_or_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ("train", "digits", "--hidden", 8, "--epochs", 25, "--output", "run")
+    text = call(*flags)
+    shown = [int(epoch) for epoch in re.findall(r"^epoch +(\d+)/25 ", text, re.M)]
+    assert shown == [1, 3, 6, 9, 12, 15, 18, 21, 24, 25]
+    assert re.search(r"picture +│ run/learning-curve.png ", text)
+    every = call(*flags, "--overwrite", "--verbose")
+    assert re.findall(r"^epoch +(\d+)/25 ", every, re.M) == [str(epoch) for epoch in range(1, 26)]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["pycopi", "tr"], ["train"]),
+        (["pycopi", "train", "--res"], ["--resume"]),
+        (["pycopi", "info", "--"], ["--json"]),
+        (["pycopi", "train", "dig"], []),  # where bash names files
+    ],
+)
+def test_bash_completes_commands_and_flags(words: list[str], found: list[str]) -> None:
+    typed = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}"
+    ask = f'{call("completion", "bash")}\n{typed}; _pycopi pycopi "{words[-1]}"; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (found, "")
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_learn_every_flag(shell: str) -> None:
+    text = call("completion", shell)
+    for word in ("train", "completion", "patience", "split"):
+        assert word in text

@@ -159,7 +159,7 @@ def test_divergence_keeps_the_last_good_parameters(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_and_resume_are_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    flags = ("train", "digits", "--hidden", "128x3", "--epochs", 12, "--output")
+    flags = ("train", "digits", "--hidden", "128x3", "--epochs", 12, "--verbose", "--output")
     process = start(*flags, "cut short", cwd=tmp_path)
     for _ in range(2):
         process.stdout.readline()
@@ -174,7 +174,7 @@ def test_ctrl_c_and_resume_are_as_if_nothing_had_happened(tmp_path: Path) -> Non
     assert 2 <= int(found[1]) < 12
     saved = pycopi.load(tmp_path / "cut short" / "model.safetensors")
     assert len(saved.details["history"]) == int(found[1])
-    process = start(*shlex.split(found[2]), cwd=tmp_path)
+    process = start(*shlex.split(found[2]), "--verbose", cwd=tmp_path)
     output, error = process.communicate(timeout=300)
     assert (process.returncode, error) == (0, "")
     assert output.startswith(f"epoch {int(found[1]) + 1:>2}/12")

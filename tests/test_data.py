@@ -93,10 +93,10 @@ def assert_raises(error, message, call, *args, **options):
     assert "\n" not in message
 
 
-def assert_dataset(data, name, x_train, y_train, x_test, y_test, classes=tuple(range(10))):
+def assert_dataset(data, name, x_train, y_train, x_test, y_test, classes=tuple(range(10)), target=None):
     """Raise unless a data set has this name, classes and arrays: dtype, shape and every value."""
     assert isinstance(data, Dataset)
-    assert (data.name, data.classes) == (name, classes)
+    assert (data.name, data.classes, data.target) == (name, classes, target)
     for got, wanted in zip(data[1:5], (x_train, y_train, x_test, y_test), strict=True):
         if got is None or wanted is None:
             assert got is wanted
@@ -126,6 +126,7 @@ def test_helpers_fail_on_wrong_input():
     other = (
         {"name": "b"},
         {"classes": (1,)},
+        {"target": "c"},
         {"x_train": f32([[2]])},
         {"y_train": f32([0])},
         {"x_test": i64(1)},
@@ -140,7 +141,7 @@ def test_helpers_fail_on_wrong_input():
 
 @pytest.mark.parametrize("name", ["MNIST", "", "data.npy"])
 def test_unknown_name(name):
-    accepted = "expected digits, mnist, cifar10, or the path of a file that ends in .npz"
+    accepted = "expected digits, mnist, cifar10, or the path of a file that ends in .npz or .csv"
     assert_raises(ValueError, f"{name!r}: {accepted}", load_dataset, name)
 
 

@@ -10,6 +10,7 @@ import io
 import re
 import runpy
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,22 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "docs" / "index.md").is_file():
     pytest.skip("the repository is not here, only its tests", allow_module_level=True)
 
-PAGES = (
-    "README.md",
-    "docs/index.md",
-    "docs/quickstart.md",
-    "docs/copi.md",
-    "docs/analyses.md",
-    "docs/engines.md",
-    "docs/sklearn.md",
-    "docs/export.md",
-)
-LINKING = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
-)
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 OPTIONAL = ("torch", "jax", "dask", "skl2onnx", "onnxruntime", "sklearn")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
@@ -113,7 +99,29 @@ def test_examples_print_what_their_docstrings_say(path, tmp_path, monkeypatch):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 50
 
 
-@pytest.mark.parametrize("page", LINKING)
+@pytest.mark.parametrize(
+    ("page", "most"), [("README.md", 120), ("CONTRIBUTING.md", 45), ("docs/performance.md", 150)]
+)
+def test_pages_that_everybody_reads_are_short(page, most):
+    assert len((ROOT / page).read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_the_three_numbers_of_the_readme_are_those_of_their_pages():
+    readme, users, performance, report = (
+        (ROOT / page).read_text(encoding="utf-8")
+        for page in ("README.md", "docs/users.md", "docs/performance.md", "docs/results/report.md")
+    )
+    accuracy, best, sets, time, faster = re.search(
+        r"\*\*([\d.]+) %\*\* .*\*\*(\d+) of (\d+)\*\* .*\*\*(\d+) µs\*\* [^[]*\[(\d+) times", readme, re.S
+    ).groups()
+    peak = re.search(r"^\| MNIST, COPI, backprop[^|]*\|[^|]*\| ([\d.]+)", report, re.M)
+    assert accuracy == f"{100 * float(peak[1]):.1f}"
+    assert (best, sets) == re.search(r"on (\d+) of the (\d+)\s+sets", users).groups()
+    row = re.search(r"^\| 1024 \| +([\d.]+) \|[^|]*\|[^|]*\| +([\d.]+) \|", performance, re.M)
+    assert (faster, time) == tuple(f"{float(one):.0f}" for one in row.groups())
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -153,9 +161,20 @@ def test_versions_agree():
     assert changelog is not None
     assert citation is not None
     assert changelog[1].strip("[]") == citation[1].strip("\"'") == pycopi.__version__
+    recipe = (ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8")
+    assert f'version: "{pycopi.__version__}"' in recipe
 
 
-@pytest.mark.parametrize("page", LINKING)
+def test_the_conda_recipe_needs_what_the_package_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    needed = [f"python{project['project']['requires-python']}", *project["project"]["dependencies"]]
+    recipe = (ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8")
+    found = recipe.partition("  run:\n")[2].partition("\n\n")[0].replace("- ", "").replace(" ", "").split()
+    assert found == needed
+    assert all(one.replace(">=", " >=") in recipe for one in project["build-system"]["requires"])
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_flags_of_the_command_exist(page):
     """Every --flag that a page shows after `pycopi COMMAND` is one of that command."""
     pytest.importorskip("rich")
@@ -163,7 +182,8 @@ def test_flags_of_the_command_exist(page):
     from pycopi.cli.flags import flag
 
     text = (ROOT / page).read_text(encoding="utf-8")
-    for name, rest in re.findall(r"\bpycopi (train|evaluate|analyse|export|reproduce|info)\b([^`\n]*)", text):
+    names = "train|evaluate|analyse|export|reproduce|info|completion"
+    for name, rest in re.findall(rf"\bpycopi ({names})\b([^`\n]*)", text):
         known = {flag(one.name) for one in COMMANDS[name].flags} | {"--help"}
         for word in re.findall(r"--[\w-]+", rest):
             assert word.replace("--no-", "--") in known or word in known, f"{page}: pycopi {name} has no {word}"

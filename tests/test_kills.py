@@ -50,7 +50,7 @@ def with_a_loop(folder: Path, epochs: int) -> Words:
 
 def with_the_command(folder: Path, epochs: int) -> Words:
     """Return the command that begins a run, or goes on with it."""
-    words: Words = [*COMMAND, "train", "digits", "--output", folder, "--epochs", str(epochs)]
+    words: Words = [*COMMAND, "train", "digits", "--output", folder, "--epochs", str(epochs), "--verbose"]
     return [*words, "--resume"] if (folder / "model.safetensors").exists() else [*words, "--hidden", "16"]
 
 

@@ -1,4 +1,4 @@
-"""The command ``pycopi``: train, evaluate, analyse, export, reproduce, info.
+"""The command ``pycopi``: train, evaluate, analyse, export, reproduce, info, completion.
 
 Rules of this room:
 

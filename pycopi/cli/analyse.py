@@ -127,7 +127,7 @@ def _subject(
     if is_real(dataset.y_train):
         notes.append(f"no accuracies: the targets of {dataset.name} are real numbers, not classes")
     elif dataset.x_test is None or dataset.y_test is None:
-        notes.append(f"no accuracies: {dataset.name} has no test arrays x_test and y_test")
+        notes.append(f"no accuracies: {dataset.name} has no test samples (x_test and y_test of an .npz file)")
     else:
         test = place(dataset.x_test, dataset.y_test, like)
     angled = STEPS * batch_size

@@ -49,8 +49,8 @@ def choose_split(dataset: Dataset, split: str) -> tuple[HostArray, HostArray]:
         return dataset.x_train, dataset.y_train
     if dataset.x_test is None or dataset.y_test is None:
         msg = (
-            f"{dataset.name} has no test arrays x_test and y_test; "
-            f"add them to the file, or evaluate with --split train"
+            f"{dataset.name} has no test samples (x_test and y_test of an .npz file); "
+            f"take all its rows with --split train"
         )
         raise ValueError(msg)
     return dataset.x_test, dataset.y_test

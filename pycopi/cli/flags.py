@@ -168,7 +168,8 @@ DATA = Flag(
     "",
     "data",
     Kind("DATA"),
-    "digits (built in), mnist, cifar10, or an .npz file with x, y (and x_test, y_test).",
+    "digits (built in), mnist, cifar10, a .csv file with names in its first line, or an .npz file with x, y "
+    "(and x_test, y_test).",
 )
 MODEL = Flag("", "model", Kind("MODEL", "", Path), "A model file, or the output folder of a run.")
 BACKEND = Flag(
@@ -181,6 +182,7 @@ DEVICE = Flag(
     MACHINE, "device", Kind("NAME"), "Device of that library, such as cuda or cuda:1.", "the library's own"
 )
 QUIET = Flag(FILES, "quiet", None, "Print nothing but errors.")
+VERBOSE = Flag(FILES, "verbose", None, "Print a line for every epoch, not for about ten.")
 JSON = Flag(FILES, "json", None, "Print one JSON object.")
 PLACES = (
     Flag(

@@ -159,7 +159,7 @@ def _planned(given: Given) -> Mapping[str, Any]:
 def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
     """Return the origin of a run, its data, and an array of the library and device of the plan."""
     like = reference_array(plan.backend, plan.device, plan.dtype)
-    data = open_data(given, plan.task)
+    data = open_data(given, plan.task, plan.target)
     splits = split(data, like)
     _check_data(plan, splits, given["data"])
     plan = plan.for_targets(classes=splits.labels is not None, outputs=splits.outputs)
@@ -171,8 +171,8 @@ def _check_data(plan: Plan, splits: Splits, data: str) -> None:
     msg = ""
     if plan.patience is not None and splits.test is None:
         msg = (
-            f"--patience watches the test loss, but {data} has no x_test and y_test; "
-            f"add them to the file, or leave the flag out"
+            f"--patience watches the test loss, but {data} has no test samples; "
+            f"save x_test and y_test in an .npz file, or leave the flag out"
         )
     elif plan.loss == "cross_entropy" and splits.outputs == 1:
         msg = f"--loss cross_entropy needs two classes or more, but {data} asks for one output"

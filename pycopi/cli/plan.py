@@ -99,6 +99,9 @@ class Plan:
         None,
         default="classes if they are text, booleans, integers, or whole floats of few values",
     )
+    target: str | None = _flag(
+        NETWORK, Kind("NAME"), "Column of a CSV file that is to be predicted.", None, default="the last"
+    )
     bias: bool = _flag(NETWORK, None, "Give each layer a bias.", False)
     standardize: bool = _flag(
         NETWORK,

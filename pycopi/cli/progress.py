@@ -1,4 +1,4 @@
-"""What a run shows: a live bar in a terminal or a line an epoch elsewhere, and a short table at its end."""
+"""What a run shows: some lines, in a terminal above a live bar, and a short table at its end."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from pycopi.cli.folder import PICTURE
 from pycopi.network import Parameters
 from pycopi.state import EpochRecord, State
 from pycopi.training.progress import Report, Reporter, describe, fitting, is_terminal, name_epoch
@@ -26,20 +27,27 @@ def is_live(console: Console) -> bool:
 
 @contextmanager
 def show_progress(
-    console: Console, epochs: int, history: tuple[EpochRecord, ...], *, quiet: bool
+    console: Console, epochs: int, history: tuple[EpochRecord, ...], *, quiet: bool, verbose: bool = False
 ) -> Iterator[Shown]:
-    """Show the progress of a run until the block ends."""
+    """Show the progress of a run until the block ends: about ten lines, or one an epoch if ``verbose``."""
+
+    live = is_live(console)
+
+    def after(state: State) -> None:
+        if verbose or has_a_line(state.history[-1].epoch, epochs):
+            print_line(console, describe_epoch(state.history[-1], epochs), live=live)
+
     if quiet:
         yield False, lambda state: None
-    elif is_live(console):
-        with _live_bar(console, epochs, history) as shown:
-            yield shown
+    elif live:
+        with _live_bar(console, epochs, history) as during:
+            yield during, after
     else:
-        yield False, lambda state: print(describe_epoch(state.history[-1], epochs), flush=True)
+        yield False, after
 
 
 @contextmanager
-def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -> Iterator[Shown]:
+def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -> Iterator[Reporter]:
     bar = 12 if console.width >= _WIDE else 4
     columns = (TextColumn("{task.description}"), BarColumn(bar), TextColumn("{task.fields[means]}"))
     with Progress(*columns, TimeRemainingColumn(compact=True), console=console) as progress:
@@ -52,18 +60,29 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
             means = fitting(describe(report), console.width - len(f"{text} {bar * ' '} {_TIME}"))
             progress.update(task, description=text, completed=done, means=means)
 
-        def after(state: State) -> None:
-            print_parts(console, describe_epoch(state.history[-1], epochs))
+        yield during
 
-        yield during, after
+
+def has_a_line(epoch: int, epochs: int) -> bool:
+    """Return whether an epoch is among the about ten that are shown: the first, the last, some between.
+
+    Examples
+    --------
+    >>> [epoch for epoch in range(1, 41) if has_a_line(epoch, 40)]
+    [1, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
+    """
+    return epoch in (1, epochs) or epoch % -(-epochs // 10) == 0
 
 
 _WIDE = 70  # columns from which on the bar is long
 _TIME = " 00:00"  # that is left
 
 
-def print_parts(console: Console, text: str) -> None:
-    """Print parts with two spaces between; a part that the terminal has no room for gets a new line."""
+def print_line(console: Console, text: str, *, live: bool) -> None:
+    """Print parts with two spaces between: one line in a file, as many as they need in a live terminal."""
+    if not live:
+        print(text, flush=True)
+        return
     lines = [""]
     for part in text.split("  "):
         longer = f"{lines[-1]}  {part}" if lines[-1] else part
@@ -135,7 +154,8 @@ def summary_rows(
         ("training time", f"{seconds:.1f} s ({seconds / len(history):.2f} s an epoch)"),
         ("parameters", f"{count_parameters(state.parameters):,}"),
         ("correlation left", f"{first:.3f} after epoch 1, {final:.3f} after epoch {last.epoch}{floor}"),
-        ("output", f"{folder}: {', '.join(files)}"),
+        ("output", f"{folder}: {', '.join(name for name in files if name != PICTURE)}"),
+        *([("picture", str(folder / PICTURE))] if PICTURE in files else []),
     ]
 
 

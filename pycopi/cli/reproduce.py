@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from pycopi.cli import flags as f
-from pycopi.cli.progress import is_live, print_parts
+from pycopi.cli.progress import has_a_line, is_live, print_line
 from pycopi.cli.splits import source_of
 from pycopi.experiments.plan import ALL, EXPERIMENTS, FULL, QUICK, Run, Size
 from pycopi.experiments.results import Clock
@@ -54,12 +54,13 @@ FLAGS = (
     f.Flag(f.FILES, "note", f.Kind("TEXT"), "A text to keep with the timings of each run."),
     f.output("Folder for runs, results, pictures and report.", "runs/paper"),
     f.QUIET,
+    f.VERBOSE,
     *f.PLACES,
 )
 
 CLOCKS: tuple[Clock, Clock] = ("clock", "processor")
 
-_PLACES = ("output", "data_dir", "no_download", "report_only", "quiet")
+_PLACES = ("output", "data_dir", "no_download", "report_only", "quiet", "verbose")
 """Flags that decide no result."""
 
 
@@ -84,7 +85,8 @@ def reproduce(given: f.Given) -> None:
     source, quiet = source_of(given), "quiet" in given
     try:
         if "report_only" not in given:
-            with watch_plan(request.runs, output, quiet=quiet) as watcher:
+            verbose = "verbose" in given
+            with watch_plan(request.runs, output, quiet=quiet, verbose=verbose) as watcher:
                 run_plan(request.runs, output, source, watcher, given.get("note", ""))
         page = write_report(request, source)
     except KeyboardInterrupt:
@@ -110,10 +112,12 @@ def _command(given: f.Given, *without: str) -> str:
 
 
 class _Shown(Watcher):
-    """A line an epoch, with the time left as far as the epochs so far tell; above a live bar in a terminal."""
+    """About ten lines a run, with the time left as the epochs so far tell; above a live bar in a terminal."""
 
-    def __init__(self, console: Console, runs: Sequence[Run], output: Path, bar: Progress | None) -> None:
-        self.console, self.bar = console, bar
+    def __init__(
+        self, console: Console, runs: Sequence[Run], output: Path, bar: Progress | None, *, verbose: bool
+    ) -> None:
+        self.console, self.bar, self.verbose = console, bar, verbose
         self.total = sum(_cost(run, run.epochs) for run in runs)
         self.before = sum(_cost(run, RunFolder.of(output, run).done(run)) for run in runs)
         self.done, self.began = self.before, time.monotonic()
@@ -134,7 +138,8 @@ class _Shown(Watcher):
     def epoch(self, run: Run, entry: Entry, seconds: float) -> None:
         """Print what an epoch came to."""
         self.done += _cost(run, 1)
-        self.print(f"{describe_epoch(run, entry, seconds)}  left {self.left()}")
+        if self.verbose or has_a_line(entry["epoch"], run.epochs):
+            self.print(f"{describe_epoch(run, entry, seconds)}  left {self.left()}")
 
     def end(self, run: Run, failure: dict[str, Any] | None) -> None:
         """Print how a run failed; the rest goes on."""
@@ -145,10 +150,7 @@ class _Shown(Watcher):
 
     def print(self, text: str) -> None:
         """Print a line."""
-        if self.bar is None:
-            print(text, flush=True)
-        else:
-            print_parts(self.console, text)
+        print_line(self.console, text, live=self.bar is not None)
 
     def left(self) -> str:
         """Return the time left as a text."""
@@ -159,7 +161,7 @@ class _Shown(Watcher):
 
 
 @contextmanager
-def watch_plan(runs: Sequence[Run], output: Path, *, quiet: bool) -> Iterator[Watcher]:
+def watch_plan(runs: Sequence[Run], output: Path, *, quiet: bool, verbose: bool = False) -> Iterator[Watcher]:
     """Show the progress of a plan until the block ends."""
     console = Console(highlight=False)
     if quiet:
@@ -167,9 +169,9 @@ def watch_plan(runs: Sequence[Run], output: Path, *, quiet: bool) -> Iterator[Wa
     elif is_live(console):
         columns = (TextColumn("{task.description}"), BarColumn(_BAR), TextColumn("{task.fields[left]}"))
         with Progress(*columns, console=console) as bar:
-            yield _Shown(console, runs, output, bar)
+            yield _Shown(console, runs, output, bar, verbose=verbose)
     else:
-        yield _Shown(console, runs, output, None)
+        yield _Shown(console, runs, output, None, verbose=verbose)
 
 
 def describe_epoch(run: Run, entry: Entry, seconds: float) -> str:

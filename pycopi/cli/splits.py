@@ -20,9 +20,9 @@ def source_of(given: Given) -> Source:
     return Source(given.get("data_dir"), "no_download" not in given)
 
 
-def open_data(given: Given, task: Task | None = None) -> Dataset:
-    """Return the data set that a command names; ``task`` says what the targets of a file are for."""
-    return source_of(given).load(given["data"], task)
+def open_data(given: Given, task: Task | None = None, target: str | None = None) -> Dataset:
+    """Return the data set that a command names; ``task`` and ``target`` say what the targets of a file are."""
+    return source_of(given).load(given["data"], task, target)
 
 
 def open_for_model(details: Mapping[str, Any], given: Given) -> Dataset:
@@ -33,7 +33,9 @@ def open_for_model(details: Mapping[str, Any], given: Given) -> Dataset:
     known = "classes" in details
     own = details.get("classes")
     task: Task | None = None if not known else "regression" if own is None else "classes"
-    dataset = open_data(given, task)
+    settings, is_table = details.get("settings"), given["data"].lower().endswith(".csv")
+    target = settings.get("target") if is_table and isinstance(settings, dict) else None
+    dataset = open_data(given, task, target)
     if dataset.classes is None or (own is None and not all(type(label) is int for label in dataset.classes)):
         return dataset
     numbers = np.asarray(dataset.classes if own is None else _numbers(dataset, own))
@@ -58,19 +60,22 @@ def _numbers(dataset: Dataset, own: Sequence[Label]) -> list[int]:
 class Splits(NamedTuple):
     """Data on the library and device of a run, and the sizes that the network needs.
 
-    ``test`` is None for a file without test arrays; ``labels`` are those of the classes, if there are such.
+    ``test`` is None for a file without test arrays; ``labels`` are those of the classes, if there are such;
+    ``column`` is that of the targets in a CSV file.
     """
 
     train: Pair
     test: Pair | None
     outputs: int
     labels: tuple[Label, ...] | None = None
+    column: str | None = None
 
     def describe(self) -> str:
         """Return what the targets are taken for."""
+        source = "" if self.column is None else f"column {self.column}, "
         if self.labels is None:
-            return f"real numbers, {self.outputs} for each sample"
-        return f"labels of {self.outputs} classes: {_listed(self.labels)}"
+            return f"{source}real numbers, {self.outputs} for each sample"
+        return f"{source}labels of {self.outputs} classes: {_listed(self.labels)}"
 
 
 def split(dataset: Dataset, like: Array) -> Splits:
@@ -78,7 +83,7 @@ def split(dataset: Dataset, like: Array) -> Splits:
     outputs, test = _outputs(dataset), None
     if dataset.x_test is not None and dataset.y_test is not None:
         test = place(dataset.x_test, dataset.y_test, like)
-    return Splits(place(dataset.x_train, dataset.y_train, like), test, outputs, dataset.classes)
+    return Splits(place(dataset.x_train, dataset.y_train, like), test, outputs, dataset.classes, dataset.target)
 
 
 def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:

@@ -24,6 +24,7 @@ FLAGS = (
     f.Flag(f.FILES, "resume", None, "Go on with the run in the output folder; --epochs may extend it."),
     f.Flag(f.FILES, "overwrite", None, "Replace the run in the output folder."),
     f.QUIET,
+    f.VERBOSE,
     *f.PLACES,
 )
 
@@ -53,7 +54,9 @@ def _run(job: Job, given: f.Given) -> None:
     if not quiet and job.plan.data not in NAMES:
         console.print(f"targets: {job.splits.describe()}", soft_wrap=True, markup=False)
     try:
-        with show_progress(console, job.plan.epochs, state.history, quiet=quiet) as shown:
+        with show_progress(
+            console, job.plan.epochs, state.history, quiet=quiet, verbose="verbose" in given
+        ) as shown:
             state = job.run(shown)
         files = _finish(job, state)
     except KeyboardInterrupt as interruption:

@@ -2,7 +2,8 @@
 
 The handwritten digits come with pycopi; MNIST and CIFAR-10 are looked for in a folder that the
 caller names, or else in the one that ``PYCOPI_DATA`` names and in the user's cache, and fetched
-where they are missing; an ``.npz`` file with arrays x and y (and x_test, y_test) is a data set as well.
+where they are missing; an ``.npz`` file with arrays x and y (and x_test, y_test) is a data set as well,
+and so is a CSV file.
 
 Rules of this room: of pycopi it imports `_files` alone; parsers check magic numbers, sizes and ranges
 before they allocate; a bad file is a ValueError of one line that names the file; nothing is
@@ -27,22 +28,27 @@ def load_dataset(
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
     task: Task | None = None,
+    target: str | None = None,
 ) -> Dataset:
-    """Return a data set by its name, or from an ``.npz`` file.
+    """Return a data set by its name, or from an ``.npz`` or ``.csv`` file.
 
     Parameters
     ----------
     name_or_path : str or os.PathLike
-        ``"digits"`` (embedded), ``"mnist"``, ``"cifar10"``, or the path of an ``.npz`` file.
+        ``"digits"`` (embedded), ``"mnist"``, ``"cifar10"``, or the path of an ``.npz`` or
+        ``.csv`` file. A CSV file has names of columns in its first line and commas between values.
     data_dir : str or os.PathLike, optional
         The folder that holds MNIST and CIFAR-10; no other is searched then. By default these are
         ``PYCOPI_DATA`` and the user's cache.
     download : bool, default True
         Whether to fetch them where they are missing, with pooch, into the first of these folders.
     task : {"classes", "regression"} or None
-        What the targets of an ``.npz`` file are for. None takes integers, booleans and text for labels
-        of classes, and floats as well if all are whole numbers of 2 to 20 different values, each of
-        which occurs twice or more on average. The named sets have classes whatever it says.
+        What the targets of a file are for. None takes integers, booleans and text for labels of
+        classes, and floats as well if all are whole numbers of 2 to 20 different values, each of
+        which occurs twice or more on average. Numbers in a CSV file are floats. The named sets have
+        classes whatever it says.
+    target : str or None
+        The column of a CSV file that is to be predicted; None takes the last. The others are inputs.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def load_dataset(
         If a named folder does not exist or holds files that nearly fit, or a file is not there and
         cannot be fetched; the message says what to put where.
     ValueError
-        If the name or the task is unknown, or a file is damaged or holds something else.
+        If the name, the task or the target is unknown, or a file is damaged or holds something else.
 
     Notes
     -----
@@ -73,6 +79,9 @@ def load_dataset(
     name = os.fspath(name_or_path)
     if task not in (None, *TASKS):
         what = f"task is {task!r}; expected one of {', '.join(TASKS)}, or None"
+        raise ValueError(what)
+    if target is not None and not name.lower().endswith(".csv"):
+        what = f"target is {target!r}, but {name} is no CSV file, whose columns have names; leave target out"
         raise ValueError(what)
     folder = None if data_dir is None else Path(data_dir)
     if name == "digits":
@@ -91,5 +100,9 @@ def load_dataset(
         from pycopi.data.npz import load_npz
 
         return load_npz(Path(name), task)
-    what = f"{name!r}: expected digits, mnist, cifar10, or the path of a file that ends in .npz"
+    if name.lower().endswith(".csv"):
+        from pycopi.data.table import load_csv
+
+        return load_csv(Path(name), task, target)
+    what = f"{name!r}: expected digits, mnist, cifar10, or the path of a file that ends in .npz or .csv"
     raise ValueError(what)

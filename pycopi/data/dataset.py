@@ -18,15 +18,17 @@ class Dataset(NamedTuple):
     Attributes
     ----------
     name : str
-        ``"digits"``, ``"mnist"``, ``"cifar10"``, or the stem of an ``.npz`` file.
+        ``"digits"``, ``"mnist"``, ``"cifar10"``, or the stem of a file.
     x_train : numpy.ndarray, shape (N, features), float32 or float64
         Training inputs; float32 in [0, 1] for the named sets.
     y_train : numpy.ndarray, shape (N,) int64, or shape (N,) or (N, outputs) float
-        Class numbers 0, 1, 2, ...; floats are regression targets and come from ``.npz`` files only.
+        Class numbers 0, 1, 2, ...; floats are regression targets and come from files alone.
     x_test, y_test : numpy.ndarray or None
-        The same for the test set; both None for an ``.npz`` file without them.
+        The same for the test set; both None for a file without them.
     classes : tuple of bool, int, float or str, or None
-        The label that each class number stands for, in their order; None for regression targets.
+        The label of each class number, in their order; None for regression targets.
+    target : str or None
+        The column of a CSV file that the targets come from; None for other data.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Dataset(NamedTuple):
     x_test: NDArray[Any] | None
     y_test: NDArray[Any] | None
     classes: tuple[Label, ...] | None = None
+    target: str | None = None
 
 
 DIGITS = tuple(range(10))

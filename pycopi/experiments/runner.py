@@ -31,9 +31,9 @@ class Source(NamedTuple):
     data_dir: Path | None = None
     download: bool = True
 
-    def load(self, data: str, task: Task | None = None) -> Dataset:
-        """Return a data set; ``task`` says what the targets of a file are for."""
-        return load_dataset(data, data_dir=self.data_dir, download=self.download, task=task)
+    def load(self, data: str, task: Task | None = None, target: str | None = None) -> Dataset:
+        """Return a data set; ``task`` and ``target`` say what the targets of a file are."""
+        return load_dataset(data, data_dir=self.data_dir, download=self.download, task=task, target=target)
 
 
 class Watcher:

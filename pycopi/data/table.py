@@ -1,0 +1,152 @@
+"""CSV files: a line of names, then a line for each sample; one column is the target, all others are inputs."""
+
+import csv
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycopi.data.dataset import Dataset
+from pycopi.data.own import make_dataset, unfit
+from pycopi.data.targets import Task
+
+_FILL = "write a number there, or remove the line or the column"
+_LISTED = 10  # names in a message
+
+
+def load_csv(path: Path, task: Task | None = None, target: str | None = None) -> Dataset:
+    """Return the data set that a CSV file holds; it has no test set.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Text in UTF-8: a first line with the names of the columns, commas between values, numbers
+        in every column but the target's. Empty lines are passed over.
+    task : {"classes", "regression"} or None
+        What the targets are for; None takes text for labels of classes, and numbers as
+        `pycopi.data.targets.are_labels` does.
+    target : str or None
+        The name of the column to be predicted; None takes the last.
+
+    Returns
+    -------
+    Dataset
+        Named after the file, with the inputs as float64 (N, columns - 1) in the order of the file;
+        ``target`` is the name of the column of the targets.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no such table; the message names the line and the column.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "animals.csv")
+    >>> _ = path.write_text("legs,wings,animal\\n6,4,bee\\n2,0,ape\\n")
+    >>> data = load_csv(path)
+    >>> data.x_train.tolist(), data.y_train.tolist(), data.classes, data.target
+    ([[6.0, 4.0], [2.0, 0.0]], [1, 0], ('ape', 'bee'), 'animal')
+    """
+    if not path.is_file():
+        what = f"{path}: there is no such file; expected a CSV file with a line of names"
+        raise FileNotFoundError(what)
+    lines = _lines(path)
+    names = [name.strip() for name in next(lines, (1, []))[1]]
+    column = _target_column(path, names, target)
+    name, features = names[column], names[:column] + names[column + 1 :]
+    numbers, texts, places = array("d"), list[str](), array("q")
+    for line, cells in lines:
+        if len(cells) != len(names):
+            what = f"line {line}: expected {len(names)} values, one for each name in line 1, got {len(cells)}"
+            raise unfit(path, what, "put commas between values alone, or quote the text that has some")
+        texts.append(cells.pop(column).strip())
+        places.append(line)
+        try:
+            numbers.extend(map(float, cells))
+        except ValueError:
+            raise _bad_cell(path, line, features, cells) from None
+    if not texts:
+        raise unfit(path, "expected a line of values for each sample after line 1, got none", "add samples")
+    inputs = np.frombuffer(numbers).reshape(len(texts), len(features))
+    if not (finite := np.isfinite(inputs).all(axis=1)).all():
+        row = int(np.argmin(finite))
+        raise _bad_cell(path, places[row], features, [str(value) for value in inputs[row]])
+    stored = {"x": inputs, "y": _targets(path, texts, places, name, task)}
+    return make_dataset(path, stored, task)._replace(target=name)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line that is not empty, and its cells."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, skipinitialspace=True, strict=True)
+        try:
+            yield from ((reader.line_num, cells) for cells in reader if cells)
+        except UnicodeDecodeError:
+            raise unfit(path, "expected text in UTF-8, got other bytes", "save it as CSV in UTF-8") from None
+        except csv.Error as error:
+            what = f"line {reader.line_num}: expected values with commas between ({error})"
+            raise unfit(path, what, "close every quote, and write one in a text as two") from None
+
+
+def _target_column(path: Path, names: Sequence[str], target: str | None) -> int:
+    """Return which column has the targets, once the first line has been found to be one of names."""
+    if len(names) < 2:
+        what = (
+            f"line 1: expected the names of two columns or more, with commas between, got {','.join(names)!r}"
+        )
+        raise unfit(path, what, "save the table with commas between its columns")
+    if all(_is_number(name) for name in names):
+        what = f"line 1: expected the names of the columns, got numbers ({_listed(names)})"
+        raise unfit(path, what, "write a line of names above them")
+    if target is None:
+        return len(names) - 1
+    if (count := names.count(target)) != 1:
+        what = f"line 1: expected one column of the name {target!r}, got {count} among {_listed(names)}"
+        raise unfit(path, what, "name the column of the targets as line 1 does")
+    return names.index(target)
+
+
+def _targets(
+    path: Path, texts: Sequence[str], places: Sequence[int], name: str, task: Task | None
+) -> NDArray[Any]:
+    """Return targets as numbers where all are numbers, and as text where none is, or classes are wanted."""
+    others = [row for row, text in enumerate(texts) if not _is_number(text)]
+    if not others:
+        return np.array([float(text) for text in texts])
+    if "" in texts:
+        what = f"{_place(places[texts.index('')], name)}: expected a target, got an empty cell"
+        raise unfit(path, what, "write one there, or remove the line")
+    if task == "classes" or (task is None and len(others) == len(texts)):
+        return np.array(texts)
+    what = f"{_place(places[others[0]], name)}: expected a number, got {texts[others[0]]!r}"
+    raise unfit(path, what, "write a number there, or take the targets as classes")
+
+
+def _bad_cell(path: Path, line: int, names: Sequence[str], cells: Sequence[str]) -> ValueError:
+    """Return the error for the first cell of a line that is no number."""
+    name, text = next(pair for pair in zip(names, cells, strict=True) if not _is_number(pair[1]))
+    got = repr(text.strip()) if text.strip() else "an empty cell"
+    return unfit(path, f"{_place(line, name)}: expected a finite number, got {got}", _FILL)
+
+
+def _place(line: int, name: str) -> str:
+    return f"line {line}, column {name!r}"
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is a finite number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")

@@ -1,0 +1,134 @@
+"""CSV files: what becomes of them, and the errors that name line and column."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from assertions import exactly
+from command import assert_error, call
+
+import pycopi
+from pycopi.data import load_dataset
+
+ANIMALS = "legs,weight,animal\n6,0.1,bee\n2,60,ape\n\n2, 70 ,ape\n"
+
+
+def csv(folder: Path, text: str | bytes, name: str = "mine.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def flowers(folder: Path, *columns: str) -> Path:
+    """Write a table of three kinds that are easily told apart."""
+    rng, lines = np.random.default_rng(0), [",".join(columns)]
+    for row in range(60):
+        values = {"kind": "xyz"[row % 3], "a": row % 3 + rng.normal() / 9, "b": rng.normal()}
+        lines.append(",".join(str(values[name]) for name in columns))
+    return csv(folder, "\n".join(lines), "flowers.csv")
+
+
+def test_text_targets_are_classes(tmp_path):
+    data = load_dataset(csv(tmp_path, ANIMALS))
+    assert (data.name, data.target, data.classes) == ("mine", "animal", ("ape", "bee"))
+    assert data.x_train.tolist() == [[6.0, 0.1], [2.0, 60.0], [2.0, 70.0]]
+    assert data.x_train.dtype == np.float64
+    assert data.y_train.tolist() == [1, 0, 0]
+    assert data.x_test is data.y_test is None
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "values", "classes"),
+    [
+        ("legs", None, [6.0, 2.0, 2.0], None),  # 2 different of 3
+        ("legs", "classes", [1, 0, 0], (2, 6)),
+        ("weight", None, [0.1, 60.0, 70.0], None),
+        ("weight", "classes", [0, 1, 2], (0.1, 60, 70)),
+    ],
+)
+def test_any_column_can_be_the_target(tmp_path, target, task, values, classes):
+    numbers = ANIMALS.replace("bee", "1").replace("ape", "2")
+    data = load_dataset(csv(tmp_path, numbers), target=target, task=task)
+    assert (data.y_train.tolist(), data.classes, data.target) == (values, classes, target)
+    assert data.x_train.shape == (3, 2)
+
+
+@pytest.mark.parametrize("task", [None, "classes", "regression"])
+def test_a_table_is_the_set_that_an_npz_file_of_its_columns_is(tmp_path, task):
+    """Both go through one door: the rule for whole floats of few values is the same."""
+    x, y = np.random.default_rng(1).normal(size=(12, 2)), np.arange(12.0) % 3
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    np.savetxt(
+        tmp_path / "a.csv", np.column_stack([x, y]), fmt="%.17g", delimiter=",", header="a,b,c", comments=""
+    )
+    one, other = (load_dataset(tmp_path / f"a.{end}", task=task) for end in ("npz", "csv"))
+    assert one.classes == other.classes
+    for name in ("x_train", "y_train"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_what_spreadsheets_write_is_read(tmp_path):
+    """A mark at the start of the file, quotes, Windows line ends."""
+    text = b'\xef\xbb\xbf"legs, all","kind"\r\n"6","a ""bee"""\r\n2,ape\r\n'
+    data = load_dataset(csv(tmp_path, text), task="classes")
+    assert data.classes == ('a "bee"', "ape")
+    assert load_dataset(csv(tmp_path, text), target="kind").x_train.tolist() == [[6.0], [2.0]]
+
+
+NUMBER = "expected a finite number, got"
+FILL = "write a number there, or remove the line or the column"
+
+
+@pytest.mark.parametrize(
+    ("text", "keywords", "message"),
+    [
+        ("a,b,c\n1,2,x\n1,tall,y\n", {}, f"line 3, column 'b': {NUMBER} 'tall'; {FILL}"),
+        ("a,b,c\n1,2,x\n,2,y\n", {}, f"line 3, column 'a': {NUMBER} an empty cell; {FILL}"),
+        ("a,b,c\n\n1,nan,x\n", {}, f"line 3, column 'b': {NUMBER} 'nan'; {FILL}"),
+        ("a,b\n1,2\n1,n/a\n", {}, "line 3, column 'b': expected a number, got 'n/a'; write a number there, .*"),
+        ("a,b\n1,x\n1,y\n", {"task": "regression"}, "line 2, column 'b': expected a number, got 'x'; .*"),
+        ("a,b\n1,x\n1,\n", {}, "line 3, column 'b': expected a target, got an empty cell; .*"),
+        ("a,b,c\n1,2\n", {}, "line 2: expected 3 values, one for each name in line 1, got 2; .*"),
+        ("a;b\n1;2\n", {}, "line 1: expected the names of two columns or more, .* got 'a;b'; .*"),
+        ("", {}, "line 1: expected the names of two columns or more, .* got ''; .*"),
+        ("1,2\n3,4\n", {}, r"line 1: expected the names of the columns, got numbers \(1, 2\); .*"),
+        ("a,b\n", {}, "expected a line of values for each sample after line 1, got none; .*"),
+        ("a,b\n1,2\n", {"target": "d"}, "line 1: expected one column of the name 'd', got 0 among a, b; .*"),
+        ("a,a\n1,2\n", {"target": "a"}, "line 1: expected one column of the name 'a', got 2 among a, a; .*"),
+        ('a,b\n1,"x\n', {}, r"line 2: expected values with commas between \(unexpected end of data\); .*"),
+        (b"a,b\n1,\xff\n", {}, "expected text in UTF-8, got other bytes; .*"),
+    ],
+)
+def test_errors_name_the_line_and_the_column(tmp_path, text, keywords, message):
+    path = csv(tmp_path, text)
+    with pytest.raises(ValueError, match=rf"^{path}: {message}$"):
+        load_dataset(path, **keywords)
+
+
+def test_a_file_that_is_not_there_and_a_target_that_has_no_meaning(tmp_path):
+    missing = f"{tmp_path / 'no.csv'}: there is no such file; expected a CSV file with a line of names"
+    with pytest.raises(FileNotFoundError, match=exactly(missing)):
+        load_dataset(tmp_path / "no.csv")
+    message = "target is 'b', but digits is no CSV file, whose columns have names; leave target out"
+    with pytest.raises(ValueError, match=exactly(message)):
+        load_dataset("digits", target="b")
+
+
+def test_train_and_evaluate_take_a_table(tmp_path):
+    path, output = flowers(tmp_path, "a", "b", "kind"), ("--output", tmp_path / "run")
+    text = call("train", path, "--epochs", 30, *output)
+    assert text.startswith("targets: column kind, labels of 3 classes: x, y, z\n")
+    assert "samples   60" in call("evaluate", tmp_path / "run", path, "--split", "train")
+    no_test = r"flowers has no test samples .*; take all its rows with --split train"
+    assert_error(no_test, "evaluate", tmp_path / "run", path)
+    call("train", path, "--epochs", 31, "--resume", "--quiet", *output)
+
+
+def test_a_model_knows_the_column_that_it_predicts(tmp_path):
+    path = flowers(tmp_path, "kind", "a", "b")
+    flags = ("--target", "kind", "--epochs", 30, "--quiet", "--output", tmp_path / "run")
+    call("train", path, *flags)
+    saved = pycopi.load(tmp_path / "run" / "model.safetensors")
+    assert saved.details["settings"]["target"] == "kind"
+    text = call("evaluate", tmp_path / "run", path, "--split", "train")
+    assert float(text.splitlines()[1].split()[1]) > 0.95
