@@ -288,10 +288,15 @@ class Network:
 
     def check_parameters(self, parameters: Parameters) -> Any:
         """Check that parameters are this network's, and return their namespace."""
-        if not isinstance(parameters, tuple) or len(parameters) != len(self.layers):
-            count = len(parameters) if isinstance(parameters, (tuple, list)) else type(parameters).__name__
-            msg = f"parameters are of {count} layers but the network has {len(self.layers)}"
-            msg += "; expected a tuple such as network.init() returns"
+        wanted = "expected a tuple such as network.init() returns"
+        if hasattr(parameters, "parameters"):
+            msg = f"parameters are a {type(parameters).__name__}; give its field parameters"
+            raise TypeError(msg)
+        if not isinstance(parameters, tuple):
+            msg = f"parameters are a {type(parameters).__name__}; {wanted}"
+            raise TypeError(msg)
+        if len(parameters) != len(self.layers):
+            msg = f"parameters are of {len(parameters)} layers but the network has {len(self.layers)}; {wanted}"
             raise ValueError(msg)
         named: dict[str, Array] = {}
         for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True), 1):

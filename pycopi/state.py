@@ -219,6 +219,21 @@ def _with_memory(network: Network, state: State, settings: Settings) -> State:
     return state._replace(optimizer=memory)
 
 
+def check_kept(network: Network, state: State, settings: Settings) -> None:
+    """Check that what a state keeps for optimizer and credit is what the settings need, by names and shapes."""
+    fresh = start(network, settings, parameters=state.parameters).named()
+    for place, array in state.named().items():
+        if place in fresh and tuple(fresh.pop(place).shape) != tuple(array.shape):
+            fresh = {place: array}
+            break
+    if fresh:
+        msg = (
+            f"{next(iter(fresh))} of the state is not what the settings need: it is of another run; begin with"
+        )
+        msg += " pycopi.start(network, settings, seed, parameters=state.parameters)"
+        raise ValueError(msg)
+
+
 def check_settings(settings: Settings) -> None:
     """Check that settings are what they should be."""
     if not isinstance(settings, Settings):

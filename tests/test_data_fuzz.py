@@ -263,7 +263,7 @@ def test_what_targets_of_a_file_are(tmp_path, y, task, classes):
     data = load_dataset(npz(tmp_path / "a.npz", x=np.ones((len(y), 1)), y=y), task=task)
     assert data.classes == classes
     if classes is None:
-        wanted = y if y.dtype.kind == "f" else f32(y)
+        wanted = f32(y) if y.dtype.kind == "b" else y.astype(np.float64 if y.itemsize > 4 else y.dtype)
     else:
         wanted = i64([classes.index(label) for label in y.ravel()])
     assert (data.y_train.dtype, data.y_train.shape) == (wanted.dtype, wanted.shape)

@@ -140,10 +140,11 @@ def plain_deltas(settings, parameters, kept, activities, error):
         elif settings.credit == "feedback_alignment":
             wanted = wanted @ kept[index - 1]
         elif settings.credit == "direct_feedback_alignment":
-            wanted = error @ kept[index - 1]
+            wanted = error @ kept["direct"][index - 1]
         elif settings.credit == "sign_symmetric":
-            assert np.all(kept[index - 1] > 0)
-            wanted = wanted @ (kept[index - 1] * np.sign(own.weight))
+            sizes = kept["sizes"][index - 1]
+            assert np.all(sizes > 0)
+            wanted = wanted @ (sizes * np.sign(own.weight))
         else:
             pytest.fail(f"no equation for {settings.credit}")
         deltas.insert(0, wanted * layers[index - 1].activation.derivative(activities[index - 1]))

@@ -1,6 +1,7 @@
 """One run of ``pycopi train``, from its description to the files that it leaves."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ from pycopi.cli.folder import (
 )
 from pycopi.cli.plan import FLAGS, Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
-from pycopi.cli.splits import Splits, open_data, split
+from pycopi.cli.splits import Splits, lost_in_float32, open_data, split
+from pycopi.data import Dataset
 from pycopi.network import Network
 from pycopi.state import State
 from pycopi.training.checkpoint import Checkpoint, save_run
@@ -158,12 +160,23 @@ def _planned(given: Given) -> Mapping[str, Any]:
 
 def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
     """Return the origin of a run, its data, and an array of the library and device of the plan."""
-    like = reference_array(plan.backend, plan.device, plan.dtype)
     data = open_data(given, plan.task, plan.target)
+    plan = _precise(plan, given, data)
+    like = reference_array(plan.backend, plan.device, plan.dtype)
     splits = split(data, like)
     _check_data(plan, splits, given["data"])
     plan = plan.for_targets(classes=splits.labels is not None, outputs=splits.outputs)
     return Origin(plan, len(data.x_train), dataset_fingerprint(data), splits.labels), splits, like
+
+
+def _precise(plan: Plan, given: Given, data: Dataset) -> Plan:
+    """Return the plan in float64 where float32 would lose what the data say; raise if float32 was wanted."""
+    lost = lost_in_float32(data) if plan.dtype == "float32" else []
+    if lost and "dtype" in given:
+        msg = f"--dtype is float32, in which the numbers of {lost[0]} hardly differ from each other or overflow"
+        msg += "; expected float64, which is chosen without the flag"
+        raise ValueError(msg)
+    return replace(plan, dtype="float64") if lost else plan
 
 
 def _check_data(plan: Plan, splits: Splits, data: str) -> None:

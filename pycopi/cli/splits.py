@@ -13,6 +13,8 @@ from pycopi.experiments.runner import Source
 
 Pair = tuple[Array, Array]
 _LISTED = 10  # classes that a line names
+_LOOKED_AT = 10_000  # rows, spread evenly over the data
+_PRECISE = 0.01  # of what a column varies by, the most that rounding may take
 
 
 def source_of(given: Given) -> Source:
@@ -90,6 +92,25 @@ def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:
     """Return inputs and targets where ``like`` is, real numbers in its dtype."""
     kind: Any = like.dtype if is_real(targets) else None
     return from_numpy(inputs, like, dtype=like.dtype), from_numpy(targets, like, dtype=kind)
+
+
+def lost_in_float32(dataset: Dataset) -> list[str]:
+    """Return the columns of a data set whose numbers hardly differ any more, or overflow, in float32."""
+    arrays = {"x": dataset.x_train, "y": dataset.y_train}
+    return [f"column {one} of {name}" for name, array in arrays.items() for one in _lost(array)]
+
+
+def _lost(array: HostArray) -> list[int]:
+    """Return columns of which rounding to float32 takes more than a hundredth of the spread, counted from 1."""
+    if array.dtype != np.float64:
+        return []
+    rows = np.linspace(0, len(array) - 1, min(_LOOKED_AT, len(array))).astype(np.int64)
+    values = array[rows].reshape(len(rows), -1)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        errors = np.abs(values.astype(np.float32) - values)
+        largest = np.abs(values - values[:1]).max(axis=0)
+        lost = (largest > 0) & ~(errors.max(axis=0) <= _PRECISE * largest)
+    return [int(one) + 1 for one in np.flatnonzero(lost)]
 
 
 def is_real(targets: HostArray) -> bool:

@@ -24,9 +24,9 @@ class DirectFeedbackAlignment(Credit):
     def init(self, layers: Sequence[Layer], generator: np.random.Generator) -> Tree:
         """Return the matrix of each layer but the last."""
         pairs = zip(generator.spawn(len(layers))[1:], layers[:-1], strict=True)
-        return tuple(xavier_normal(one, layers[-1].outputs, layer.outputs) for one, layer in pairs)
+        return {"direct": tuple(xavier_normal(one, layers[-1].outputs, layer.outputs) for one, layer in pairs)}
 
     def assign(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
         """Return each layer's perturbations."""
-        wanted = (feed_back(problem.error, feedback) for feedback in kept)
+        wanted = (feed_back(problem.error, feedback) for feedback in kept["direct"])
         return (*(problem.perturb(index, one) for index, one in enumerate(wanted)), problem.error), kept

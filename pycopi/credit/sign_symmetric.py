@@ -24,13 +24,13 @@ class SignSymmetric(Credit):
 
     def init(self, layers: Sequence[Layer], generator: np.random.Generator) -> Tree:
         """Return the sizes of the feedback to each layer but the last."""
-        return map_arrays(np.abs, draw_feedback(layers, generator))
+        return {"sizes": map_arrays(np.abs, draw_feedback(layers, generator))}
 
     def assign(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
         """Return each layer's perturbations."""
 
         def wanted_below(index: int, delta: Array) -> Array:
             weight = problem.parameters[index].weight
-            return feed_back(delta, kept[index - 1] * namespace(weight).sign(weight))
+            return feed_back(delta, kept["sizes"][index - 1] * namespace(weight).sign(weight))
 
         return problem.downwards(wanted_below), kept

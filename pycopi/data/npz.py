@@ -30,8 +30,8 @@ def load_npz(path: Path, task: Task | None = None) -> Dataset:
     -------
     Dataset
         Named after the file. Inputs are flattened to (N, features): uint8 is divided by 255 and
-        becomes float32, other integers and float16 become float32, float32 and float64 stay, wider
-        floats become float64. Targets (N,) or (N, 1) that are labels become class numbers, int64
+        becomes float32, other integers of up to 16 bits and float16 become float32, wider integers and
+        floats float64; float32 stays. Targets (N,) or (N, 1) that are labels become class numbers, int64
         (N,), in the sorted order of the labels, which ``classes`` keeps; others, (N,) or
         (N, outputs), are for regression and get their dtype by the same rule as inputs.
 

@@ -100,8 +100,8 @@ def _inputs(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _finite(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array as float64 where it is that wide, otherwise as float32, once it is finite."""
-    wide = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+    """Return an array as float64 where float32 cannot hold its numbers, else as float32, once it is finite."""
+    wide = array.dtype.itemsize >= (8 if array.dtype.kind == "f" else 4)
     with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is reported as infinite
         values = array.astype(np.float64 if wide else np.float32, copy=False)
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)

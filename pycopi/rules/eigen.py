@@ -90,6 +90,8 @@ def orthonormal(rows: Array) -> Array:
     """
     xp = namespace(rows)
     least = 4.0 * rows.shape[0] * float(xp.finfo(rows.dtype).eps)
+    largest = xp.max(xp.abs(rows))
+    rows = rows / xp.where(largest > 0, largest, xp.ones_like(largest))  # so that no square overflows
     for _ in range(_PASSES):
         norms = xp.sqrt(xp.sum(xp.square(rows), axis=1))
         rows = rows / xp.where(norms > 0, norms, xp.ones_like(norms))[:, None]

@@ -42,7 +42,8 @@ class SubspaceDecorrelation:
     ``dR/dt = -(R M R.T) R`` from the identity. Its solution is ``R = (I + M / d)^(-1/2)`` with d = 1 / (2t):
     an eigenvalue m of M becomes m d / (m + d). For the k leading eigenvectors V and the mean of the other
     eigenvalues, ``R = r I + V diag(r_i - r) V.T`` costs 4nk operations a row in place of 2n^2. As d is
-    relative, inputs of any scale are learned alike.
+    relative, inputs of any scale are learned alike, as long as the squares of their sums are numbers: in
+    float32 between 1e-15 and 1e15.
 
     Where A = W R is kept as one matrix, a step along the gradient in decorrelated inputs is
     ``A' = A + (rate / B) delta.T (y P)`` with ``P = R.T R / d = (M + d I)^(-1)``, stable for rates below 2.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pycopi._array import Array, namespace, number, widest_floats
 from pycopi.activations import Identity
+from pycopi.credit import NodePerturbation
 from pycopi.network import Network, Parameters
 from pycopi.rules.power import mean_square
 from pycopi.rules.stability import largest_power
@@ -13,7 +14,10 @@ from pycopi.settings import Rates, Settings
 BOUND = 0.5
 """The bound to try: a quarter of the largest step that does not overshoot."""
 
-_LARGE = 3.0  # root mean square of inputs or targets beyond which they are not of the order of 1
+_LARGE, _SMALL = (
+    3.0,
+    1e-3,
+)  # root mean squares of inputs or targets beyond which these are not of the order of 1
 
 
 class Cause(NamedTuple):
@@ -34,16 +38,17 @@ def causes(
     """
     inputs, targets = batch
     found = [
-        *_large_inputs(network, inputs),
+        *_inputs_in_other_units(network, inputs),
         *_large_targets(network, targets),
         *_unbounded_steps(network, parameters, inputs, settings, rates),
+        *_noisy_credit(settings),
     ]
     return tuple(found or [_last_resort(settings)])
 
 
-def _large_inputs(network: Network, inputs: Array) -> list[Cause]:
+def _inputs_in_other_units(network: Network, inputs: Array) -> list[Cause]:
     size = _root_mean_square(inputs)
-    if network.layers[0].standardized or size <= _LARGE:
+    if network.layers[0].standardized or _SMALL <= size <= _LARGE or size == 0.0:
         return []
     seen = f"the inputs have a root mean square of {size:.3g}, and rates are meant for inputs of about 1"
     python = (
@@ -86,11 +91,20 @@ def _overshoot(what: str, size: float, python: str, flag: str) -> Cause:
     return Cause(f"an unbounded step of {what} {shown}", python, f"{flag} {BOUND}")
 
 
+def _noisy_credit(settings: Settings) -> list[Cause]:
+    if not isinstance(settings.method.credit, NodePerturbation):
+        return []
+    return [_smaller(settings, "node perturbation finds a gradient in noise, which large steps amplify")]
+
+
 def _last_resort(settings: Settings) -> Cause:
+    return _smaller(settings, "data and bounds look right, so the steps are too large for this network")
+
+
+def _smaller(settings: Settings, seen: str) -> Cause:
     name, value = ("gain", settings.gain / 10.0)
     if settings.method.optimizer.rescales:
         name, value = ("rate", min(1e-3, settings.rate / 10.0))
-    seen = "data and bounds look right, so the steps are too large for this network"
     return Cause(seen, f"a {name} of {value:g}", f"--{name} {value:g}")
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
+
 from pycopi._array import device, is_dask, namespace
 from pycopi._checks import as_whole, check_finite
 from pycopi._trees import first_array, named_arrays
 from pycopi.network import Network, Parameters
 from pycopi.settings import Settings
-from pycopi.state import State, as_state, check_state, start
+from pycopi.state import State, as_state, check_kept, check_state, start
 from pycopi.training.batches import open_batches, open_validation
 from pycopi.training.guard import Guard
 from pycopi.training.history import (
@@ -266,7 +268,7 @@ def _states(run: Run, state: State, callbacks: Sequence[Callback]) -> Iterator[S
     try:
         for after in run.states(state):
             state = after
-            stop = any([callback(state) is True for callback in callbacks])
+            stop = any([_ends(callback(state)) for callback in callbacks])
             yield state
             if stop:
                 break
@@ -277,6 +279,11 @@ def _states(run: Run, state: State, callbacks: Sequence[Callback]) -> Iterator[S
         raise
 
 
+def _ends(answer: Any) -> bool:
+    """Return whether the answer of a callback is True, in Python or in NumPy."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+
 def _check_state(network: Network, state: State, settings: Settings) -> None:
     check_state(state)
     check_method(network, state, settings)
@@ -284,17 +291,7 @@ def _check_state(network: Network, state: State, settings: Settings) -> None:
         msg = "parameters are Dask arrays, on which a run would only pile up tasks"
         msg += "; give Dask arrays as inputs, and parameters of NumPy or another library"
         raise TypeError(msg)
-    fresh = start(network, settings, parameters=state.parameters).named()
-    for place, array in state.named().items():
-        if place in fresh and tuple(fresh.pop(place).shape) != tuple(array.shape):
-            fresh = {place: array}
-            break
-    if fresh:
-        msg = (
-            f"{next(iter(fresh))} of the state is not what the settings need: it is of another run; begin with"
-        )
-        msg += " pycopi.start(network, settings, seed, parameters=state.parameters)"
-        raise ValueError(msg)
+    check_kept(network, state, settings)
     for index, own in enumerate(state.parameters, 1):
         check_finite(**{f"{name} of layer {index}": array for name, array in named_arrays(own).items()})
     check_finite(**state._replace(parameters=()).named())

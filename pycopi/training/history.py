@@ -32,10 +32,12 @@ class EarlyStopping:
     ----------
     best : State or None
         The state after the best epoch that this object has seen.
+    after : int
+        The number of epochs at the beginning of the history that do not count.
     """
 
-    def __init__(self, patience: int, monitor: str, best: State | None = None) -> None:
-        self.patience, self.monitor, self.best = patience, monitor, best
+    def __init__(self, patience: int, monitor: str, best: State | None = None, after: int = 0) -> None:
+        self.patience, self.monitor, self.best, self.after = patience, monitor, best, after
 
     def __call__(self, state: State) -> bool:
         """Return whether the run should end after this state; keep the state if it is the best so far."""
@@ -54,7 +56,8 @@ class EarlyStopping:
 
     def _values(self, state: State) -> list[float]:
         """Return the monitored values of the epochs that trained the weights; smaller is better, NaN worst."""
-        values = [getattr(record, self.monitor) for record in state.history if record.weight_rate > 0]
+        records = state.history[self.after :]
+        values = [getattr(record, self.monitor) for record in records if record.weight_rate > 0]
         if None in values:
             msg = f"early_stopping monitors {self.monitor!r} but the history has none"
             msg += "; give fit validation data, or monitor another field"

@@ -41,6 +41,7 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
         stored = checkpoint.load(like, network)
         if stored is not None:
             run = f"the run in {checkpoint.folder}"
+            _check_method(stored.state, new.state, run)
             known = stored.details.get("fingerprint")
             check_fingerprint(known, details["fingerprint"], "the data", run, "name another folder")
             best = checkpoint.load_best(like, network)
@@ -55,6 +56,15 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
         state = new.state if stored is None else stored.state
         ended = any([stop(state) for stop in stops])
         yield Kept(state, (*stops, save, *others), ended)
+
+
+def _check_method(stored: State, new: State, run: str) -> None:
+    """Raise if a run keeps other things for its optimizer or credit than a new state does."""
+    kept, wanted = (set(one._replace(parameters=()).named()) for one in (stored, new))
+    if kept != wanted:
+        msg = f"{run} was made with another optimizer or credit; give fit the same settings, or name another"
+        msg += " folder"
+        raise ValueError(msg)
 
 
 def _checkpoint(folder: Folder) -> Checkpoint:

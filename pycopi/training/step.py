@@ -14,7 +14,7 @@ from pycopi.network import Network, Parameters
 from pycopi.optimizers import Optimizer
 from pycopi.rules.learning import Learning
 from pycopi.settings import Rates, Settings, checked_rates
-from pycopi.state import State, as_state, check_state
+from pycopi.state import State, as_state, check_kept, check_state
 from pycopi.training.diagnosis import causes
 from pycopi.training.divergence import DivergenceError
 
@@ -108,7 +108,11 @@ def train_step(
     learner, rates = checked_learner(network, state, settings, rates, copy)
     check_batch(network, learner.parameters, inputs, targets)
     batch = detached(inputs), detached(targets)
-    learned, metrics = step(network, learner, *batch, settings, rates, copy=copy, guarded=True)
+    try:
+        learned, metrics = step(network, learner, *batch, settings, rates, copy=copy, guarded=True)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        check_kept(network, learner, settings)  # before each step this would cost too much
+        raise
     return as_given(learned, state, 1), metrics
 
 
