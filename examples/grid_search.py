@@ -3,8 +3,8 @@
 Draws grid-search.png, the accuracy of each pair over two folds of some digits, and prints the best one and what
 is left to gain by the rate:
 
-    best width 100, best rate 0.001: 0.90
-    at 100 units, rates of 0.0001 and 0.001 differ by 0.00
+    best width 100, accuracy 0.82
+    rates of 0.0001 and 0.001 differ by 0.00
 """
 
 import numpy as np
@@ -40,10 +40,8 @@ def main() -> None:
         COPIClassifier(max_iter=12, batch_size=32, random_state=0), grid, cv=2, refit=False
     ).fit(x, y)
     scores = np.reshape(search.cv_results_["mean_test_score"], (len(WIDTHS), len(RATES)))
-    best = search.best_params_
-    width, rate = best["hidden_layer_sizes"][0], best["rate"]
-    print(f"best width {width}, best rate {rate:g}: {scores.max():.2f}")
-    print(f"at 100 units, rates of 0.0001 and 0.001 differ by {abs(scores[2, 2] - scores[2, 3]):.2f}")
+    print(f"best width {search.best_params_['hidden_layer_sizes'][0]}, accuracy {scores.max():.2f}")
+    print(f"rates of 0.0001 and 0.001 differ by {np.abs(scores[:, 2] - scores[:, 3]).mean():.2f}")
     draw(scores)
 
 

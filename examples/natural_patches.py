@@ -1,7 +1,6 @@
 """Whiten patches of photographs as they stream past, and compare what was learned with ZCA of all of them.
 
-Draws patches.png: photographs' patches, what each makes of them, and rows of both matrices. Prints how alike
-the matrices are, and the mean correlation of patches that were not seen:
+Draws patches.png, and prints how alike the two matrices are, and the mean correlation of unseen patches:
 
     cosine of learned and ZCA filters 0.99
     correlation of unseen patches 0.878, by the learned matrix 0.043, by ZCA 0.040
@@ -9,7 +8,7 @@ the matrices are, and the mean correlation of patches that were not seen:
 
 import numpy as np
 from matplotlib.figure import Figure
-from skimage import data, util
+from skimage import color, data
 
 import pycopi
 from pycopi.analysis import off_diagonal_correlation, zca
@@ -18,12 +17,12 @@ SIDE, SHOWN = 10, 8
 
 
 def patches(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return random patches of photographs, around 0 and of a power of about 1."""
-    images = [util.img_as_float(image).mean(axis=2) for image in (data.coffee(), data.chelsea(), data.rocket())]
+    """Return random patches of photographs, around 0 and of a power of about 1, with a little noise."""
+    images = [color.rgb2gray(image) for image in (data.coffee(), data.chelsea(), data.rocket())]
     rows = []
     for _ in range(count):
         image = images[rng.integers(len(images))]
-        top, left = (rng.integers(size - SIDE) for size in image.shape)
+        top, left = rng.integers(np.array(image.shape) - SIDE)
         rows.append(image[top : top + SIDE, left : left + SIDE].ravel())
     return (np.array(rows) - np.mean(rows)) / np.std(rows) + 0.05 * rng.normal(size=(count, SIDE**2))
 
@@ -36,7 +35,7 @@ def draw(panels: dict[str, np.ndarray]) -> None:
         limit = np.percentile(np.abs(rows), 98.5)
         for panel, row in zip(line, rows, strict=True):
             panel.imshow(row.reshape(SIDE, SIDE), cmap="RdBu_r", vmin=-limit, vmax=limit)
-            panel.set_axis_off()
+            panel.axis("off")
         line[0].set_title(title, loc="left", fontsize="medium")
     figure.savefig("patches.png")
 

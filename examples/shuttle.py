@@ -1,4 +1,4 @@
-"""Learn the sensors of a space shuttle as they report, and count what was predicted right before it was learned.
+"""Learn the sensors of a space shuttle as they report, and count what was predicted right beforehand.
 
 Each sample of river's Shuttle is predicted first and learned from then. Draws shuttle.png with the samples per
 second of each learner, and prints the share that was right, beside two of river's own learners:

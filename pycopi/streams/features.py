@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pycopi._array import HostArray, is_array, is_numpy, to_numpy
+from pycopi._array import HostArray, adopted, is_array, is_numpy, to_numpy
 
 
 class FeatureIndex:
@@ -32,7 +32,8 @@ class FeatureIndex:
                 new = sorted((name for name in features if name not in columns), key=str)
                 columns.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
             return self._row_of(features)
-        values = to_numpy(features) if not is_numpy(features) and is_array(features) else features
+        values = features if is_numpy(features) else adopted(features)
+        values = to_numpy(values) if is_array(values) else values
         row: HostArray = np.asarray(values, np.float64)
         if learning and not columns and row.ndim == 1:
             columns.update(zip(range(len(row)), range(len(row)), strict=True))
