@@ -14,7 +14,9 @@ import pycopi.data
 import pycopi.export
 import pycopi.plotting
 import pycopi.presets
+import pycopi.river
 import pycopi.sklearn
+import pycopi.streams
 
 # Left out: sections that say less than they cost (extended summary, see also, the yields of a context
 # manager that yields nothing), and rules on layout.
@@ -26,7 +28,9 @@ MODULES = {
     "pycopi.export": pycopi.export,
     "pycopi.plotting": pycopi.plotting,
     "pycopi.presets": pycopi.presets,
+    "pycopi.river": pycopi.river,
     "pycopi.sklearn": pycopi.sklearn,
+    "pycopi.streams": pycopi.streams,
 }
 
 

@@ -73,6 +73,15 @@ def is_array(thing: object) -> bool:
     return compat.is_array_api_obj(thing) and not type(thing).__module__.startswith("numpy.ma")
 
 
+def adopted(thing: Any) -> Any:
+    """Return a read-only NumPy view of what is no array but lends its memory by DLPack; all else as it is."""
+    if is_array(thing) or isinstance(thing, type) or not hasattr(thing, "__dlpack__"):
+        return thing
+    view = np.from_dlpack(thing)
+    view.flags.writeable = False
+    return view
+
+
 def is_numpy(array: Array) -> bool:
     """Return whether an array lies in a NumPy buffer (memory maps included)."""
     return isinstance(array, np.ndarray)

@@ -9,6 +9,7 @@ import numpy as np
 from pycopi._array import (
     Array,
     HostArray,
+    adopted,
     aligned_copy,
     compact,
     from_numpy,
@@ -247,7 +248,7 @@ class Network:
         """
         batch_size = as_whole("batch_size", batch_size)
         self.check_parameters(parameters)
-        like = first_array(parameters)
+        like, inputs = first_array(parameters), adopted(inputs)
         check_array("inputs", inputs, like)
         check_features("inputs", inputs, self.inputs)
         check_reals("inputs", inputs, like)

@@ -23,7 +23,7 @@ if not (ROOT / "docs" / "index.md").is_file():
 
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
-OPTIONAL = ("torch", "jax", "dask", "skl2onnx", "onnxruntime", "sklearn")
+OPTIONAL = ("river", "skimage", "aeon", "torch", "jax", "dask", "skl2onnx", "onnxruntime", "sklearn")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.M | re.S)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 ABSOLUTE = 0.015  # a few test images of 360
@@ -93,10 +93,15 @@ def test_examples_print_what_their_docstrings_say(path, tmp_path, monkeypatch):
         pytest.skip("there is no C compiler cc")
     monkeypatch.chdir(tmp_path)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        names = runpy.run_path(str(path), run_name="__main__")
+        try:
+            names = runpy.run_path(str(path), run_name="__main__")
+        except ImportError as error:
+            if library is None or not str(error.name).startswith(library):
+                raise
+            pytest.skip(str(error))  # an older version
     shown = [line for line in names["__doc__"].splitlines() if line.startswith("    ")]
     assert_prints(printed.getvalue(), "\n".join(line.strip() for line in shown))
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 50
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 60
 
 
 @pytest.mark.parametrize(

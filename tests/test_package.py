@@ -21,6 +21,7 @@ HEAVY = (
     "jax",
     "dask",
     "sklearn",
+    "river",
     "scipy",
     "threadpoolctl",
     "matplotlib",
@@ -48,8 +49,8 @@ FLOORS = (
     ("training",),
     ("plotting", "presets"),
     ("_public",),
-    ("experiments", "sklearn"),
-    ("export",),
+    ("experiments", "sklearn", "streams"),
+    ("export", "river"),
     ("cli",),
     ("__main__",),
 )
@@ -141,7 +142,8 @@ def test_the_wheel_holds_every_module():
         name = ".".join(("pycopi", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
         if path.parent.name == "numba" and not numba.available:
             continue  # of which some import Numba
-        if path.parent.name == "sklearn" and importlib.util.find_spec("sklearn") is None:
+        library = "river" if path.stem == "river" else path.parent.name
+        if library in ("sklearn", "river") and importlib.util.find_spec(library) is None:
             continue
         importlib.import_module(name)
 

@@ -194,7 +194,9 @@ class Dense(Layer):
             rate = learning.step_size(x, power, 0.0 if own.bias is None else 1.0)
             proposed["weight"] = learning.rule.change(record, power, perturbations, own.bias, rate)
             if own.bias is not None:  # a weight on a constant input of 1, under every rule
-                proposed["bias"] = rate * namespace(x).mean(perturbations, axis=0)
+                one = x.shape[0] == 1
+                mean = perturbations[0, :] if one else namespace(x).mean(perturbations, axis=0)
+                proposed["bias"] = rate * mean
         return proposed
 
     def fold(self, own: DenseParameters) -> tuple[Dense, DenseParameters]:

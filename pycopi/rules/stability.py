@@ -3,7 +3,7 @@
 from typing import Any
 
 from pycopi import kernels
-from pycopi._array import Array, astype, namespace, wide_floats
+from pycopi._array import Array, astype, is_numpy, namespace, number, wide_floats
 from pycopi._checks import as_float
 
 _SQUARINGS = (
@@ -13,8 +13,10 @@ _SQUARINGS = (
 
 def bounded_rate(
     rate: Any, gain: float, decorrelated: Array, power: Array, bound: float, constant: float = 0.0
-) -> Array:
-    """Return a step size no larger than ``bound / (gain * (largest_power(x, power) + constant))``, a 0-d array.
+) -> Any:
+    """Return a step size no larger than ``bound / (gain * (largest_power(x, power) + constant))``.
+
+    It is a float for NumPy arrays, a 0-d array for others.
 
     A step of the weights changes the preactivations of its own batch by ``rate gain (x x.T / B) e`` for the
     error e that the layer is asked to correct. Each component of e along an eigenvector of the Gram matrix ``x
@@ -26,6 +28,10 @@ def bounded_rate(
     xp = namespace(decorrelated)
     largest = largest_power(decorrelated, power)
     largest = largest + constant if constant else largest
+    if is_numpy(decorrelated) and isinstance(
+        rate, float
+    ):  # for one row, calls of the library take longer than the numbers
+        return rate / max(number(largest) * (rate * gain / bound), 1.0)
     excess = largest * (rate * gain / bound)
     return rate / xp.maximum(excess, xp.ones_like(excess))
 
@@ -34,12 +40,15 @@ def largest_power(decorrelated: Array, power: Array) -> Array:
     """Return a bound from above of the largest eigenvalue of ``mean(x x.T)`` over a batch (B, n), a 0-d array.
 
     The nonzero eigenvalues are those of the Gram matrix G (B, B), and ``(trace G^8)^(1/8)`` exceeds the largest
-    by at most the eighth root of B. G is divided by its trace first, so that no power overflows or vanishes;
-    the trace is the sum of ``power`` (n,), mean(x**2). Costs 2B^2 n + 2 squarings of (B, B) operations.
+    by at most the eighth root of B; for one sample both are its trace. G is divided by its trace first, so that
+    no power overflows or vanishes; the trace is the sum of ``power`` (n,), mean(x**2). Costs 2B^2 n + 2
+    squarings of (B, B) operations.
     """
     xp = namespace(decorrelated)
     dtype, samples = decorrelated.dtype, decorrelated.shape[0]
     decorrelated = wide_floats(decorrelated)
+    if samples == 1:
+        return astype(xp.matmul(decorrelated[0, :], decorrelated[0, :]), dtype)
     trace = xp.sum(wide_floats(power))
     divisor = samples * xp.where(trace > 0, trace, xp.ones_like(trace))
     gram = kernels.product(decorrelated, decorrelated, transposed=True) / divisor

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from pycopi._array import Array, HostArray, is_numpy, namespace, to_numpy
 from pycopi.activations import Activation, Identity, Sigmoid
+from pycopi.sklearn.callbacks import with_callbacks
 from pycopi.sklearn.inputs import beside, floats_for, host
 from pycopi.sklearn.learner import PRESET, Learner
 from pycopi.sklearn.rows import read_weights, scaled
@@ -152,6 +153,7 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "COPIClassifier":
         """Train on rows, with ``warm_start`` from where the last call left off.
 
@@ -183,8 +185,9 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         if self._begins():
             self._set_classes(labels if counts is None else labels[counts > 0], several)
         targets = self._encode(labels, counts, several)
-        self._fit(inputs, targets, self._class_weights(labels, targets, counts), self._width())
         self._place_classes(inputs)
+        seen: dict[str, Any] = {"X": inputs, "y": y, "metadata": {"sample_weight": sample_weight}}
+        self._fit(inputs, targets, self._class_weights(labels, targets, counts), self._width(), **seen)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "COPIClassifier":

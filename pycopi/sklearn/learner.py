@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from pycopi._array import Array, HostArray
 from pycopi._checks import as_float, as_whole
 from pycopi.activations import Activation
 from pycopi.presets import FILES
+from pycopi.sklearn.callbacks import CallbackSupport, FitTask
 from pycopi.sklearn.inputs import beside, in_dtype_of, read_inputs
 from pycopi.sklearn.rows import Rows, gather_rows
 from pycopi.sklearn.view import PlainLayers, Trained
@@ -34,7 +36,7 @@ PRESET: dict[str, Any] = {
 """The defaults, those of the command on users' own files, by the names of the parameters."""
 
 
-class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A network with its way of learning; `fit` and `partial_fit` of its children read X and y."""
 
     def __init__(
@@ -161,8 +163,13 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _draw_seed(self) -> None:
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _fit(self, inputs: Array, targets: HostArray, counts: HostArray | None, outputs: int) -> None:
-        """Train on checked data, with targets in host memory and ``counts`` of `read_weights`."""
+    def _fit(
+        self, inputs: Array, targets: HostArray, counts: HostArray | None, outputs: int, **data: Any
+    ) -> None:
+        """Train on checked data, with targets in host memory and ``counts`` of `read_weights`.
+
+        ``data`` are what callbacks see: X, y and metadata.
+        """
         max_iter = as_whole("max_iter", self.max_iter)
         if self._begins():
             self._draw_seed()
@@ -170,10 +177,12 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         rows, held_out = self._split(inputs, targets, counts)
         if self._begins():
             self._begin(*rows.of_epoch(0), outputs)
+        task = FitTask(self, max_iter, **data)
         with self._advice():
-            self._epochs(rows, held_out, len(self._history) + max_iter)
+            self._epochs(rows, held_out, len(self._history) + max_iter, task)
+        task.end()
 
-    def _epochs(self, rows: Rows, held_out: Rows | None, last: int) -> None:
+    def _epochs(self, rows: Rows, held_out: Rows | None, last: int, task: FitTask) -> None:
         """Train until the network has seen ``last`` epochs."""
         stop = None
         if held_out is not None:
@@ -185,6 +194,7 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         for epoch in range(began, last):
             if arrays is None or not rows.steady:
                 arrays = self._arrays(rows, epoch)
+            task.begin_epoch()
             state = pycopi.fit(
                 self.network_,
                 state,
@@ -197,7 +207,9 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 weight_schedule=schedule,
                 progress=bool(self.verbose),
             )
-            if stop is not None and stop(state):
+            done = Trained(self.network_, state.parameters)
+            ended = task.end_epoch(partial(dict, _trained=done))
+            if (stop is not None and stop(state)) or ended:
                 break
         self._history = state.history
         self.loss_curve_ += [record.loss for record in state.history[began:]]

@@ -8,6 +8,7 @@ from sklearn.utils.validation import validate_data
 
 from pycopi._array import Array, HostArray
 from pycopi.activations import Activation, Affine
+from pycopi.sklearn.callbacks import with_callbacks
 from pycopi.sklearn.inputs import floats_for, host
 from pycopi.sklearn.learner import Learner
 from pycopi.sklearn.rows import read_weights
@@ -91,6 +92,7 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
 
     out_activation_ = "identity"
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "COPIRegressor":
         """Train on rows, with ``warm_start`` from where the last call left off.
 
@@ -117,7 +119,9 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
             If parameters or loss are no longer finite, with the parameter to change.
         """
         inputs, targets = self._read(X, y, reset=self._begins())
-        self._fit(inputs, targets, read_weights(sample_weight, len(targets)), targets.shape[1])
+        counts = read_weights(sample_weight, len(targets))
+        seen: dict[str, Any] = {"X": inputs, "y": y, "metadata": {"sample_weight": sample_weight}}
+        self._fit(inputs, targets, counts, targets.shape[1], **seen)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "COPIRegressor":

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, HostArray, is_array, is_dask, namespace, slices, to_numpy
+from pycopi._array import Array, HostArray, adopted, is_array, is_dask, namespace, slices, to_numpy
 from pycopi._checks import as_whole, check_array, check_features, check_finite, check_reals, check_samples
 from pycopi._moving import check_movable, take
 from pycopi._targets import check_target_form, check_target_values
@@ -146,6 +146,7 @@ def open_batches(
     """
     batch_size = as_whole("batch_size", batch_size)
     network.check_parameters(parameters)
+    inputs, targets = adopted(inputs), adopted(targets)
     if targets is None:
         _check_iterable(names.inputs, inputs, first_array(parameters))
         batches = Batches(network, parameters, inputs, batch_size, seed, True, None, names)
@@ -228,7 +229,7 @@ def _pair(item: Any, number: int) -> Batch:
         size = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
         msg = f"batch {number} is a {type(item).__name__}{size}; expected a pair (inputs, targets)"
         raise TypeError(msg)
-    return item[0], item[1]
+    return adopted(item[0]), adopted(item[1])
 
 
 def _are_classes(targets: HostArray) -> bool:

@@ -1,0 +1,88 @@
+"""The regressor of streams."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pycopi.streams.learner import StreamLearner
+from pycopi.streams.scaling import NOTHING
+
+
+class StreamRegressor(StreamLearner):
+    """A multilayer perceptron that learns real numbers from one sample at a time.
+
+    It takes the samples and the parameters of `StreamClassifier`, but for ``classes``. Targets are learned in
+    units of their spread so far, at most 3 of these from their mean, and predicted in their own.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int
+        Numbers of units of the hidden layers; ``()`` makes a linear network.
+    activation : str or Activation
+        Of the hidden layers, as for `pycopi.mlp`.
+    rate, gain, decorrelation_rate : float
+        Step sizes and factor of the output error, as for `StreamClassifier`.
+    decorrelated_layers : int or None
+        How many layers decorrelate their inputs, from the first on; None is all.
+    step_bound : float or None
+        Largest effective step, dimensionless, above 0; None bounds nothing.
+    forgetting : float
+        Least share that a sample has in the means and spreads of inputs and targets, in [0, 1].
+    seed : int
+        Seed of the weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pycopi.streams import StreamRegressor
+    >>> rng, model = np.random.default_rng(0), StreamRegressor()
+    >>> for x in rng.normal(size=(500, 3)):
+    ...     model.learn_one(x, 100.0 + 10.0 * x[0])
+    >>> abs(model.predict_one(np.array([1.0, 0.0, 0.0])) - 110.0) < 2.0
+    True
+    """
+
+    _targets = NOTHING.widened(1)
+
+    def learn_one(self, x: Any, y: float) -> None:
+        """Take one step on a sample.
+
+        Parameters
+        ----------
+        x : dict, or array of shape (n,)
+            Numbers by the names of their features, or in the order of the first array.
+        y : float
+            Its target, a finite number.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the target is not finite, a feature is no number, or an array has another shape than the first.
+        DivergenceError
+            If the outputs are not finite, which takes ``step_bound=None``.
+        """
+        if not math.isfinite(y):
+            msg = f"y is {y}; expected a finite number: leave the sample out, or use predict_one alone"
+            raise ValueError(msg)
+        target = np.array([y], np.float64)
+        targets = self._targets.after(target, self._most)
+        self._learn(x, targets.standardised(target))
+        self._targets = targets
+
+    def predict_one(self, x: Any) -> float:
+        """Return the prediction for a sample, in the units of the targets.
+
+        Parameters
+        ----------
+        x : dict, or array of shape (n,)
+            A sample; features that were never learned from are left out.
+
+        Returns
+        -------
+        float
+            The prediction; 0.0 before the first sample.
+        """
+        if self._inner is None:
+            return 0.0
+        return float(self._targets.mean[0] + self._targets.spread[0] * self._outputs(x)[0])
