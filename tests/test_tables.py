@@ -92,6 +92,11 @@ FILL = "write a number there, or remove the line or the column"
         ("a;b\n1;2\n", {}, "line 1: expected the names of two columns or more, .* got 'a;b'; .*"),
         ("", {}, "line 1: expected the names of two columns or more, .* got ''; .*"),
         ("1,2\n3,4\n", {}, r"line 1: expected the names of the columns, got numbers \(1, 2\); .*"),
+        (
+            ",a,b\n0,1,2\n",
+            {},
+            r"line 1: expected a name for each column, got none for column 1; .*index=False\)\)",
+        ),
         ("a,b\n", {}, "expected a line of values for each sample after line 1, got none; .*"),
         ("a,b\n1,2\n", {"target": "d"}, "line 1: expected one column of the name 'd', got 0 among a, b; .*"),
         ("a,a\n1,2\n", {"target": "a"}, "line 1: expected one column of the name 'a', got 2 among a, a; .*"),

@@ -102,6 +102,9 @@ def _target_column(path: Path, names: Sequence[str], target: str | None) -> int:
             f"line 1: expected the names of two columns or more, with commas between, got {','.join(names)!r}"
         )
         raise unfit(path, what, "save the table with commas between its columns")
+    if "" in names:  # as pandas writes the numbers of rows, which are no input
+        what = f"line 1: expected a name for each column, got none for column {names.index('') + 1}"
+        raise unfit(path, what, "name the column, or remove it (in pandas: to_csv(..., index=False))")
     if all(_is_number(name) for name in names):
         what = f"line 1: expected the names of the columns, got numbers ({_listed(names)})"
         raise unfit(path, what, "write a line of names above them")
