@@ -11,7 +11,7 @@ from benchmarks.machine import facts, machine_table
 from benchmarks.table import Scope, Table
 from pycopi._files import whole_file
 
-TABLES = ("kernels", "step", "stream", "single", "growth", "memory", "accuracy")
+TABLES = ("kernels", "step", "stream", "single", "growth", "memory", "whitening", "accuracy")
 """What can be measured by name."""
 
 LONG = "accuracy"
