@@ -248,3 +248,15 @@ def test_the_advice_of_a_divergence_makes_that_run_finish(case):
     state = attempt()
     assert len(state.history) == 15
     assert state.history[-1].loss <= state.history[0].loss * 1.5
+
+
+def test_tiny_inputs_are_named_and_the_advice_helps():
+    x, settings = X * np.float32(1e-12), pycopi.Settings(rate=1.0, gain=1e6, loss="cross_entropy")
+    network = pycopi.mlp([5, 16, 3], bias=True)
+    with pytest.raises(
+        pycopi.DivergenceError, match=r"the inputs have a root mean square of 1.*e-12"
+    ) as caught:
+        pycopi.fit(network, network.init(0), x, CLASSES, epochs=15, settings=settings)
+    assert "standardized=True" in str(caught.value)
+    state = fit(x)
+    assert pycopi.evaluate(NETWORK, state.parameters, x, CLASSES, loss="cross_entropy").accuracy > 0.9

@@ -157,6 +157,15 @@ def test_class_weights_raise_what_is_rare(rng):
     assert min(scores[1:]) > scores[0] + 0.1
 
 
+def test_a_warm_start_on_other_targets_is_judged_by_these_alone(rng):
+    x = rng.normal(size=(300, 4))
+    how = {"early_stopping": True, "n_iter_no_change": 20, "warm_start": True}
+    model = COPIRegressor(max_iter=80, random_state=0, **how).fit(x, x @ [1.0, 2.0, 3.0, 4.0])
+    before, other = model.n_iter_, 5.0 * np.sin(2.0 * x[:, 0]) + 3.0 * x[:, 1] ** 2 + 10.0
+    assert model.fit(x, other).n_iter_ - before >= 20
+    assert model.score(x, other) > 0.5  # it was -1 after a single epoch
+
+
 def test_warm_start_goes_on_as_if_it_had_not_stopped(iris):
     whole = COPIClassifier(random_state=0, max_iter=10).fit(*iris)
     halves = COPIClassifier(random_state=0, max_iter=5, warm_start=True).fit(*iris).fit(*iris)

@@ -246,3 +246,13 @@ def test_no_rows_are_an_error():
     message = "rows has no rows; expected a batch of at least one sample"
     with pytest.raises(ValueError, match=exactly(message)):
         FEW.start(np.zeros((0, 4)))
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e-8, 1e10, 1e15])
+def test_inputs_of_any_scale_are_decorrelated_alike(scale, rng):
+    rows = rng.normal(size=(500, 3)) @ np.diag([10.0, 1.0, 1.0])
+    how = pycopi.SubspaceDecorrelation(rank=1, damping=0.1)
+    wanted = how.decorrelate(how.start(rows), rows)
+    scaled = (rows * scale).astype(np.float32)
+    found = how.decorrelate(how.start(scaled), scaled).astype(np.float64) / scale
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)

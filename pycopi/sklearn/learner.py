@@ -187,6 +187,9 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         stop = None
         if held_out is not None:
             stop = pycopi.early_stopping(patience=self.n_iter_no_change)
+            stop.after = len(
+                self._history
+            )  # what an earlier fit reached, perhaps on other rows, does not count
         validation = None if held_out is None else self._arrays(held_out, 0)
         schedule = pycopi.Schedule(start=self._first_epoch(last), decay=self.rate_decay)
         state = pycopi.State(self.parameters_, history=self._history)
