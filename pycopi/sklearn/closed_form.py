@@ -4,6 +4,7 @@ Each feature is divided by its spread first, so that no unit outweighs another. 
 are left out: their outputs are 0, and what they were follows from the others.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,31 +17,31 @@ from pycopi.sklearn.shrinkage import shrunk
 
 
 class Solution(NamedTuple):
-    """A transformation of n features: ``mean`` and ``scale`` (n,), ``matrix`` and ``inverse`` (n, n).
+    """A transformation of n features, ``x = matrix @ ((y - mean) / scale)``.
 
-    ``x = matrix @ ((y - mean) / scale)``, and ``y = mean + scale * (inverse @ x)``.
+    ``mean`` and ``scale`` have shape (n,), ``matrix`` has (n, n).
     """
 
     mean: Array
     scale: Array
     matrix: Array
-    inverse: Array
 
     def apply(self, rows: Array) -> Array:
         """Return transformed rows (N, n), in their dtype."""
-        mean, scale, matrix, _ = self._in_dtype_of(rows)
+        mean, scale, matrix = _in_dtype_of(rows, self)
         xp = namespace(rows)
         return xp.matmul((rows - mean[None, :]) / scale[None, :], xp.matrix_transpose(matrix))
 
-    def undo(self, rows: Array) -> Array:
-        """Return rows (N, n) as they were, in their dtype."""
-        mean, scale, _, inverse = self._in_dtype_of(rows)
+    def undo(self, rows: Array, inverse: Array) -> Array:
+        """Return rows (N, n) as they were, in their dtype: ``y = mean + scale * (inverse @ x)``."""
+        mean, scale, inverse = _in_dtype_of(rows, (self.mean, self.scale, inverse))
         xp = namespace(rows)
         return xp.matmul(rows, xp.matrix_transpose(inverse)) * scale[None, :] + mean[None, :]
 
-    def _in_dtype_of(self, rows: Array) -> tuple[Array, ...]:
-        xp = namespace(rows)
-        return tuple(part if part.dtype == rows.dtype else xp.astype(part, rows.dtype) for part in self)
+
+def _in_dtype_of(rows: Array, parts: tuple[Array, ...]) -> tuple[Array, ...]:
+    xp = namespace(rows)
+    return tuple(part if part.dtype == rows.dtype else xp.astype(part, rows.dtype) for part in parts)
 
 
 class ClosedForm:
@@ -70,10 +71,18 @@ class ClosedForm:
     @cached_property
     def solution(self) -> Solution:
         """The transformation, on the library and device of the moments."""
-        like = self.moments.mean
-        return Solution(*(beside(part, like, dtype=like.dtype) for part in self._solve()))
+        return Solution(*map(self._placed, self._solve(self._whitening)))
 
-    def _solve(self) -> Solution:
+    @cached_property
+    def inverse(self) -> Array:
+        """The matrix that brings rows back, on the same library and device."""
+        return self._placed(self._solve(self._coloring)[2])
+
+    def _placed(self, part: HostArray) -> Array:
+        return beside(part, self.like, dtype=self.like.dtype)
+
+    def _solve(self, matrix_of: Callable[["Spectrum"], HostArray]) -> tuple[HostArray, HostArray, HostArray]:
+        """Return mean, scale, and a matrix (n, n) that is made of the correlations of live features."""
         moments, mean = self.moments, to_numpy(self.moments.mean).astype(np.float64)
         second = to_numpy(moments.scatter).astype(np.float64) / moments.total
         if not self.center:
@@ -83,16 +92,13 @@ class ClosedForm:
         scale = np.ones_like(power)
         scale[live] = np.sqrt(power[live])
         n = len(power)
-        matrix, inverse = np.zeros((n, n)), np.zeros((n, n))
+        matrix = np.zeros((n, n))
         if len(live):
             correlation = second[np.ix_(live, live)] / np.outer(scale[live], scale[live])
-            matrix[np.ix_(live, live)], inverse[np.ix_(live, live)] = self._of_correlation(correlation)
-        if not self.whiten:
-            matrix, inverse = matrix * scale[:, None], inverse / scale[None, :]
-        return Solution(mean, scale, matrix, inverse)
+            matrix[np.ix_(live, live)] = matrix_of(self._spectrum(correlation, scale[live]))
+        return mean, scale, matrix
 
-    def _of_correlation(self, correlation: HostArray) -> tuple[HostArray, HostArray]:
-        """Return the whitening matrix (p, p) of features of power 1, and its inverse."""
+    def _spectrum(self, correlation: HostArray, scale: HostArray) -> "Spectrum":
         rows = self.moments.rows - (1.0 if self.center else 0.0)
         p = len(correlation)
         eps = np.finfo(np.float64).eps
@@ -105,17 +111,46 @@ class ClosedForm:
         values = np.maximum(values, 0.0)
         power = self._shrunk(values, rows)
         power[power <= tolerance] = 0.0
-        matrix, inverse = np.zeros((p, p)), np.zeros((p, p))
-        matrix[np.ix_(kept, kept)] = (vectors * np.sqrt(_inverted(power))) @ vectors.T
-        inverse[:, kept] = _regressed(correlation, kept, values, vectors, tolerance) @ (
-            (vectors * np.sqrt(power)) @ vectors.T
-        )
-        return matrix, inverse
+        return Spectrum(correlation, scale, kept, values, vectors, power, tolerance)
+
+    def _whitening(self, found: "Spectrum") -> HostArray:
+        """Return the whitening matrix (p, p) of live features, which keeps their power unless ``whiten``."""
+        matrix = np.zeros_like(found.correlation)
+        matrix[np.ix_(found.kept, found.kept)] = found.of(np.sqrt(_inverted(found.power)))
+        return matrix if self.whiten else matrix * found.scale[:, None]
+
+    def _coloring(self, found: "Spectrum") -> HostArray:
+        """Return the inverse of the whitening matrix."""
+        inverse = np.zeros_like(found.correlation)
+        inverse[:, found.kept] = _regressed(found) @ found.of(np.sqrt(found.power))
+        return inverse if self.whiten else inverse / found.scale[None, :]
 
     def _shrunk(self, values: HostArray, rows: float) -> HostArray:
         if self.shrinkage == "auto":
             return shrunk(values, rows)
         return np.asarray((1.0 - self.shrinkage) * values + self.shrinkage)
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues and eigenvectors of the correlations (p, p) of features of power 1.
+
+    They are those of the features ``kept`` (k,), which determine the others. ``power`` (k,) is what later rows
+    are judged to have along each eigenvector, 0 where that is no more than ``tolerance``; ``scale`` (p,) is
+    what the features were divided by.
+    """
+
+    correlation: HostArray
+    scale: HostArray
+    kept: HostArray
+    values: HostArray
+    vectors: HostArray
+    power: HostArray
+    tolerance: float
+
+    def of(self, values: HostArray) -> HostArray:
+        """Return the matrix (k, k) that has these eigenvalues."""
+        matrix: HostArray = (self.vectors * values) @ self.vectors.T
+        return matrix
 
 
 def _inverted(values: HostArray) -> HostArray:
@@ -142,14 +177,12 @@ def independent(correlation: HostArray, tolerance: float, rows: float) -> HostAr
     return np.array(kept)
 
 
-def _regressed(
-    correlation: HostArray, kept: HostArray, values: HostArray, vectors: HostArray, tolerance: float
-) -> HostArray:
+def _regressed(found: Spectrum) -> HostArray:
     """Return the matrix (p, k) that makes all features of those that were kept."""
-    p = len(correlation)
+    p, kept = len(found.correlation), found.kept
     if len(kept) == p:
         return np.eye(p)
-    usable = np.where(values > tolerance, values, 0.0)
-    matrix: HostArray = correlation[:, kept] @ ((vectors * _inverted(usable)) @ vectors.T)
+    usable = np.where(found.values > found.tolerance, found.values, 0.0)
+    matrix: HostArray = found.correlation[:, kept] @ found.of(_inverted(usable))
     matrix[kept] = np.eye(len(kept))
     return matrix

@@ -213,7 +213,8 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
             On the library and device of those in `fit`.
         """
         check_is_fitted(self)
-        return self._solution.undo(read_inputs(self, X, "inverse_transform", self._state.like))
+        rows = read_inputs(self, X, "inverse_transform", self._state.like)
+        return self._solution.undo(rows, self._state.inverse)
 
     def correlation_left(self, X: Any) -> CorrelationLeft:
         """Return how correlated rows still are after `transform`, beside the floor of sampling.

@@ -27,9 +27,13 @@ class Learned(NamedTuple):
 
     @property
     def solution(self) -> Solution:
-        """The transformation; singular directions of R are left out of its inverse."""
-        inverse = np.linalg.pinv(to_numpy(self.decorrelator))
-        return Solution(self.mean, self.scale, self.decorrelator, from_numpy(inverse, self.decorrelator))
+        """The transformation."""
+        return Solution(self.mean, self.scale, self.decorrelator)
+
+    @property
+    def inverse(self) -> Array:
+        """The inverse of R, without its singular directions."""
+        return from_numpy(np.linalg.pinv(to_numpy(self.decorrelator)), self.decorrelator)
 
     def after(self, rows: Array, *, rate: float, whiten: bool, center: bool, forgetting: float) -> "Learned":
         """Return what more rows, in their order, make of it."""

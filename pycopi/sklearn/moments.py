@@ -78,5 +78,7 @@ def _of_block(part: Array, counts: HostArray, fading: HostArray) -> Moments:
     apart = part - mean[None, :]
     correction = xp.matmul(row, apart) / total  # what rounding has left in the mean
     mean, apart = mean + correction, apart - correction[None, :]
-    scatter = xp.matmul(xp.matrix_transpose(apart * row[:, None]), apart)
+    if weights.min() < 1.0 or weights.max() > 1.0:
+        apart = apart * xp.sqrt(row)[:, None]
+    scatter = xp.matmul(xp.matrix_transpose(apart), apart)  # of one matrix, which takes half the operations
     return Moments(total, squares, mean, scatter)
