@@ -26,7 +26,8 @@ class StreamClassifier(StreamLearner):
         Step size of the weights and factor of the output error, dimensionless, at least 0; a step along the
         gradient has their product.
     decorrelation_rate : float
-        Step size of the decorrelating matrices, dimensionless, at least 0.
+        Step size of the decorrelating matrices, dimensionless, at least 0; after t samples it is divided by
+        1 + rate t.
     decorrelated_layers : int or None
         How many layers decorrelate their inputs, from the first on; None is all. Each has one more matrix
         to read and to write for a sample.
