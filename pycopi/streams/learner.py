@@ -20,7 +20,6 @@ from pycopi.streams.scaling import NOTHING, readable
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.step import learn
 
-
 _TERM = 256  # samples after which step sizes are set anew
 
 
@@ -35,8 +34,8 @@ class StreamLearner:
         self,
         hidden_layer_sizes: tuple[int, ...] = FILES.hidden,
         activation: str = FILES.activation,
-        rate: float = FILES.settings.rate,
-        gain: float = FILES.settings.gain,
+        rate: float = 1e-5,
+        gain: float = 1e5,
         decorrelation_rate: float = FILES.settings.decorrelations[0].rate,
         decorrelated_layers: int | None = 1,
         step_bound: float | None = FILES.settings.step_bound,
