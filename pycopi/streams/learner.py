@@ -144,7 +144,7 @@ class StreamLearner:
         self._set_rates()
 
     def _set_rates(self) -> None:
-        """Let the matrices R settle: steps of a constant size on single rows would let them grow without end."""
+        """Let the matrices R settle: constant steps on single rows would change them without end."""
         rate = self.decorrelation_rate
         rates = Rates(self.rate, rate / (1.0 + rate * self._state.step))
         self._how = self._settings.for_layers(rates, len(self._begun().layers))
