@@ -356,3 +356,14 @@ def test_without_river_the_error_names_the_extra(monkeypatch):
         ),
     ):
         import pycopi.river  # noqa: F401
+
+
+def test_decorrelating_matrices_settle_in_a_long_stream():
+    """Steps of a constant size on single rows multiply R at random, which shrinks or grows without end."""
+    rows = np.random.default_rng(0).normal(size=(500, 5))
+    model, sizes = StreamClassifier((4,), decorrelation_rate=0.05), []
+    for _ in range(6):
+        for row in rows:
+            model.learn_one(row, bool(row[0] > 0))
+        sizes.append(np.abs(model.parameters_[0].decorrelator).max())
+    assert abs(sizes[-1] / sizes[1] - 1.0) < 0.01

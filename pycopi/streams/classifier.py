@@ -24,9 +24,10 @@ class StreamClassifier(StreamLearner):
         Of the hidden layers, as for `pycopi.mlp`.
     rate, gain : float
         Step size of the weights and factor of the output error, dimensionless, at least 0; a step along the
-        gradient has their product.
+        gradient has their product. A large rate lets the weights of a long stream grow: change the gain.
     decorrelation_rate : float
-        Step size of the decorrelating matrices, dimensionless, at least 0.
+        Step size of the decorrelating matrices, dimensionless, at least 0; after t samples it is divided by
+        1 + rate t.
     decorrelated_layers : int or None
         How many layers decorrelate their inputs, from the first on; None is all. Each has one more matrix
         to read and to write for a sample.
@@ -62,8 +63,8 @@ class StreamClassifier(StreamLearner):
         self,
         hidden_layer_sizes: tuple[int, ...] = FILES.hidden,
         activation: str = FILES.activation,
-        rate: float = FILES.settings.rate,
-        gain: float = FILES.settings.gain,
+        rate: float = 1e-5,
+        gain: float = 1e5,
         decorrelation_rate: float = FILES.settings.decorrelations[0].rate,
         decorrelated_layers: int | None = 1,
         step_bound: float | None = FILES.settings.step_bound,

@@ -13,12 +13,14 @@ from pycopi.network import Network, Parameters, mlp
 from pycopi.presets import FILES
 from pycopi.rules.decorrelation import Decorrelation
 from pycopi.rules.learning import Learning
-from pycopi.settings import Settings
+from pycopi.settings import Rates, Settings
 from pycopi.state import State, start
 from pycopi.streams.features import FeatureIndex
 from pycopi.streams.scaling import NOTHING, readable
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.step import learn
+
+_TERM = 256  # samples after which step sizes are set anew
 
 
 class StreamLearner:
@@ -32,8 +34,8 @@ class StreamLearner:
         self,
         hidden_layer_sizes: tuple[int, ...] = FILES.hidden,
         activation: str = FILES.activation,
-        rate: float = FILES.settings.rate,
-        gain: float = FILES.settings.gain,
+        rate: float = 1e-5,
+        gain: float = 1e5,
         decorrelation_rate: float = FILES.settings.decorrelations[0].rate,
         decorrelated_layers: int | None = 1,
         step_bound: float | None = FILES.settings.step_bound,
@@ -107,7 +109,10 @@ class StreamLearner:
         problem = Problem(
             network.layers, state.parameters, inputs, wanted, trace, loss, gain=self._settings.gain
         )
-        self._state = learn(network, state, trace, problem, self._settings, self._how, None)
+        state = learn(network, state, trace, problem, self._settings, self._how, None)
+        self._state = state._replace(step=state.step + 1)
+        if self._state.step % _TERM == 0:
+            self._set_rates()
 
     def _outputs(self, features: Any) -> HostArray:
         """Return what the network answers to a sample, shape (m,), float64.
@@ -136,7 +141,13 @@ class StreamLearner:
             layers[-1] = replace(layers[-1], outputs=outputs)
             self._inner = Network(tuple(layers))
             self._state = self._state._replace(parameters=tuple(parameters))
-        self._how = self._settings.for_layers(self._settings.rates, len(self._begun().layers))
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        """Let the matrices R settle: constant steps on single rows would change them without end."""
+        rate = self.decorrelation_rate
+        rates = Rates(self.rate, rate / (1.0 + rate * self._state.step))
+        self._how = self._settings.for_layers(rates, len(self._begun().layers))
 
     def _begin(self, inputs: int, outputs: int) -> None:
         hidden = self.hidden_layer_sizes
