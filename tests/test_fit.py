@@ -480,3 +480,12 @@ def test_bad_arguments_of_epochs_are_errors_before_the_first_one():
         epochs_of(np.full_like(X, np.nan))
     with pytest.raises(TypeError, match="epochs has no callbacks; expected batch_size, decorrelation_schedule"):
         epochs_of(callbacks=())
+
+
+def test_schedules_of_the_wrong_kind_are_named():
+    message = "decorrelation_schedule is a Course, which is for weight_schedule; expected a pycopi.Schedule"
+    with pytest.raises(ValueError, match=exactly(message)):
+        run(decorrelation_schedule=pycopi.Course(epochs=4))
+    message = "weight_schedule returned a tuple; expected a number, for all layers learn at one rate"
+    with pytest.raises(ValueError, match=within(message)):
+        run(weight_schedule=lambda epoch: (1.0, 0.5))

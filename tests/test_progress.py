@@ -10,7 +10,7 @@ import pytest
 from test_fit import CLASSES, X, flat, run
 
 import pycopi
-from pycopi.training.progress import ProgressLine, Report, choose_reporter, columns_of, is_terminal
+from pycopi.training.progress import ProgressLine, Report, choose_reporter, columns_of, is_terminal, write_loss
 
 
 class Terminal(io.StringIO):
@@ -244,3 +244,18 @@ def test_any_state_can_be_shown(fields):
 def test_parameters_of_every_library_are_shown_by_their_shapes(xp):
     weight = xp.asarray(np.ones((3, 2), np.float32))
     assert repr(pycopi.DenseParameters(weight, bias=None)) == "DenseParameters(weight=float32 (3, 2))"
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (0.58154, "0.5815"),
+        (0.0, "0.0000"),
+        (1e-9, "1.000e-09"),
+        (32349252036301508.0, "3.235e+16"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_a_loss_of_any_size_can_be_read(loss, text):
+    assert write_loss(loss) == text

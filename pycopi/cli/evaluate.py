@@ -8,6 +8,7 @@ from pycopi.cli.splits import open_for_model, place
 from pycopi.data import Dataset
 from pycopi.losses import LOSSES
 from pycopi.training.evaluate import evaluate as evaluate_network
+from pycopi.training.progress import write_loss
 
 FLAGS = (
     MODEL,
@@ -40,7 +41,7 @@ def evaluate(given: Given) -> None:
         return
     for name, value in rows.items():
         if value is not None:
-            print(f"{name:<9} {value:.4f}" if isinstance(value, float) else f"{name:<9} {value}")
+            print(f"{name:<9} {write_loss(value) if isinstance(value, float) else value}")
 
 
 def choose_split(dataset: Dataset, split: str) -> tuple[HostArray, HostArray]:

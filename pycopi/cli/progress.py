@@ -14,7 +14,15 @@ from rich.text import Text
 from pycopi.cli.folder import PICTURE
 from pycopi.network import Parameters
 from pycopi.state import EpochRecord, State
-from pycopi.training.progress import Report, Reporter, describe, fitting, is_terminal, name_epoch
+from pycopi.training.progress import (
+    Report,
+    Reporter,
+    describe,
+    fitting,
+    is_terminal,
+    name_epoch,
+    write_loss,
+)
 
 Shown = tuple[Reporter | Literal[False], Callable[[State], None]]
 """What `pycopi.fit` is to call: during an epoch, and after it."""
@@ -109,7 +117,7 @@ def describe_epoch(record: EpochRecord, epochs: int) -> str:
 
 def _result(name: str, loss: float, accuracy: float | None) -> str:
     share = "" if accuracy is None else f" {accuracy:.1%}"
-    return f"{name} {loss:.4f}{share}"
+    return f"{name} {write_loss(loss)}{share}"
 
 
 def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pycopi._checks import as_whole
 from pycopi.network import Network, mlp
 from pycopi.optimizers import Decorrelated
 from pycopi.settings import Settings
@@ -60,6 +61,7 @@ def subspace_recipe(
     >>> found.accuracy > 0.95
     True
     """
+    batch_size = as_whole("batch_size", batch_size)
     network = mlp(sizes, bias=True, decorrelated=False, standardized=standardized)
     settings = Settings(rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=Decorrelated())
     arguments = {

@@ -251,12 +251,14 @@ def _opened(
     opened = open_batches(network, state.parameters, inputs, targets, batch_size=batch_size, seed=seed)
     if weight_schedule is None:
         weight_schedule = Schedule(start=int(_begins_correlated(state.parameters, settings)))
+    schedules = Schedules(weight_schedule, decorrelation_schedule)
+    schedules.check()
     run = Run(
         batches=opened,
         probe=opened.probe(PROBED),
         validation=None if validation is None else open_validation(network, state.parameters, validation),
         settings=settings,
-        schedules=Schedules(weight_schedule, decorrelation_schedule),
+        schedules=schedules,
         keep_decorrelated=bool(keep_decorrelated),
         **how,
     )

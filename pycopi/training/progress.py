@@ -1,5 +1,6 @@
 """What a run says while it goes on."""
 
+import math
 import os
 import sys
 import time
@@ -33,9 +34,15 @@ Reporter = Callable[[Report], object]
 def describe(report: Report) -> str:
     """Return loss and accuracy of a report as a short text; no accuracy while the weights wait."""
     if report.decorrelating:
-        return f"decorrelating  loss {report.loss:.4f}"
+        return f"decorrelating  loss {write_loss(report.loss)}"
     right = "" if report.accuracy is None else f"  accuracy {report.accuracy:.4f}"
-    return f"loss {report.loss:.4f}{right}"
+    return f"loss {write_loss(report.loss)}{right}"
+
+
+def write_loss(loss: float) -> str:
+    """Return a loss with four decimals, or in powers of ten where it is far from 1."""
+    far = math.isfinite(loss) and loss != 0.0 and not 1e-3 <= abs(loss) < 1e6
+    return f"{loss:.3e}" if far else f"{loss:.4f}"
 
 
 def name_epoch(epoch: int, epochs: int) -> str:

@@ -36,11 +36,21 @@ class Schedules(NamedTuple):
     weights: Callable[[int], Factor]
     decorrelation: Callable[[int], Factor]
 
+    def check(self) -> None:
+        """Check that a schedule is for what it is given to."""
+        if isinstance(self.decorrelation, Course):
+            msg = "decorrelation_schedule is a Course, which is for weight_schedule; expected a pycopi.Schedule"
+            raise ValueError(msg)
+
     def rates(self, epoch: int, settings: Settings) -> Rates:
         """Return the step sizes of an epoch, counted from 0."""
         weights, decorrelation = settings.rates[:2]
+        factor = self.weights(epoch)
+        if isinstance(factor, tuple):
+            msg = "weight_schedule returned a tuple; expected a number, for all layers learn at one rate"
+            raise ValueError(msg)
         return Rates(
-            _rate("weight_schedule", self.weights(epoch), weights),
+            _rate("weight_schedule", factor, weights),
             _rate("decorrelation_schedule", self.decorrelation(epoch), decorrelation),
         )
 
