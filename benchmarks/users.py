@@ -24,7 +24,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import sklearn
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -74,7 +77,9 @@ def _scikit(classifier: Any, regressor: Any, *before: Any) -> Callable[[Split, i
     """Return a side that fits an estimator at its defaults, after transformers."""
 
     def fit_and_predict(split: Split, seed: int) -> Array:
-        model = (classifier if split.classes else regressor)(random_state=seed)
+        model: Any = (classifier if split.classes else regressor)(random_state=seed)
+        if np.ndim(split.y) == 2 and regressor is HistGradientBoostingRegressor:
+            model = MultiOutputRegressor(model)
         found: Array = (
             make_pipeline(*(kind() for kind in before), model).fit(split.x, split.y).predict(split.x_test)
         )
@@ -94,6 +99,8 @@ SIDES: dict[str, Callable[[Split, int], Array]] = {
     "constant": _constant,
     "MLP of scikit-learn": _scikit(MLPClassifier, MLPRegressor),
     "the same, standardised": _scikit(MLPClassifier, MLPRegressor, StandardScaler),
+    "linear, standardised": _scikit(LogisticRegression, Ridge, StandardScaler),
+    "gradient boosting": _scikit(HistGradientBoostingClassifier, HistGradientBoostingRegressor),
     "`pycopi train`": train_and_predict,
 }
 """What is compared: functions of a split and a seed that return predictions of the test rows."""

@@ -7,6 +7,7 @@ library which is not installed are skipped, visibly.
 
 import contextlib
 import io
+import json
 import re
 import runpy
 import shutil
@@ -124,6 +125,20 @@ def test_the_three_numbers_of_the_readme_are_those_of_their_pages():
     assert (best, sets) == re.search(r"on (\d+) of the (\d+)\s+sets", users).groups()
     row = re.search(r"^\| 1024 \| +([\d.]+) \|[^|]*\|[^|]*\| +([\d.]+) \|", performance, re.M)
     assert (faster, time) == tuple(f"{float(one):.0f}" for one in row.groups())
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))["cells"]
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    assert names["accuracy"] > 0.98
+    matplotlib.pyplot.close("all")
 
 
 @pytest.mark.parametrize("page", PAGES)
