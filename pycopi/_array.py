@@ -75,7 +75,7 @@ def is_array(thing: object) -> bool:
 
 def adopted(thing: Any) -> Any:
     """Return a read-only NumPy view of what is no array but lends its memory by DLPack; all else as it is."""
-    if is_array(thing) or isinstance(thing, type) or not hasattr(thing, "__dlpack__"):
+    if is_array(thing) or isinstance(thing, (type, np.ndarray)) or not hasattr(thing, "__dlpack__"):
         return thing
     view = np.from_dlpack(thing)
     view.flags.writeable = False

@@ -92,7 +92,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 def test_a_hang_up_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", IN_ITS_TERMINAL, *COMMAND, *TRAIN, "--epochs", "5000"],
+        [sys.executable, "-c", IN_ITS_TERMINAL, *COMMAND, *TRAIN, "--epochs", "5000", "--verbose"],
         cwd=tmp_path,
         stdin=theirs,
         stdout=theirs,
