@@ -8,7 +8,7 @@ try:
 except ImportError:
     callback = None
 
-CallbackSupport: Any = callback.CallbackSupportMixin if callback else object
+CallbackSupport: Any = callback.CallbackSupportMixin if callback else type("CallbackSupport", (), {})
 """The base of estimators that take callbacks."""
 
 Method = TypeVar("Method")
