@@ -22,7 +22,7 @@ def main() -> None:
         path = Path(folder, "digits.safetensors")
         pycopi.save(path, network, state.parameters)
         accuracy = pycopi.evaluate(network, pycopi.load(path).parameters, *test).accuracy
-    subprocess.run([sys.executable, "-c", "import pycopi; pycopi.show_config()"], check=True)
+    subprocess.run([sys.executable, "-P", "-c", "import pycopi; pycopi.show_config()"], check=True)
     print("test accuracy", accuracy)
     assert accuracy > 0.97
 
