@@ -6,6 +6,7 @@ Prints:
 from dataclasses import dataclass
 
 import numpy as np
+from array_api_compat import array_namespace
 
 import pycopi
 from pycopi.data import load_dataset
@@ -26,8 +27,9 @@ class Lion(pycopi.Optimizer):
     def step(self, parameter, memory, change, rate):
         """Return the parameter and its mean after a change."""
         mean = self.beta1 * memory + (1.0 - self.beta1) * change
-        xp = mean.__array_namespace__()
-        return parameter + rate * xp.sign(mean), self.beta2 * memory + (1.0 - self.beta2) * change
+        return parameter + rate * array_namespace(mean).sign(mean), self.beta2 * memory + (
+            1.0 - self.beta2
+        ) * change
 
 
 digits = load_dataset("digits")
