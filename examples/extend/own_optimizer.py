@@ -5,7 +5,6 @@ Prints:
 
 from dataclasses import dataclass
 
-import numpy as np
 from array_api_compat import array_namespace
 
 import pycopi
@@ -27,9 +26,8 @@ class Lion(pycopi.Optimizer):
     def step(self, parameter, memory, change, rate):
         """Return the parameter and its mean after a change."""
         mean = self.beta1 * memory + (1.0 - self.beta1) * change
-        return parameter + rate * array_namespace(mean).sign(mean), self.beta2 * memory + (
-            1.0 - self.beta2
-        ) * change
+        sign = array_namespace(mean).sign(mean)
+        return parameter + rate * sign, self.beta2 * memory + (1.0 - self.beta2) * change
 
 
 digits = load_dataset("digits")
@@ -38,4 +36,4 @@ settings = pycopi.Settings(rule="gradient", rate=1e-3, gain=1.0, optimizer=Lion(
 state = pycopi.start(network, settings)
 state = pycopi.fit(network, state, digits.x_train, digits.y_train, epochs=20, settings=settings)
 found = pycopi.evaluate(network, state.parameters, digits.x_test, digits.y_test)
-print(np.round(found.accuracy, 2))
+print(round(found.accuracy, 2))
