@@ -489,3 +489,13 @@ def test_schedules_of_the_wrong_kind_are_named():
     message = "weight_schedule returned a tuple; expected a number, for all layers learn at one rate"
     with pytest.raises(ValueError, match=within(message)):
         run(weight_schedule=lambda epoch: (1.0, 0.5))
+
+
+def test_a_history_as_json_is_named_and_the_advice_helps():
+    state = run(epochs=2)
+    saved = [record.as_json() for record in state.history]
+    message = "the history of the state holds a dict; expected a pycopi.EpochRecord"
+    with pytest.raises(TypeError, match=within(message)):
+        run(parameters=state._replace(history=tuple(saved)))
+    history = tuple(pycopi.EpochRecord.from_json(record) for record in saved)
+    assert_same_run(run(parameters=state._replace(history=history)), run())

@@ -11,7 +11,7 @@ from pycopi._checks import as_whole, check_finite
 from pycopi._trees import first_array, named_arrays
 from pycopi.network import Network, Parameters
 from pycopi.settings import Settings
-from pycopi.state import State, as_state, check_kept, check_state, start
+from pycopi.state import EpochRecord, State, as_state, check_kept, check_state, start
 from pycopi.training.batches import open_batches, open_validation
 from pycopi.training.guard import Guard
 from pycopi.training.history import (
@@ -287,6 +287,11 @@ def _ends(answer: Any) -> bool:
 
 
 def _check_state(network: Network, state: State, settings: Settings) -> None:
+    for record in state.history:
+        if not isinstance(record, EpochRecord):
+            msg = f"the history of the state holds a {type(record).__name__}; expected a pycopi.EpochRecord"
+            msg += ", which pycopi.EpochRecord.from_json(record) makes of a saved one"
+            raise TypeError(msg)
     check_state(state)
     check_method(network, state, settings)
     if is_dask(first_array(state.parameters)):
