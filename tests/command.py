@@ -62,6 +62,11 @@ def show(*arguments: object, cwd: Path, columns: int, **variables: str) -> str:
     return shown.decode()
 
 
+def interrupt(*_: object, **__: object) -> None:
+    """Stand in for a function during which Ctrl-C is pressed."""
+    raise KeyboardInterrupt
+
+
 def without_codes(shown: str) -> str:
     """Return the text without the codes that move the cursor and colour it."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)

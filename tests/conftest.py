@@ -1,6 +1,7 @@
 """Fixtures and settings of the whole suite."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 from backends import BACKENDS, Backend
 from hypothesis import HealthCheck, settings
+from stored import NETWORK
 
+import pycopi
+from pycopi.data import Dataset, load_dataset
 from pycopi.kernels import native
 
 settings.register_profile(
@@ -72,3 +76,39 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "deep" / "digits"
     call("train", "digits", *SMALL, "--output", folder, "--quiet")
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained() -> tuple[pycopi.Network, tuple[pycopi.DenseParameters, ...], Dataset]:
+    """A network trained on the digits, its parameters, and the data."""
+    digits = load_dataset("digits")
+    network = pycopi.mlp([64, 64, 64, 10])
+    chosen = pycopi.Settings(rate=1e-2, gain=100.0, decorrelation=pycopi.Decorrelation(rate=1e-2))
+    state = pycopi.fit(
+        network, network.init(0), digits.x_train, digits.y_train, epochs=8, batch_size=20, settings=chosen
+    )
+    return network, state.parameters, digits
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples of a test."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of data sets away from the data and the cache of the person who runs the tests."""
+    monkeypatch.delenv("PYCOPI_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache" / "pycopi"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A file of the small model that ``stored`` describes."""
+    path = tmp_path / "m.safetensors"
+    pycopi.save(path, NETWORK, NETWORK.init(0))
+    return path

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from assertions import assert_close, exactly
 from backends import NUMPY
-from test_network import scrambled
+from networks import scrambled
 
 import pycopi
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import assert_error, call, save_set, start
-from test_plotting import assert_png
+from pictures import assert_png
 
 import pycopi
 from pycopi import analysis

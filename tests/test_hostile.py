@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from assertions import assert_same, exactly, within
-from test_fit import CLASSES, NETWORK, SETTINGS, START, X, flat, run
-from test_network import move
+from fitting import CLASSES, NETWORK, SETTINGS, START, X, flat, run
+from networks import move
 
 import pycopi
 from pycopi.kernels import native

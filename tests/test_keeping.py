@@ -9,8 +9,7 @@ import time
 import numpy as np
 import pytest
 from assertions import within
-from test_fit import CLASSES, X, assert_same_run, batches_of, run
-from test_lost_runs import Broken
+from fitting import CLASSES, Broken, X, assert_same_run, batches_of, run
 
 import pycopi
 

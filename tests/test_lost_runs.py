@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from assertions import assert_same
-from test_fit import CLASSES, NETWORK, START, X, assert_same_run, batches_of, run
+from fitting import CLASSES, NETWORK, START, Broken, X, assert_same_run, batches_of, run
 
 import pycopi
 from pycopi.data import load_dataset
@@ -64,20 +64,6 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 def test_a_run_that_diverges_in_a_worker_does_not_hang_its_pool():
     found = subprocess.run([sys.executable, "-c", POOL], capture_output=True, text=True, check=True)
     assert found.stdout == "1\n"
-
-
-class Broken:
-    """Batches whose source fails in the third epoch; opening and probing them read some too."""
-
-    def __init__(self, error):
-        self.error, self.steps = error, 0
-
-    def __iter__(self):
-        for batch in batches_of(16):
-            self.steps += 1
-            if self.steps > 1 + 8 + 8 + 8 + 4:
-                raise self.error
-            yield batch
 
 
 class Slotted(Exception):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from assertions import within
-from test_fit import CLASSES, NETWORK, SETTINGS, START, X, run
+from fitting import CLASSES, NETWORK, SETTINGS, START, X, run
 
 import pycopi
 from pycopi.training.batches import open_validation

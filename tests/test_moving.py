@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from assertions import within
-from test_fit import CLASSES, NETWORK, START, X, assert_same_run, batches_of, flat, run
+from fitting import CLASSES, NETWORK, START, X, assert_same_run, batches_of, flat, run
 
 import pycopi
 from pycopi._moving import take

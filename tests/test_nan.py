@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from assertions import assert_same, exactly, within
-from test_fit import CLASSES, NETWORK, START, X
-from test_network import move
+from fitting import CLASSES, NETWORK, START, X
+from networks import move
 
 import pycopi
 

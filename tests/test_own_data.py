@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same, exactly, within
-from test_network import move
+from networks import move
 
 import pycopi
 from pycopi.activations import Affine

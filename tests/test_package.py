@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from assertions import exactly
 
@@ -14,6 +13,8 @@ import pycopi
 from pycopi.kernels import numba
 
 ROOT = Path(pycopi.__file__).parent
+TESTS = sorted(Path(__file__).parent.glob("*.py"))
+
 HEAVY = (
     "numba",
     "cupy",
@@ -104,6 +105,20 @@ def test_kernels_are_called_below_networks_alone():
     assert callers <= {"_public"}  # which hands on a few names
 
 
+def test_no_test_file_is_over_400_lines():
+    """Each is of one idea: what grows beyond is split."""
+    lengths = {path.name: len(path.read_text().splitlines()) for path in TESTS}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def test_no_test_file_imports_another():
+    """What several need is in a helper module, so that any file can be split or run by itself."""
+    for path in TESTS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith("test_"), f"{path.name} imports {node.module}"
+
+
 def test_every_room_stands_on_a_floor():
     found = {path.name.partition(".")[0] for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert found - {"__init__", "__pycache__", "py"} <= {room for rooms in FLOORS for room in rooms}
@@ -162,18 +177,3 @@ def test_training_works_without_the_c_core():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False 1.0\n"
-
-
-def test_correlation_of_known_features(eager):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(50, 700))
-    x[:, 3] = 0.0
-    x[:, 5] = x[:, 4]
-    norms = np.sqrt((x**2).sum(axis=0))
-    live = norms > 0
-    scaled = x[:, live] / norms[live]
-    matrix = np.abs(scaled.T @ scaled)
-    wanted = (matrix.sum() - live.sum()) / (live.sum() * (live.sum() - 1))
-    found = pycopi.analysis.off_diagonal_correlation(eager.asarray(x))
-    assert found == pytest.approx(wanted, rel=1e-12)
-    assert pycopi.analysis.off_diagonal_correlation(eager.asarray(np.zeros((3, 2)))) == 0.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from assertions import assert_same, exactly
-from test_plotting import assert_png, read_texts
+from pictures import assert_png, read_texts
 
 from pycopi.plotting import (
     compression_curves,

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_fit import CLASSES, X, flat, run
+from fitting import CLASSES, X, flat, run
 
 import pycopi
 from pycopi.training.progress import ProgressLine, Report, choose_reporter, columns_of, is_terminal, write_loss

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from command import assert_error, call, show, start, without_codes
-from test_plotting import assert_png, read_texts
+from pictures import assert_png, read_texts
 
 import pycopi
 from pycopi.experiments.document import Code, Gallery, Heading, Picture, Table, Text

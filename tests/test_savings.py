@@ -7,8 +7,8 @@ from assertions import assert_close, assert_same, exactly
 from backends import NUMPY
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import move, scrambled
 from strategies import batches
-from test_network import move, scrambled
 
 import pycopi
 from pycopi.rules.power import mean_square

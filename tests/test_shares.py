@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same
-from test_fit import CLASSES, NETWORK, SETTINGS, START, X, run
-from test_network import move
+from fitting import CLASSES, NETWORK, SETTINGS, START, X, run
+from networks import move
 
 import pycopi
 from pycopi.data import load_dataset

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from assertions import assert_close, assert_same, exactly, within
 from backends import NUMPY
-from test_network import scrambled
+from networks import scrambled
 
 import pycopi
 from pycopi.activations import Tanh
