@@ -29,23 +29,8 @@ _open_files: set[IO[bytes]] = set()
 def locked(folder: str | os.PathLike[str], *, otherwise: str = "name another folder") -> Iterator[None]:
     """Keep every other run out of a folder until the block ends; the folder is made if need be.
 
-    A folder that was made for the block and is empty at its end is removed again.
-
-    Parameters
-    ----------
-    folder : path
-        The folder.
-    otherwise : str
-        What to do instead of waiting, for the error.
-
-    Raises
-    ------
-    BlockingIOError
-        If another run is at work there.
-    NotADirectoryError
-        If it is a file.
-    OSError
-        If the folder cannot be made, or nothing can be written there.
+    A folder that was made for the block and is empty at its end is removed again. BlockingIOError says that
+    another run is at work there, and ``otherwise`` what to do instead of waiting.
     """
     place = Path(folder)
     if place.exists() and not place.is_dir():

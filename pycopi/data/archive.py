@@ -13,36 +13,16 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from pycopi._files import whole_file
-from pycopi.data.locate import one_line
+from pycopi.data.reading import one_line
 
 _PIECE = 1 << 20
 
 
 def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[Path]:
-    """Return the paths of the expected members, unpacked into a folder.
+    """Return the paths of the expected members of a ``.tar.gz`` file, unpacked into a folder.
 
-    Parameters
-    ----------
-    archive : pathlib.Path
-        The ``.tar.gz`` file.
-    members : list of str
-        Names within the archive, as ``"folder/file"``; all are needed, any others are passed over.
-    size : int
-        What each member must hold, in bytes.
-    folder : pathlib.Path
-        Where the files go once the whole archive has been found sound; made if it does not exist.
-
-    Returns
-    -------
-    list of pathlib.Path
-        One path for each member, in the same order.
-
-    Raises
-    ------
-    ValueError
-        If the archive is damaged, or a member is missing or has the wrong size.
-    OSError
-        If a file cannot be written.
+    ``members`` are names within the archive, each of ``size`` bytes; all are needed, any others are passed
+    over. Nothing appears in the folder before the whole archive has been found sound.
     """
     wanted = {name: folder / PurePosixPath(name).name for name in members}
     missing = set(members)

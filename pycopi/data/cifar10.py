@@ -26,29 +26,8 @@ RECORD = 1 + PIXELS
 def load_cifar10(data_dir: Path | None, download: bool) -> Dataset:
     """Return CIFAR-10: 50,000 training and 10,000 test images of 3 x 32 x 32, flattened, in [0, 1].
 
-    Parameters
-    ----------
-    data_dir : pathlib.Path or None
-        The only folder to search; None searches those of `pycopi.data.locate`.
-    download : bool
-        Whether to fetch the files where they are missing.
-
-    Returns
-    -------
-    Dataset
-        Inputs float32 (N, 3072), the red plane before the green before the blue, rows within each;
-        class numbers int64 (N,).
-
-    Raises
-    ------
-    FileNotFoundError
-        If the files are neither here nor to be had.
-    ValueError
-        If a file has the wrong size or a label outside 0 to 9, or the downloaded archive is wrong.
-
-    Notes
-    -----
-    Each file goes straight into its rows of the result: about 30 MB more than the arrays returned.
+    A row has the red plane before the green before the blue. Each file goes straight into its rows of the
+    result: about 30 MB more than the arrays returned.
     """
     paths = locate(FILES, data_dir, _fetch if download else None)
     x_train, y_train = _read(paths[:-1])

@@ -45,53 +45,15 @@ DIGITS = tuple(range(10))
 
 
 def scale_bytes(values: Bytes, largest: int, out: Floats | None = None) -> Floats:
-    """Return ``values / largest`` as float32, one row per first index, each value rounded once.
-
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (N, ...), uint8
-        Stored bytes; only read.
-    largest : int
-        The byte that becomes 1.
-    out : numpy.ndarray, shape (N, features), float32, optional
-        Where to write; a new array if None.
-
-    Returns
-    -------
-    numpy.ndarray, shape (N, features), float32
-        `out`, or the new array.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> scale_bytes(np.array([[[0, 51], [204, 255]]], np.uint8), 255)
-    array([[0. , 0.2, 0.8, 1. ]], dtype=float32)
-    """
+    """Return ``values / largest`` (N, features) as float32, a row per first index, each value rounded once."""
     rows = values.reshape(len(values), -1)
     return np.divide(rows, largest, out=out, dtype=np.float32)
 
 
 def class_numbers(path: Path, labels: Bytes, start: int, step: int) -> NDArray[np.int64]:
-    """Return stored labels as int64, each checked to be a class number from 0 to 9.
+    """Return labels (N,) as int64, each checked to be a class number from 0 to 9.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file that they come from.
-    labels : numpy.ndarray, shape (N,), uint8
-        At least one label; only read.
-    start, step : int
-        Offset in the file of the first label, and the distance from one to the next, in bytes.
-
-    Returns
-    -------
-    numpy.ndarray, shape (N,), int64
-        A new array.
-
-    Raises
-    ------
-    ValueError
-        If a label is above 9; the message gives the offset of the first.
+    ``start`` is the offset in the file of the first label, ``step`` the distance to the next, in bytes.
     """
     if labels.max() > 9:
         first = int(np.argmax(labels > 9))

@@ -22,30 +22,10 @@ TEST_EVERY = 5
 
 
 def load_digits() -> Dataset:
-    """Return the embedded digits: 1,437 training and 360 test images of 8 x 8, flattened.
+    """Return the embedded digits: 1,437 training and 360 test images of 8 x 8, flattened, in [0, 1].
 
-    Returns
-    -------
-    Dataset
-        Inputs float32 (N, 64), the stored 0 to 16 divided by 16; class numbers int64 (N,).
-
-    Raises
-    ------
-    ValueError
-        If an embedded file is damaged.
-
-    Notes
-    -----
-    Every fifth image (0, 5, 10, ...) is a test image and the others are for training. Both parts
-    hold images of the same 13 writers, so test accuracy says nothing about writers never seen.
-
-    Examples
-    --------
-    >>> digits = load_digits()
-    >>> digits.x_train.shape, digits.x_test.shape
-    ((1437, 64), (360, 64))
-    >>> digits.y_test[:5]
-    array([0, 5, 0, 5, 0])
+    Every fifth image (0, 5, 10, ...) is a test image and the others are for training. Both parts hold images of
+    the same 13 writers, so test accuracy says nothing about writers never seen.
     """
     images = FOLDER / "digits-images-idx3-ubyte.gz"
     labels = FOLDER / "digits-labels-idx1-ubyte.gz"

@@ -24,36 +24,9 @@ MAX_UNPACKED = 1 << 28  # bytes that a gzip file may unpack to: 342,000 images o
 
 
 def read_idx(path: Path, shape: tuple[int | None, ...]) -> Bytes:
-    """Return the array that an IDX file of unsigned bytes holds.
+    """Return the array that an IDX file of unsigned bytes holds, plain or gzip.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, plain or gzip.
-    shape : tuple of int or None
-        The shape that the array must have; None where any length from 1 up will do.
-
-    Returns
-    -------
-    numpy.ndarray, uint8
-        A new array of the declared shape.
-
-    Raises
-    ------
-    ValueError
-        If the file is not of this format, cut short, too long, or damaged, or declares another
-        shape.
-    OSError
-        If the file cannot be opened or read.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> path = pathlib.Path(tempfile.mkdtemp(), "labels")
-    >>> path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9]))
-    11
-    >>> read_idx(path, (None,))
-    array([7, 0, 9], dtype=uint8)
+    ``shape`` is what it must have; None stands for any length from 1 up.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

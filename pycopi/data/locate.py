@@ -19,24 +19,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from pycopi.data.reading import one_line
+
 VARIABLE = "PYCOPI_DATA"
 
 
 class FileSet(NamedTuple):
-    """The files of one data set and where in a folder they may lie.
+    """The files of one data set, all of them needed, and where in a folder they may be.
 
-    Attributes
-    ----------
-    title : str
-        The name that people know it by.
-    names : tuple of str
-        The files, all of them needed.
-    suffixes : tuple of str
-        Endings that a file may carry, the preferred one first.
-    layouts : tuple of str
-        Folders within a searched folder, ``""`` for itself.
-    fetched : str
-        The folder among these that downloads go to.
+    ``suffixes`` are endings that a file may carry, the preferred one first; ``layouts`` are folders within a
+    searched folder, ``""`` for itself, and downloads go to the one that is ``fetched``.
     """
 
     title: str
@@ -49,28 +41,7 @@ class FileSet(NamedTuple):
 def locate(files: FileSet, data_dir: Path | None, fetch: Callable[[Path], list[Path]] | None) -> list[Path]:
     """Return the paths of a set's files, in the order of its names, fetched if they are missing.
 
-    Parameters
-    ----------
-    files : FileSet
-        What to look for.
-    data_dir : pathlib.Path or None
-        The only folder to search, if not None.
-    fetch : callable or None
-        Puts the files into the folder that it is given and returns their paths; None: do not
-        download.
-
-    Returns
-    -------
-    list of pathlib.Path
-        One path for each name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a named folder does not exist or holds files that nearly fit, or the files are not there and
-        cannot be fetched; the message says what to put where.
-    ValueError
-        If a downloaded file is not the expected one.
+    ``fetch`` puts the files into the folder that it is given and returns their paths; None downloads nothing.
     """
     folders = search_folders(data_dir)
     found = _find(files, folders)
@@ -91,18 +62,7 @@ def locate(files: FileSet, data_dir: Path | None, fetch: Callable[[Path], list[P
 
 
 def search_folders(data_dir: Path | None) -> list[Path]:
-    """Return the folders to search, first to last; ``~`` stands for the home folder in each.
-
-    Parameters
-    ----------
-    data_dir : pathlib.Path or None
-        The folder that the caller names.
-
-    Returns
-    -------
-    list of pathlib.Path
-        That folder alone, or the environment variable's if it is set and the cache; none need exist.
-    """
+    """Return the folders to search, first to last, which need not exist; ``~`` stands for the home folder."""
     named = [os.environ.get(VARIABLE) or None, _user_cache()] if data_dir is None else [data_dir]
     return [Path(os.path.expanduser(folder)) for folder in named if folder is not None]
 
@@ -110,28 +70,7 @@ def search_folders(data_dir: Path | None) -> list[Path]:
 def retrieve(url: str, md5: str, folder: Path) -> Path:
     """Download a file into a folder, unless it is there already, and return its path.
 
-    Parameters
-    ----------
-    url : str
-        Where the file is.
-    md5 : str
-        Its checksum, in hexadecimal.
-    folder : pathlib.Path
-        Where to put it; made if it does not exist.
-
-    Returns
-    -------
-    pathlib.Path
-        The checked file.
-
-    Raises
-    ------
-    ImportError
-        If pooch is not installed.
-    OSError
-        If the server cannot be reached or the folder cannot be written.
-    ValueError
-        If what came has another checksum; it is not kept.
+    A file with another checksum is a ValueError, and not kept.
     """
     pooch = importlib.import_module("pooch")
     name = url.rpartition("/")[2]
@@ -141,22 +80,6 @@ def retrieve(url: str, md5: str, folder: Path) -> Path:
         what = f"{folder / name}: the download from {url} has not the MD5 checksum {md5}"
         message = f"{what} and was not kept; try again, or fetch the file by hand"
         raise ValueError(message) from error
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an error as one line.
-
-    Parameters
-    ----------
-    error : BaseException
-        Any error.
-
-    Returns
-    -------
-    str
-        Its message with single spaces, or its type's name where it has none.
-    """
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _user_cache() -> str:

@@ -24,20 +24,7 @@ _PIECE = 1 << 20
 def check_members(path: Path, file: IO[bytes], archive: zipfile.ZipFile) -> None:
     """Raise unless the directory of an archive names every member in it.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, for messages.
-    file : binary file
-        The same file, open.
-    archive : zipfile.ZipFile
-        The same file, its directory read.
-
-    Raises
-    ------
-    ValueError
-        If the directory has another number of entries than the end of the archive declares, or a member is
-        in no entry, or an entry leads to no member.
+    ``file`` is the same file, open, and ``archive`` has read its directory.
     """
     entries = sorted(archive.infolist(), key=lambda info: info.header_offset)
     declared = _declared(path, file, archive)

@@ -34,27 +34,8 @@ MD5 = {
 def load_mnist(data_dir: Path | None, download: bool) -> Dataset:
     """Return MNIST: 60,000 training and 10,000 test images of 28 x 28, flattened, in [0, 1].
 
-    Sets that stand in for MNIST under the same file names (Fashion-MNIST, KMNIST) load as well,
-    with any number of images.
-
-    Parameters
-    ----------
-    data_dir : pathlib.Path or None
-        The only folder to search; None searches those of `pycopi.data.locate`.
-    download : bool
-        Whether to fetch the files where they are missing.
-
-    Returns
-    -------
-    Dataset
-        Inputs float32 (N, 784), class numbers int64 (N,).
-
-    Raises
-    ------
-    FileNotFoundError
-        If the files are neither here nor to be had.
-    ValueError
-        If a file is damaged, or images and labels differ in number.
+    Sets that stand in for MNIST under the same file names (Fashion-MNIST, KMNIST) load as well, with any number
+    of images.
     """
     paths = locate(FILES, data_dir, _fetch if download else None)
     x_train, y_train = _read_pair(paths[0], paths[1])

@@ -40,28 +40,10 @@ KINDS = {"i": "integers", "u": "integers", "f": "floats", "b": "booleans", "U": 
 
 
 def read_member(path: Path, archive: zipfile.ZipFile, name: str, kinds: str = "iuf") -> NDArray[Any]:
-    """Return one array of an open ``.npz`` archive.
+    """Return one array of an open ``.npz`` archive, in C order and in the machine's byte order.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, for its size and for messages.
-    archive : zipfile.ZipFile
-        The same file, open.
-    name : str
-        The array's name, without ``.npy``; it must be there.
-    kinds : str
-        The kinds of dtypes that it may have, as NumPy abbreviates them, of ``"iufbUS"``.
-
-    Returns
-    -------
-    numpy.ndarray
-        A new array in C order and in the machine's byte order; bytes are decoded as UTF-8.
-
-    Raises
-    ------
-    ValueError
-        If the member is damaged, is not of these kinds, is empty, or declares a size that it cannot have.
+    ``kinds`` are those of the dtypes that it may have, as NumPy abbreviates them, of ``"iufbUS"``; bytes are
+    decoded as UTF-8.
     """
     info = archive.getinfo(f"{name}.npy")
     offset = info.header_offset

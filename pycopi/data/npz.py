@@ -16,43 +16,9 @@ _ALIKE = 0.9  # of the letters of a name: one letter of ``x_test.npy`` may be an
 
 
 def load_npz(path: Path, task: Task | None = None) -> Dataset:
-    """Return the data set that an ``.npz`` file holds.
+    """Return the data set that an ``.npz`` file holds, named after the file; see `make_dataset`.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file as ``numpy.savez`` and ``numpy.savez_compressed`` write it. Other arrays in it are
-        passed over, once their checksums have been found right.
-    task : {"classes", "regression"} or None
-        What the targets are for; None judges by `pycopi.data.targets.are_labels`.
-
-    Returns
-    -------
-    Dataset
-        Named after the file. Inputs are flattened to (N, features): uint8 is divided by 255 and
-        becomes float32, other integers of up to 16 bits and float16 become float32, wider integers and
-        floats float64; float32 stays. Targets (N,) or (N, 1) that are labels become class numbers, int64
-        (N,), in the sorted order of the labels, which ``classes`` keeps; others, (N,) or
-        (N, outputs), are for regression and get their dtype by the same rule as inputs.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is damaged, or an array is missing, misspelt, of the wrong kind, rank or length,
-        not finite, or a test array has another dtype or row shape than its training array.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> path = Path(tempfile.mkdtemp(), "corners.npz")
-    >>> np.savez(path, x=np.array([[0, 255], [51, 0]], np.uint8), y=["white", "black"])
-    >>> data = load_npz(path)
-    >>> data.name, data.x_train, data.y_train, data.classes
-    ('corners', array([[0. , 1. ],
-           [0.2, 0. ]], dtype=float32), array([1, 0]), ('black', 'white'))
+    Other arrays in it are passed over, once their checksums have been found right.
     """
     if not path.is_file():
         what = f"{path}: there is no such file; expected an .npz file with arrays x and y"

@@ -13,32 +13,12 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def make_dataset(path: Path, stored: Arrays, task: Task | None = None) -> Dataset:
-    """Return the data set of arrays that a file holds.
+    """Return the data set of stored arrays: x and y, and both or neither of x_test and y_test.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, for the name of the set and for messages.
-    stored : dict of str to numpy.ndarray
-        x and y, and both or neither of x_test and y_test; only read.
-    task : {"classes", "regression"} or None
-        What the targets are for; None judges by `pycopi.data.targets.are_labels`.
-
-    Returns
-    -------
-    Dataset
-        As `pycopi.data.npz.load_npz` describes it.
-
-    Raises
-    ------
-    ValueError
-        If an array is of the wrong rank or length or not finite, or a test array has another dtype or
-        row shape than its training array.
-
-    Examples
-    --------
-    >>> make_dataset(Path("a.npz"), {"x": np.eye(2), "y": np.array(["b", "a"])}).y_train
-    array([1, 0])
+    Inputs are flattened to (N, features): uint8 is divided by 255 and becomes float32, other integers of up to
+    16 bits and float16 become float32, wider integers and floats float64; float32 stays. Targets (N,) or (N, 1)
+    that are labels become class numbers, int64 (N,), in the sorted order of the labels, which ``classes``
+    keeps; others, (N,) or (N, outputs), are for regression and get their dtype by the same rule as inputs.
     """
     _check_twins(path, stored)
     ends = ("", "_test") if "x_test" in stored else ("",)

@@ -15,27 +15,7 @@ _PIECE = 1 << 20  # bytes read at a time, so that unpacking needs no second copy
 
 
 def fill(values: Bytes, stream: BufferedIOBase) -> int:
-    """Return how many bytes were written to an array: all of it, or fewer where the stream ends.
-
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (N,), uint8
-        Overwritten from its start.
-    stream : io.BufferedIOBase
-        Read from where it stands.
-
-    Returns
-    -------
-    int
-        From 0 to N.
-
-    Examples
-    --------
-    >>> import io
-    >>> values = np.zeros(4, np.uint8)
-    >>> fill(values, io.BytesIO(bytes([5, 6, 7]))), values
-    (3, array([5, 6, 7, 0], dtype=uint8))
-    """
+    """Return how many bytes were written to an array: all of it, or fewer where the stream ends."""
     view = values.data
     done = 0
     while count := stream.readinto(view[done : done + _PIECE]):
@@ -46,25 +26,13 @@ def fill(values: Bytes, stream: BufferedIOBase) -> int:
 def bad_file(
     path: Path, offset: int, what: str, advice: str = "replace the file by an undamaged copy"
 ) -> ValueError:
-    """Return the error for a bad file, to be raised: one line with its name and the offset.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    offset : int
-        Where in it the trouble is, in bytes.
-    what : str
-        What was expected and what came.
-    advice : str, optional
-        What to do.
-
-    Returns
-    -------
-    ValueError
-        Not yet raised.
-    """
+    """Return the error for a bad file, to be raised: one line with its name and the offset."""
     return ValueError(f"{path}: offset {offset}: {what}; {advice}")
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error as one line, or the name of its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
@@ -73,5 +41,4 @@ def damaged(path: Path, offset: int, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise bad_file(path, offset, f"{what} ({reason})") from error
+        raise bad_file(path, offset, f"{what} ({one_line(error)[:200]})") from error

@@ -19,40 +19,10 @@ _LISTED = 10  # names in a message
 
 
 def load_csv(path: Path, task: Task | None = None, target: str | None = None) -> Dataset:
-    """Return the data set that a CSV file holds; it has no test set.
+    """Return the data set that a CSV file holds, named after the file; it has no test set.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        Text in UTF-8: a first line with the names of the columns, commas between values, numbers
-        in every column but the target's. Empty lines are passed over.
-    task : {"classes", "regression"} or None
-        What the targets are for; None takes text for labels of classes, and numbers as
-        `pycopi.data.targets.are_labels` does.
-    target : str or None
-        The name of the column to be predicted; None takes the last.
-
-    Returns
-    -------
-    Dataset
-        Named after the file, with the inputs as float64 (N, columns - 1) in the order of the file;
-        ``target`` is the name of the column of the targets.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is no such table; the message names the line and the column.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "animals.csv")
-    >>> _ = path.write_text("legs,wings,animal\\n6,4,bee\\n2,0,ape\\n")
-    >>> data = load_csv(path)
-    >>> data.x_train.tolist(), data.y_train.tolist(), data.classes, data.target
-    ([[6.0, 4.0], [2.0, 0.0]], [1, 0], ('ape', 'bee'), 'animal')
+    The file is text in UTF-8: a first line with the names of the columns, commas between values, numbers in
+    every column but the target's, which is the last where ``target`` is None. Empty lines are passed over.
     """
     if not path.is_file():
         what = f"{path}: there is no such file; expected a CSV file with a line of names"

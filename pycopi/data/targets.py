@@ -21,23 +21,10 @@ MOST_VALUES = 20
 
 
 def are_labels(parts: Sequence[NDArray[Any]]) -> bool:
-    """Return whether targets are taken for labels of classes where nobody says what they are.
+    """Return whether targets, (N,) or (N, outputs), are taken for labels where nobody says what they are.
 
-    Parameters
-    ----------
-    parts : sequence of numpy.ndarray, shape (N,) or (N, outputs)
-        Finite training targets, and test targets if there are any.
-
-    Returns
-    -------
-    bool
-        True for integers, booleans and text; for floats (N,) or (N, 1) if all are whole numbers of 2
-        to 20 different values, each of which occurs twice or more on average.
-
-    Examples
-    --------
-    >>> are_labels([np.array([0.0, 2.0, 2.0, 0.0])]), are_labels([np.array([0.0, 0.5, 0.5, 0.0])])
-    (True, False)
+    So are integers, booleans and text; and floats (N,) or (N, 1) if all are whole numbers of 2 to 20 different
+    values, each of which occurs twice or more on average.
     """
     if parts[0].dtype.kind != "f":
         return True
@@ -52,24 +39,9 @@ def are_labels(parts: Sequence[NDArray[Any]]) -> bool:
 def number_labels(
     parts: Sequence[NDArray[Any]],
 ) -> tuple[list[NDArray[np.int64]], tuple[Label, ...]]:
-    """Return class numbers in place of labels, and the label of each number.
+    """Return class numbers in place of labels (N,), and the label of each number, in sorted order.
 
-    Parameters
-    ----------
-    parts : sequence of numpy.ndarray, shape (N,)
-        Labels for training, and for the test if there are any; only read.
-
-    Returns
-    -------
-    numbers : list of numpy.ndarray, shape (N,), int64
-        A new array for each part.
-    classes : tuple
-        The labels in sorted order; whole floats become int.
-
-    Examples
-    --------
-    >>> number_labels([np.array(["bee", "ape", "bee"])])
-    ([array([1, 0, 1])], ('ape', 'bee'))
+    Whole floats become int.
     """
     labels, numbers = np.unique(np.concatenate(parts), return_inverse=True)
     ends = np.cumsum([len(part) for part in parts])[:-1]

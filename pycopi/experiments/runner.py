@@ -61,27 +61,10 @@ def run_plan(
 ) -> None:
     """Make every run of a plan that is not finished yet; one that diverges or fails does not stop the rest.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-        The plan, in the order in which to make the runs.
-    output : pathlib.Path
-        The folder; a run lies in ``runs/DATA/NAME`` there.
-    source : Source
-        Where the data are.
-    watcher : Watcher
-        What is told meanwhile.
-    note : str
-        A text to keep with the timings, such as the commit that runs.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process works on runs of the same data there.
-    OSError, ValueError
-        If data are missing or damaged, or a folder holds a run with other settings.
-    KeyboardInterrupt
-        On Ctrl-C; complete epochs are on disk, and the same call goes on after them.
+    A run is in ``runs/DATA/NAME`` of the folder ``output``. ``watcher`` is told what happens meanwhile, and
+    ``note`` is a text to keep with the timings. BlockingIOError says that another process works on runs of the
+    same data there, ValueError that a folder holds a run with other settings. After Ctrl-C the same call goes
+    on after the last complete epoch.
     """
     environment = {**_environment(), "note": note}
     with ExitStack() as stack:

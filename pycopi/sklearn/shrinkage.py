@@ -10,27 +10,14 @@ _FAR = 100.0  # widths of a kernel
 
 
 def shrunk(values: HostArray, rows: float) -> HostArray:
-    """Return what the power of later rows is along the eigenvectors of a sample, for eigenvalues (p,).
+    """Return the power of later rows along each eigenvector of a sample, for its eigenvalues (p,), rising.
 
-    Parameters
-    ----------
-    values : array, shape (p,), float64
-        Eigenvalues of the second moments of a sample, at least 0, from small to large.
-    rows : float
-        Number of rows of the sample that are independent, less one where their mean was taken off.
+    These are estimates above 0 of ``u.T S u`` for each eigenvector u, where S are the true second moments.
+    ``rows`` are those of the sample that are independent, less one where their mean was taken off.
 
-    Returns
-    -------
-    array, shape (p,), float64
-        Estimates above 0 of ``u.T S u`` for each eigenvector u, where S are the true second moments.
-
-    Notes
-    -----
     The analytical nonlinear shrinkage of Ledoit and Wolf, Annals of Statistics 48(5), 2020. With c = p / N, the
     density f of the eigenvalues and its Hilbert transform H, both from kernels whose width is a share N^(-1/3)
-    of each eigenvalue,
-
-        d = e / ((pi c e f(e))^2 + (1 - c - pi c e H(e))^2).
+    of each eigenvalue, the estimate is ``d = e / ((pi c e f(e))^2 + (1 - c - pi c e H(e))^2)``.
 
     Small eigenvalues are raised and large ones lowered by a share of themselves, so that strong correlations
     are still taken off in full. With fewer than 12 rows the linear shrinkage of Chen, Wiesel, Eldar and Hero,
