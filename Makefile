@@ -59,7 +59,7 @@ docs: $(VENV)/docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) $(VENV)-* build dist docs/_build runs
+	rm -rf $(VENV) $(VENV)-* build dist docs/_build docs/gallery runs
 
 # One stamp file for each set of requirements; the package is installed anew when its sources change.
 $(VENV)/python:

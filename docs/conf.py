@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import run_examples
+
 import pycopi
 
 project = "pycopi"
@@ -18,9 +20,14 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
+sphinx_gallery_conf = run_examples.settings()
 default_role = "py:obj"
+# A link to a public name that is not in the reference is an error; docstrings use short names freely.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!pycopi\.).*")]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

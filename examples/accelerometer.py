@@ -1,8 +1,10 @@
-"""Watch accelerometers on a person who walks, and see that one of them has been turned.
+"""Notice that a sensor was turned
+===============================
 
-The stream is the part of Daphnet that comes with aeon. All its labels are 0, so the sensor on the leg is turned
-by 90 degrees for 10 seconds here. The anomaly score is the power of a sample, whitened by what those before it
-have taught. Draws drift.png, and prints how well it tells the turned samples from the others:
+Whitens the accelerometers of a person who walks, sample by sample: a recording from Daphnet that comes with
+aeon. Its labels show nothing unusual, so the program turns the sensor on the leg by 90 degrees for 10 seconds.
+Draws drift.png, the acceleration of the leg and the power after whitening. Prints how well the power tells
+turned samples from others::
 
     5440 samples of 9 channels, 0 labelled
     chance that a turned sample scores higher: 0.86 whitened, 0.75 only scaled

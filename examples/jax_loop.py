@@ -1,7 +1,9 @@
-"""A training loop around the compiled step; needs JAX.
+"""A training loop in JAX
+======================
 
-The first epoch trains the decorrelating matrices alone: without it, so large a gain would diverge. Prints
-the mean loss before each step of an epoch, and at the end the test accuracy:
+Puts the compiled step into a loop that you write yourself. In the first epoch only the decorrelating matrices
+learn, because so large a gain would diverge without them. Prints the mean loss of each epoch and the test
+accuracy::
 
     epoch 1: loss 0.8471
     epoch 2: loss 0.2375

@@ -1,7 +1,9 @@
-"""Regression on a file that is never read into memory whole.
+"""Train on files larger than memory
+=================================
 
-Writes 20,000 samples of y = sin(3 u) + v w to two .npy files, opens them as memory maps, and trains on
-them; the share of the variance that is not explained falls:
+Writes 20,000 samples of y = sin(3 u) + v w to two .npy files and opens them as memory maps, so that only the
+rows of the current batch are read. Draws memory-map.png, the predictions for held-out samples against the
+truth. Prints the share of the variance that the network does not explain::
 
     epoch  1: unexplained 0.993
     epoch  5: unexplained 0.009
@@ -9,6 +11,7 @@ them; the share of the variance that is not explained falls:
 """
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import pycopi
 
@@ -38,6 +41,11 @@ def main() -> None:
     for record in (state.history[0], state.history[4], state.history[9]):
         share = 2.0 * record.validation_loss / float(np.var(y[16_000:]))
         print(f"epoch {record.epoch:2}: unexplained {share:.3f}")
+    figure = Figure(figsize=(5, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(y[16_000:], network.predict(state.parameters, x[16_000:]), s=2)
+    axes.set(xlabel="truth", ylabel="prediction", aspect="equal")
+    figure.savefig("memory-map.png")
 
 
 if __name__ == "__main__":

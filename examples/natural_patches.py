@@ -1,6 +1,8 @@
-"""Whiten patches of photographs as they stream past, and compare what was learned with ZCA of all of them.
+"""Whiten patches of photographs
+=============================
 
-Draws patches.png, and prints how alike the two matrices are, and the mean correlation of unseen patches:
+Learns to whiten patches as they stream past. Draws patches.png, some patches and filters of the learned matrix
+and of ZCA, the symmetric whitening of all patches. Prints how alike the two are, and the correlation left::
 
     cosine of learned and ZCA filters 0.99
     correlation of unseen patches 0.878, by the learned matrix 0.043, by ZCA 0.040
@@ -28,7 +30,7 @@ def patches(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw(panels: dict[str, np.ndarray]) -> None:
-    """Draw some rows of each matrix as images, a line each."""
+    """Draw rows of each matrix as images."""
     figure = Figure(figsize=(9, 6.2), dpi=120, layout="constrained")
     axes = figure.subplots(len(panels), SHOWN)
     for line, (title, rows) in zip(axes, panels.items(), strict=True):
@@ -41,7 +43,6 @@ def draw(panels: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    """Learn, compare, draw."""
     seen, later = np.split(patches(12_000, np.random.default_rng(0)), [10_000])
     learned = pycopi.decorrelate_stream(np.eye(SIDE**2), seen, rate=5e-4, rule="rls").decorrelator
     exact = zca(seen, epsilon=0.0).matrix.T
@@ -49,8 +50,7 @@ def main() -> None:
     print(f"cosine of learned and ZCA filters {cosine:.2f}")
     left = [off_diagonal_correlation(later @ matrix.T) for matrix in (np.eye(SIDE**2), learned, exact)]
     print("correlation of unseen patches {:.3f}, by the learned matrix {:.3f}, by ZCA {:.3f}".format(*left))
-    some = later[np.argsort(later.std(axis=1))[-8 * SHOWN :: 8]]  # those with something to see
-    centre = slice(SIDE * 4 + 1, SIDE * 4 + 1 + SHOWN)
+    some, centre = later[np.argsort(later.std(axis=1))[-8 * SHOWN :: 8]], slice(41, 41 + SHOWN)
     whitened = {"whitened by the learned matrix": some @ learned.T, "whitened by ZCA": some @ exact.T}
     draw({"patches": some, **whitened, "filters learned": learned[centre], "filters of ZCA": exact[centre]})
 

@@ -102,6 +102,8 @@ def test_examples_print_what_their_docstrings_say(path, tmp_path, monkeypatch):
             pytest.skip(str(error))  # an older version
     shown = [line for line in names["__doc__"].splitlines() if line.startswith("    ")]
     assert_prints(printed.getvalue(), "\n".join(line.strip() for line in shown))
+    for picture in re.findall(r"Draws (\S+\.png), ", names["__doc__"]):
+        assert Path(picture).stat().st_size > 0
     assert len(path.read_text(encoding="utf-8").splitlines()) < 60
 
 

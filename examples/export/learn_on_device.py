@@ -1,7 +1,9 @@
-"""Learn on a device: one C header, no memory to allocate, each digit seen once and then gone.
+"""Learn on a device, in C
+=======================
 
-Exports an untrained network as C, compiles a program for this machine with cc, and sends it the training
-images one by one, then the test images. Prints what it takes, and what it has learned:
+Exports an untrained network as one C header, which allocates no memory. Compiles it for this machine with cc,
+sends it the training images one by one, then the test images. Prints what the header takes and what it has
+learned::
 
     predict: flash 14800 bytes, RAM 200 bytes
     learn_one: flash 14800 bytes, RAM 42904 bytes

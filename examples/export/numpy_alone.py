@@ -1,6 +1,8 @@
-"""Predict where there is NumPy alone: `predict` reads the archive, and nothing of pycopi.
+"""Predict with NumPy alone
+========================
 
-The rest makes such an archive of a network for the embedded digits, with its scaling inside, and prints:
+Exports a network with its scaling as an archive of arrays. The function ``predict`` reads it without pycopi:
+copy it into your program. Prints the accuracy on the test set::
 
     accuracy 0.96, as that of pycopi: True
 """

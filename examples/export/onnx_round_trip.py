@@ -1,6 +1,8 @@
-"""A network as ONNX, there and back: train, export, and ask onnxruntime for the labels of the test set.
+"""Export to ONNX
+==============
 
-Prints what the file takes and gives, its accuracy, and how far its scores are from those of pycopi:
+Trains a network, exports it, and lets onnxruntime label the test set. Prints what the file takes and gives, and
+that its labels and scores are those of pycopi::
 
     takes inputs ['batch', 64], gives label ['batch'] and scores ['batch', 10]
     accuracy 0.99, as that of pycopi: True

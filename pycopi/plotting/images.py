@@ -23,7 +23,7 @@ def image_comparison(rows: Mapping[str, Array], shape: tuple[int, ...], path: st
     rows : mapping of str to array, shape (k, n)
         The versions by name, from top to bottom, each with the same k images, a row each, of any library.
     shape : tuple of int
-        Rows and columns of an image, or 3, rows and columns for colour, as `pycopi.data` has them.
+        Rows and columns of an image, or 3, rows and columns for colour, as ``pycopi.data`` has them.
     path : path
         The picture to write; its ending names the format. It appears in one moment, when it is complete.
 
