@@ -10,6 +10,7 @@
 #define FEW_PANELS 4        /* ... with so many panels of right; */
 #define PANEL_VALUES 160000 /* otherwise so many values of packed right do */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
+#define AHEAD 16            /* rows of packed values that a tile calls into the first cache before it reads them */
 #define SHALLOW_ROWS 4      /* of such a tile; out of few rows takes it, too */
 #define CACHED 8000000      /* bytes from which a matrix lies in no cache: a sweep of so many fetches rows ahead */
 #define CACHE_LINE 64
@@ -26,6 +27,8 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Into the second-level cache: in the first, rows may share a set. */
 #define PREFETCH(address) __builtin_prefetch((const void *)(address), 0, 2)
+/* Into the first: what is packed lies in the second and is read once in a row. */
+#define PREFETCH_NEAR(address) __builtin_prefetch((const void *)(address), 0, 3)
 #define BASELINE_BYTES 16
 #ifdef __x86_64__
 #define HAVE_X86_SETS 1
@@ -34,6 +37,7 @@
 #define UNROLL
 #define ALWAYS_INLINE static inline
 #define PREFETCH(address) (void)(address)
+#define PREFETCH_NEAR(address) (void)(address)
 #define BASELINE_BYTES 0
 #endif
 

@@ -123,6 +123,10 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
         VECTOR row[VECTORS];
         if (height == ROWS)
             PREFETCH((const T *)ahead.data + p * ahead.stride);
+        if (VECTOR_BYTES == CACHE_LINE) { /* each load is a line, more than the cache foresees */
+            EACH_VECTOR PREFETCH_NEAR((uintptr_t)(right + v * LANES) + AHEAD * COLUMNS * sizeof(T));
+            PREFETCH_NEAR((uintptr_t)left + AHEAD * WIDTH * sizeof(T));
+        }
         EACH_VECTOR row[v] = NAME(load)(right + v * LANES);
         EACH_ROW EACH_VECTOR sums[r][v] += left[r] * row[v];
     }
