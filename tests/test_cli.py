@@ -14,6 +14,7 @@ from command import SMALL, assert_error, assert_same_parameters, call
 import pycopi
 import pycopi.cli
 from pycopi.cli import backends
+from pycopi.cli.app import COMMANDS
 from pycopi.cli.flags import read_hidden
 from pycopi.cli.plan import new_plan
 
@@ -100,6 +101,13 @@ def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (None, "cuda", "cuda:2", "3"):
         make("cupy", name, "float32")
     assert used[1:] == [0, 0, 2, 3]
+
+
+@pytest.mark.parametrize("name", [None, *COMMANDS])
+def test_help_is_as_wide_as_the_terminal(name) -> None:
+    words = ("--help",) if name is None else (name, "--help")
+    lines = call(*words, env={"COLUMNS": "60"}).splitlines()
+    assert not [line for line in lines if len(line) > 60 and "> ~/.config" not in line]
 
 
 def test_help_shows_values_only_where_they_are_taken() -> None:

@@ -104,6 +104,15 @@ def describe(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+class _Help(argparse.HelpFormatter):
+    """Help whose paragraphs are as wide as the terminal; one with indented lines keeps its lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        parts = text.split("\n\n")
+        return "\n\n".join(part if "\n  " in f"\n{part}" else fill(part, width, indent) for part in parts)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as all errors are."""
 
@@ -112,7 +121,7 @@ class _Parser(argparse.ArgumentParser):
             name,
             usage=f"{name} {arguments}",
             description=about,
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
+            formatter_class=lambda prog: _Help(prog, max_help_position=32),
             allow_abbrev=False,
         )
 
