@@ -84,7 +84,7 @@ def gather(state: Directions, rows: Array, projected: Array | None = None) -> Di
 def _energy(rows: Array) -> Array:
     """Return the sum of squares of rows as an array (1,): NumPy 1 makes 64 bits of a 0-d array and a number."""
     xp = namespace(rows)
-    return xp.reshape(xp.sum(xp.square(rows)), (1,))
+    return xp.reshape(xp.sum(xp.vecdot(rows, rows)), (1,))
 
 
 def due(state: Directions, samples: int) -> Array:
