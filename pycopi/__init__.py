@@ -34,6 +34,7 @@ __all__ = [
     "Gradient",
     "Guard",
     "Layer",
+    "Loss",
     "Momentum",
     "Network",
     "NodePerturbation",

@@ -6,7 +6,6 @@ A *namespace* ``xp`` is what array-api-compat returns for an array; everything a
 import functools
 import math
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -332,71 +331,6 @@ def _lazy_eigh(matrix: Array) -> tuple[Array, Array]:
 def _eigenvectors(matrix: HostArray) -> HostArray:
     vectors: HostArray = np.linalg.eigh(matrix)[1]
     return vectors
-
-
-def jit(function: Callable[..., Any], like: Array, *, static: tuple[str, ...], donate: str) -> Any:
-    """Return ``function`` compiled by JAX where ``like`` is a JAX array, and unchanged elsewhere.
-
-    ``static`` names the hashable arguments, ``donate`` the one whose buffers the result may take, if any.
-    """
-    if not compat.is_jax_array(like):
-        return function
-    import jax
-
-    return jax.jit(function, static_argnames=static, donate_argnames=donate or None)
-
-
-def scan(body: Callable[..., Any], state: Any, sequence: Any) -> Any:
-    """Return JAX's loop of ``state, out = body(state, item)`` over the items: (last state, stacked outs)."""
-    import jax
-
-    return jax.lax.scan(body, state, sequence)
-
-
-def repeat(body: Callable[[Any], Any], state: Any, times: int) -> Any:
-    """Return a tree of arrays after some turns of ``state = body(state)``, which JAX traces once."""
-    if is_traced(state[0]):
-        import jax
-
-        return jax.lax.fori_loop(0, times, lambda _, current: body(current), state)
-    for _ in range(times):
-        state = body(state)
-    return state
-
-
-def choose(condition: Array, body: Callable[[Any], Any], state: Any) -> Any:
-    """Return ``body(state)`` where a condition, a 0-d array, holds, else the state, a NamedTuple of arrays.
-
-    What cannot be read yet is not waited for: JAX branches when it runs, and Dask takes of both what holds.
-    """
-    if is_traced(condition):
-        import jax
-
-        return jax.lax.cond(condition, body, lambda same: same, state)
-    if is_dask(condition):
-        pairs = zip(body(state), state, strict=True)
-        return type(state)(*(namespace(condition).where(condition, new, old) for new, old in pairs))
-    return body(state) if bool(condition) else state
-
-
-def standard_normal(key: tuple[Array, Array, int], shape: tuple[int, ...], like: Array) -> Array:
-    """Return normal numbers in the library, device and dtype of ``like``: NumPy's for a key, on every library.
-
-    The key is a seed (1,) and a count (1,), which may be traced, and a number.
-    """
-    seed, count, number = key
-    kind = np.float64 if host_dtype(like) == "float64" else np.float32
-
-    def draw(seed: Any, count: Any) -> HostArray:
-        key = [int(to_numpy(seed)[0]), int(to_numpy(count)[0]), number]
-        return np.random.default_rng(key).standard_normal(shape).astype(kind)
-
-    if not (is_traced(seed) or is_traced(count)):
-        return from_numpy(draw(seed, count), like, dtype=like.dtype)
-    import jax
-
-    result: Any = jax.ShapeDtypeStruct  # has no annotations
-    return jax.pure_callback(draw, result(shape, kind), seed, count).astype(like.dtype)
 
 
 def slices(count: int, size: int) -> list[slice]:

@@ -10,13 +10,7 @@ _NOT_FINITE = ("inf", "-inf", "nan")
 
 
 def as_json(value: Any) -> Any:
-    """Return a value with lists for tuples, and strings for the numbers that JSON lacks.
-
-    Examples
-    --------
-    >>> as_json({"loss": float("inf"), "correlation": (0.5, float("nan"))})
-    {'loss': 'inf', 'correlation': [0.5, 'nan']}
-    """
+    """Return a value with lists for tuples, and strings for the numbers that JSON lacks."""
     if isinstance(value, Mapping):
         return {name: as_json(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -32,13 +26,7 @@ def write(value: Any, indent: int | None = None) -> str:
 
 
 def read_number(value: Any) -> float:
-    """Return a number that `as_json` wrote; null, which older files have for what is not finite, is NaN.
-
-    Examples
-    --------
-    >>> read_number(2), read_number("-inf"), read_number(None)
-    (2.0, -inf, nan)
-    """
+    """Return a number that `as_json` wrote; null, which older files have for what is not finite, is NaN."""
     if value is None:
         return math.nan
     if value in _NOT_FINITE or (isinstance(value, int | float) and not isinstance(value, bool)):

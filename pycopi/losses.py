@@ -6,12 +6,15 @@ from typing import Protocol, runtime_checkable
 from pycopi._array import Array, astype, namespace, one_hot, wide_floats
 from pycopi._checks import as_choice, common_namespace
 from pycopi._targets import check_target_form, check_target_values
-from pycopi.activations import Activation, Affine, Identity
+from pycopi.activations import Activation, Affine, Identity, Sigmoid
 
 
 @runtime_checkable
 class Loss(Protocol):
-    """What a loss offers; targets are rows of real numbers, shape (B, m)."""
+    """What a loss offers; any hashable object that has these three methods will do.
+
+    Outputs, preactivations and targets are rows of real numbers (B, m): class numbers come as one-hot rows.
+    """
 
     def value(self, outputs: Array, targets: Array) -> Array:
         """Return the loss of each sample, shape (B,), in at least 32 bits."""
@@ -42,18 +45,27 @@ class SquaredError:
         """Accept every activation."""
 
 
+class _OfLogits:
+    """What losses share that take preactivations as logits."""
+
+    def check(self, activation: Activation) -> None:
+        """Accept the identity alone."""
+        if not isinstance(activation, Identity):
+            name = next(name for name, loss in LOSSES.items() if isinstance(self, type(loss)))
+            msg = (
+                f"the loss {name!r} takes preactivations as logits but the output layer has the "
+                f"activation {activation}; expected the activation 'identity' there"
+            )
+            raise ValueError(msg)
+
+
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(_OfLogits):
     """Softmax cross-entropy, L = - sum t log softmax(a), for outputs whose activation is the identity."""
 
     def value(self, outputs: Array, targets: Array) -> Array:
         """Return the cross-entropy of each sample."""
-        xp = namespace(outputs)
-        outputs = wide_floats(outputs)
-        highest = xp.max(outputs, axis=1, keepdims=True)
-        shifted = outputs - highest
-        log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
-        return -xp.sum(wide_floats(targets) * (shifted - log_sum), axis=1)
+        return -namespace(outputs).sum(wide_floats(targets) * log_softmax(wide_floats(outputs)), axis=1)
 
     def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
         """Return t - softmax(a), for targets that sum to 1."""
@@ -63,17 +75,39 @@ class CrossEntropy:
         error = wide_floats(targets) - raised / xp.sum(raised, axis=1, keepdims=True)
         return astype(error, preactivations.dtype)
 
-    def check(self, activation: Activation) -> None:
-        """Accept the identity alone."""
-        if not isinstance(activation, Identity):
-            msg = (
-                f"the loss 'cross_entropy' takes preactivations as logits but the output layer has the "
-                f"activation {activation}; expected the activation 'identity' there"
-            )
-            raise ValueError(msg)
+
+def log_softmax(logits: Array) -> Array:
+    """Return the logarithms of probabilities that sum to 1 in each row."""
+    xp = namespace(logits)
+    shifted = logits - xp.max(logits, axis=1, keepdims=True)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
 
 
-LOSSES: dict[str, Loss] = {"squared_error": SquaredError(), "cross_entropy": CrossEntropy()}
+@dataclass(frozen=True)
+class BinaryCrossEntropy(_OfLogits):
+    """Cross-entropy of each output by itself, for targets of 0 and 1: several labels a sample, or none.
+
+    L = - sum t log s(a) + (1 - t) log(1 - s(a)), s being the logistic function, for outputs whose activation is
+    the identity.
+    """
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        """Return the sum of the cross-entropies of each sample."""
+        xp = namespace(outputs)
+        logits = wide_floats(outputs)
+        rest = xp.log1p(xp.exp(-xp.abs(logits)))
+        return xp.sum(xp.maximum(logits, xp.zeros_like(logits)) - logits * wide_floats(targets) + rest, axis=1)
+
+    def error(self, preactivations: Array, targets: Array, activation: Activation) -> Array:
+        """Return t - s(a)."""
+        return targets - Sigmoid()(preactivations)
+
+
+LOSSES: dict[str, Loss] = {
+    "squared_error": SquaredError(),
+    "cross_entropy": CrossEntropy(),
+    "binary_cross_entropy": BinaryCrossEntropy(),
+}
 """The losses by the names that `pycopi.Settings` uses."""
 
 
@@ -103,3 +137,15 @@ def check_targets(targets: Array, samples: int, outputs: int, like: Array) -> No
     common_namespace(parameters=like, targets=targets)
     check_target_form("targets", targets, samples, outputs, like)
     check_target_values("targets", targets, outputs)
+
+
+def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:
+    """Return the mean loss of a batch, a 0-d array of at least 32 bits."""
+    return namespace(outputs).mean(wide_floats(loss.value(outputs, wanted)))
+
+
+def accuracy(outputs: Array, wanted: Array) -> Array:
+    """Return the share of rows whose largest output is where the largest target does, a 0-d array."""
+    xp = namespace(outputs)
+    right = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
+    return xp.mean(wide_floats(xp.astype(right, outputs.dtype)))

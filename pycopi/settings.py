@@ -45,7 +45,7 @@ class Settings:
     credit : {"backpropagation", "feedback_alignment", "direct_feedback_alignment", "sign_symmetric", \
 "node_perturbation"} or Credit
         Where the perturbations of the layers come from.
-    loss : {"squared_error", "cross_entropy"} or Loss
+    loss : {"squared_error", "cross_entropy", "binary_cross_entropy"} or Loss
         What the output error is the derivative of.
     optimizer : {"plain", "momentum", "adam"} or Optimizer
         How weights and biases take their changes: as they are, or by an object such as ``Adam(beta1=0.8)``.

@@ -154,7 +154,8 @@ def read_state(
     try:
         network = network or Network(tuple(_restore(layer) for layer in description["network"]))
         own = _beside(tensors)
-        parts = [_part(tensors, f"layers.{index}.") for index in range(len(network.layers))]
+        places = (f"layers.{index}." for index in range(len(network.layers)))
+        parts = [{n.removeprefix(p): a for n, a in tensors.items() if n.startswith(p)} for p in places]
         pairs = zip(network.layers, parts, strict=True)
         parameters = tuple(layer.parameters(**part) for layer, part in pairs)
         network.check_parameters(parameters)
@@ -259,11 +260,6 @@ def _check_network(path: str | os.PathLike[str], description: dict[str, Any], ne
         msg = f"{path}: this file holds {own[0]['own']}, of a type that pycopi does not know; "
         msg += "give the network that was saved: pycopi.load(path, network=network)"
         raise ValueError(msg)
-
-
-def _part(tensors: dict[str, HostArray], prefix: str) -> dict[str, HostArray]:
-    """Return the tensors whose names begin with a prefix, by the rest of their names."""
-    return {n.removeprefix(prefix): array for n, array in tensors.items() if n.startswith(prefix)}
 
 
 def _describe(layer: Any) -> dict[str, Any]:

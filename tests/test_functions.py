@@ -14,7 +14,15 @@ from pycopi.activations import (
     Tanh,
     resolve,
 )
-from pycopi.losses import LOSSES, CrossEntropy, SquaredError, check_loss, check_targets, encode_targets
+from pycopi.losses import (
+    LOSSES,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    SquaredError,
+    check_loss,
+    check_targets,
+    encode_targets,
+)
 
 A = np.array([[-3.0, -0.5, 0.25], [40.0, 1.0, -40.0]])
 STEP = 1e-6
@@ -61,7 +69,10 @@ TARGETS = np.array([[0.0, 1.0, 0.0], [0.25, 0.0, 0.75]])
 
 @pytest.mark.parametrize(
     ("loss", "activation"),
-    [(SquaredError(), activation) for activation in VALUES] + [(CrossEntropy(), Identity())],
+    [
+        *((SquaredError(), activation) for activation in VALUES),
+        *((loss, Identity()) for loss in (CrossEntropy(), BinaryCrossEntropy())),
+    ],
     ids=str,
 )
 def test_the_error_is_minus_the_derivative(xp, loss, activation):
@@ -88,15 +99,25 @@ def test_losses_have_their_textbook_values(xp):
     log_softmax = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     entropy = -(TARGETS * log_softmax).sum(axis=1)
     assert_close(xp.call(LOSSES["cross_entropy"].value, a, t), entropy, xp, a, rtol=1e-14)
+    each = -TARGETS * np.log(1 / (1 + np.exp(-A))) - (1 - TARGETS) * np.log(1 / (1 + np.exp(A)))
+    assert_close(xp.call(LOSSES["binary_cross_entropy"].value, a, t), each.sum(axis=1), xp, a, rtol=1e-14)
 
 
-def test_cross_entropy_takes_logits_only():
+def test_far_logits_have_a_finite_cross_entropy():
+    """Whose probability of the other class is 0 in floats, as that of the first of these is."""
+    a, t = np.array([[-1000.0, 1000.0]]), np.array([[1.0, 1.0]])
+    assert BinaryCrossEntropy().value(a, t).tolist() == [1000.0]
+    assert BinaryCrossEntropy().error(a, t, Identity()).tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy"])
+def test_cross_entropies_take_logits_only(name):
     message = (
-        "the loss 'cross_entropy' takes preactivations as logits but the output layer has the "
+        f"the loss {name!r} takes preactivations as logits but the output layer has the "
         "activation Tanh(); expected the activation 'identity' there"
     )
     with pytest.raises(ValueError, match=exactly(message)):
-        check_loss("cross_entropy", Tanh())
+        check_loss(name, Tanh())
 
 
 @pytest.mark.parametrize(

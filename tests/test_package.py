@@ -36,10 +36,9 @@ HEAVY = (
 
 FLOORS = (
     ("_array", "_build", "_files", "_json", "_core"),
-    ("_checks", "_lock", "_tensors", "data"),
+    ("_checks", "_control", "_lock", "_tensors", "data"),
     ("_buffers", "_moving", "_targets", "_trees"),
     ("kernels",),
-    ("_cuda_graph",),
     ("rules", "activations", "config"),
     ("losses", "optimizers"),
     ("layers",),

@@ -357,10 +357,3 @@ def test_without_decorrelation_it_learns_along_the_gradient(iris):
     model = COPIClassifier(random_state=0, max_iter=20, decorrelation_rate=0.0).fit(x, y)
     assert all(own.decorrelator is None for own in model.parameters_)
     assert model.score(x, y) > 0.9
-
-
-def test_verbose_shows_a_line_for_each_epoch(iris, capsys):
-    COPIClassifier(**SHORT, verbose=True).fit(*iris)
-    assert len(capsys.readouterr().err.strip().splitlines()) == 6
-    COPIClassifier(**SHORT).fit(*iris)
-    assert capsys.readouterr().err == ""

@@ -116,14 +116,8 @@ def credit_angles(
 
     Parameters
     ----------
-    network : Network
-        The description.
-    state : State, or tuple of DenseParameters
-        What learns, as for `pycopi.train_step`; it is not changed.
-    inputs : array, shape (N, n), dtype of the parameters
-        Samples, a row each. NumPy arrays and memory maps may go with parameters of any library.
-    targets : array, shape (N,) or (N, m)
-        Class numbers, one-hot rows, or real numbers in the dtype of the parameters.
+    network, state, inputs, targets : Network, State or tuple, array (N, n), array (N,) or (N, m)
+        As for `update_alignment`.
     settings : Settings
         How the network learns; its credit and its loss count.
     batch_size : int

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from pycopi._array import Array, namespace, number, wide_floats
+from pycopi.analysis.passes import or_one
 
 
 def row_angles(rows: Array, others: Array) -> Array:
@@ -54,15 +55,10 @@ class Mean:
 def _unit(rows: Array) -> Array:
     """Return rows of length 1; zero rows stay. The largest value goes first, lest squares overflow."""
     xp = namespace(rows)
-    scaled = rows / _or_one(xp.max(xp.abs(rows), axis=1))
-    return scaled / _or_one(_norm(scaled))
+    scaled = rows / or_one(xp.max(xp.abs(rows), axis=1, keepdims=True))
+    return scaled / or_one(_norm(scaled))[:, None]
 
 
 def _norm(rows: Array) -> Array:
     xp = namespace(rows)
     return xp.sqrt(xp.sum(xp.square(rows), axis=1))
-
-
-def _or_one(sizes: Array) -> Array:
-    xp = namespace(sizes)
-    return xp.where(sizes > 0, sizes, xp.ones_like(sizes))[:, None]

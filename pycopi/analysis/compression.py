@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
-from pycopi._array import Array, namespace, number, wide_floats
+from pycopi._array import Array, namespace, number
 from pycopi._checks import as_float
 from pycopi.analysis.inference import constant_part, infer_maps
 from pycopi.analysis.passes import BATCH, answers, check_layer, check_rows, passes
 from pycopi.layers import Dense, DenseParameters
+from pycopi.losses import accuracy
 from pycopi.network import Network, Parameters
 
 VANISHING = 1e-4
@@ -123,20 +124,14 @@ def compression_curve(
 
     Parameters
     ----------
-    network : Network
-        The description, of L layers.
-    parameters : tuple of DenseParameters
-        Its parameters; they are not changed.
-    inputs : array, shape (N, n), dtype of the parameters
-        Samples to infer the linear layers from, those that the network was trained on.
+    network, parameters, inputs : Network, tuple of DenseParameters, array (N, n)
+        As for `compress`; the network has L layers.
     test_inputs : array, shape (T, n), dtype of the parameters
         Samples to measure the accuracy on.
     test_targets : array, shape (T,) or (T, m)
         Their class numbers, or one-hot rows.
-    epsilon : float
-        As in `compress`.
-    batch_size : int
-        Samples at a time, at least 1.
+    epsilon, batch_size : float, int
+        As for `compress`.
 
     Returns
     -------
@@ -189,12 +184,6 @@ def compression_curve(
             a = xp.matmul(one.trace.decorrelated[first - 1], xp.matrix_transpose(weight))
             outputs.append(activation(a if offset is None else a + offset))
         wanted = answers(test_targets, one.rows, outputs[0])
-        right = [count + _count_right(found, wanted) for count, found in zip(right, outputs, strict=True)]
+        rows, pairs = wanted.shape[0], zip(right, outputs, strict=True)
+        right = [count + rows * number(accuracy(found, wanted)) for count, found in pairs]
     return tuple(round(count) / test_inputs.shape[0] for count in right)
-
-
-def _count_right(outputs: Array, wanted: Array) -> float:
-    """Return how many rows have their largest output where the largest target stands."""
-    xp = namespace(outputs)
-    same = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
-    return number(xp.sum(wide_floats(xp.astype(same, outputs.dtype))))

@@ -6,7 +6,7 @@ from functools import reduce
 
 from pycopi._array import Array, Namespace, namespace, number, slices, wide_floats
 from pycopi._checks import as_whole, check_finite, check_floats, check_samples, check_shape
-from pycopi.analysis.passes import total
+from pycopi.analysis.passes import or_one, total
 
 _FEATURES = 512  # rows of the (n, n) matrix at a time, where it need not stand in memory whole
 _SAMPLES = 4096  # samples at a time, so that no second copy of large data is made
@@ -142,13 +142,8 @@ def _blocks(features: Array) -> Iterator[Array]:
     def batches() -> Iterator[Array]:
         return (wide_floats(features[rows, ...]) for rows in parts)
 
-    largest = _or_one(reduce(xp.maximum, (xp.max(xp.abs(batch), axis=0) for batch in batches())))
-    norms = _or_one(xp.sqrt(total(xp.sum(xp.square(batch / largest), axis=0) for batch in batches())))
+    largest = or_one(reduce(xp.maximum, (xp.max(xp.abs(batch), axis=0) for batch in batches())))
+    norms = or_one(xp.sqrt(total(xp.sum(xp.square(batch / largest), axis=0) for batch in batches())))
     for columns in slices(features.shape[1], _FEATURES):
         scaled = (batch / largest / norms for batch in batches())
         yield total(xp.matmul(xp.matrix_transpose(part[:, columns]), part) for part in scaled)
-
-
-def _or_one(sizes: Array) -> Array:
-    xp = namespace(sizes)
-    return xp.where(sizes > 0, sizes, xp.ones_like(sizes))[None, :]

@@ -5,7 +5,7 @@ from typing import Any
 
 from pycopi._array import Array, namespace, wide_floats
 from pycopi._trees import first_array
-from pycopi.analysis.passes import passes, upto
+from pycopi.analysis.passes import passes
 from pycopi.network import Network, Parameters
 
 
@@ -28,7 +28,7 @@ def infer_maps(
     """
     crosses: list[Any] = [0.0] * len(firsts)
     powers: list[Any] = [0.0] * len(firsts)
-    for one in passes(upto(network, last), parameters[:last], inputs, batch_size):
+    for one in passes(Network(network.layers[:last]), parameters[:last], inputs, batch_size):
         a = wide_floats(one.trace.preactivations[-1])
         xp = namespace(a)
         for index, (first, offset) in enumerate(zip(firsts, offsets, strict=True)):

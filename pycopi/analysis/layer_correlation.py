@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from pycopi._array import Array, namespace, number, wide_floats
+from pycopi._array import Array, diagonal, namespace, number, wide_floats
 from pycopi._checks import check_finite, check_floats, check_shape
 from pycopi.analysis.correlation import mean_of_pairs
-from pycopi.analysis.passes import BATCH, passes
+from pycopi.analysis.passes import BATCH, or_one, passes, products
 from pycopi.network import Network, Parameters
 
 
@@ -49,7 +49,7 @@ def mean_off_diagonal(correlation: Array) -> float:
     n = correlation.shape[0]
     check_shape("correlation", correlation, (n, n), "a correlation matrix is square")
     check_finite(correlation=correlation)
-    live = xp.sum(xp.astype(_diagonal(correlation) > 0, correlation.dtype))
+    live = xp.sum(xp.astype(diagonal(correlation) > 0, correlation.dtype))
     return mean_of_pairs(number(xp.sum(xp.abs(correlation))), number(live))
 
 
@@ -60,10 +60,8 @@ def layer_correlations(
 
     Parameters
     ----------
-    network : Network
-        The description.
-    parameters : tuple of DenseParameters
-        Its parameters; they are not changed.
+    network, parameters : Network, tuple of DenseParameters
+        The description, and its parameters, which are not changed.
     inputs : array, shape (N, n), dtype of the parameters
         Samples, a row each. NumPy arrays and memory maps may go with parameters of any library.
     batch_size : int
@@ -101,26 +99,12 @@ def layer_correlations(
         below = one.inputs
         for index, (layer, x) in enumerate(zip(network.layers, one.trace.decorrelated, strict=True)):
             before, after = moments[index]
-            moments[index] = before + _products(below), after + _products(x)
+            moments[index] = before + products(wide_floats(below)), after + products(wide_floats(x))
             below = layer.activation(one.trace.preactivations[index])
     return tuple(LayerCorrelation(*map(_normalised, pair)) for pair in moments)
 
 
-def _products(rows: Array) -> Array:
-    xp = namespace(rows)
-    rows = wide_floats(rows)
-    return xp.matmul(xp.matrix_transpose(rows), rows)
-
-
 def _normalised(moments: Array) -> Array:
     """Return second moments divided by the roots of both powers; 0 where a power is 0."""
-    xp = namespace(moments)
-    power = _diagonal(moments)
-    root = xp.sqrt(xp.where(power > 0, power, xp.ones_like(power)))
+    root = namespace(moments).sqrt(or_one(diagonal(moments)))
     return moments / root[:, None] / root[None, :]
-
-
-def _diagonal(matrix: Array) -> Array:
-    """Return the diagonal; the standard has a function for it in an optional extension only."""
-    xp = namespace(matrix)
-    return xp.sum(xp.triu(xp.tril(matrix)), axis=0)

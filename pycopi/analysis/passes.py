@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import NamedTuple
 
-from pycopi._array import Array, detached, slices
+from pycopi._array import Array, detached, namespace, slices
 from pycopi._checks import (
     as_whole,
     check_array,
@@ -69,18 +69,25 @@ def check_rows(inputs: Array, targets: Array) -> None:
         raise ValueError(msg)
 
 
-def check_layer(name: str, layer: int, network: Network, *, least: int = 1) -> int:
+def check_layer(name: str, layer: int, network: Network) -> int:
     """Return the number of a layer, counted from 1 at the inputs, checked."""
     number, count = as_whole(name, layer), len(network.layers)
-    if not least <= number <= count:
-        msg = f"{name} is {number}; expected a layer from {least} to {count} (layer 1 takes the inputs)"
+    if number > count:
+        msg = f"{name} is {number}; expected a layer from 1 to {count} (layer 1 takes the inputs)"
         raise ValueError(msg)
     return number
 
 
-def upto(network: Network, last: int) -> Network:
-    """Return the network of the layers up to one, that layer included."""
-    return Network(network.layers[:last])
+def products(rows: Array) -> Array:
+    """Return the sum over rows of the products of their features, shape (n, n)."""
+    xp = namespace(rows)
+    return xp.matmul(xp.matrix_transpose(rows), rows)
+
+
+def or_one(sizes: Array) -> Array:
+    """Return sizes to divide by: 1 for those that are 0."""
+    xp = namespace(sizes)
+    return xp.where(sizes > 0, sizes, xp.ones_like(sizes))
 
 
 def total(arrays: Iterable[Array]) -> Array:

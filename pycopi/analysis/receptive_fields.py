@@ -23,10 +23,8 @@ def receptive_fields(
 
     Parameters
     ----------
-    network : Network
-        The description.
-    parameters : tuple of DenseParameters
-        Its parameters; they are not changed.
+    network, parameters : Network, tuple of DenseParameters
+        The description, and its parameters, which are not changed.
     inputs : array, shape (N, n), dtype of the parameters
         Samples to average over, a row each. NumPy arrays and memory maps may go with parameters of any
         library.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pycopi._array import Array, eigh, namespace, slices, widest_floats
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
-from pycopi.analysis.passes import BATCH, total
+from pycopi.analysis.passes import BATCH, products, total
 
 EPSILON = 1e-3
 """Added to the eigenvalues, in squared units of the inputs: suits images in [0, 1]."""
@@ -88,18 +88,14 @@ def zca(
     mean = None
     if centred:
         mean = total(xp.sum(widest_floats(inputs[rows, ...]), axis=0) for rows in parts) / samples
-    moments = total(_products(inputs[rows, ...], mean) for rows in parts) / samples
+    moments = total(products(_centred(inputs[rows, ...], mean)) for rows in parts) / samples
     matrix = xp.astype(_inverse_root(moments, epsilon), inputs.dtype)
     return Whitening(matrix, None if mean is None else xp.astype(mean, inputs.dtype))
 
 
-def _products(batch: Array, mean: Array | None) -> Array:
-    """Return the sum of the products of the features of a batch, shape (n, n)."""
-    xp = namespace(batch)
+def _centred(batch: Array, mean: Array | None) -> Array:
     rows = widest_floats(batch)
-    if mean is not None:
-        rows = rows - mean[None, :]
-    return xp.matmul(xp.matrix_transpose(rows), rows)
+    return rows if mean is None else rows - mean[None, :]
 
 
 def _inverse_root(moments: Array, epsilon: float) -> Array:

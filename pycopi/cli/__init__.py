@@ -31,7 +31,6 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Run the command, and return its status."""
     try:
         from pycopi.cli.app import run
     except ModuleNotFoundError as error:

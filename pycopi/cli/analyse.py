@@ -159,7 +159,6 @@ def _draw(
 
 
 def _results(subject: Subject, findings: Findings) -> dict[str, Any]:
-    """Return the numbers, as values that JSON has."""
     accuracies = findings.accuracies
     return {
         "samples": int(subject.train[0].shape[0]),
@@ -170,7 +169,6 @@ def _results(subject: Subject, findings: Findings) -> dict[str, Any]:
 
 
 def _print_findings(console: Console, findings: Findings) -> None:
-    """Print the findings as a table with a layer in each row, and what its columns mean."""
     header, *rows = layer_table(findings, {name: column[:2] for name, column in _COLUMNS.items()})
     table = Table()
     for heading in header:

@@ -151,7 +151,6 @@ def _parse(words: Sequence[str]) -> tuple[Command, Given]:
 
 
 def _read(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
-    """Return what a command is given, as checked values."""
     arguments = [one.name.upper() for one in command.flags if not one.panel]
     parser = _Parser(f"pycopi {name}", _about(command), " ".join([*arguments, "[options]"]))
     groups: dict[str, Any] = {"": parser}
@@ -169,7 +168,6 @@ def _read(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
 
 
 def _about(command: Command) -> str:
-    """Return what a command does."""
     lines = (command.run.__doc__ or "").strip().splitlines()
     return "\n".join(line.removeprefix("    ") for line in lines)
 

@@ -93,7 +93,6 @@ def _for_c(path: Path, saved: Saved, given: f.Given) -> dict[str, Any]:
 
 
 def _show(given: f.Given, file: Path, sizes: dict[str, dict[str, int]]) -> None:
-    """Print what was written, and what it takes on a device."""
     if "json" in given:
         print(_json.write({"model": str(given["model"]), "to": given["to"], "output": str(file), **sizes}))
         return

@@ -145,13 +145,7 @@ _LAYERS = re.compile(r"([1-9]\d{0,6})(?:x([1-9]\d{0,2}))?")  # as 500 or 500x6
 
 
 def read_hidden(text: str) -> tuple[int, ...]:
-    """Return the sizes of hidden layers.
-
-    Examples
-    --------
-    >>> read_hidden("500x2,100"), read_hidden("none")
-    ((500, 500, 100), ())
-    """
+    """Return the sizes of hidden layers."""
     if text == "none":
         return ()
     sizes: list[int] = []

@@ -1,5 +1,6 @@
 """One run of ``pycopi train``, from its description to the files that it leaves."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -100,8 +101,9 @@ class Job(NamedTuple):
             return None
         stop = early_stopping(patience=self.plan.patience)
         if self.state.history:
-            best = self.checkpoint.load_best(like=self.state.parameters[0].weight)
+            best, lost = self.checkpoint.best_or_aside(self.state.parameters[0].weight)
             stop.best = best and best.state
+            print(lost, end="\n" if lost else "", file=sys.stderr)
         return stop
 
     def _keep_last_good(self, error: DivergenceError) -> str:
@@ -154,7 +156,6 @@ def resume(given: Given, checkpoint: Checkpoint) -> Job:
 
 
 def _planned(given: Given) -> Mapping[str, Any]:
-    """Return the flags that decide what a run does."""
     return {one.name: given[one.name] for one in FLAGS if one.name in given}
 
 

@@ -297,13 +297,7 @@ def _put(thing: Any, values: Mapping[str, Any]) -> Any:
 
 
 def default_of(name: str) -> str:
-    """Return the default of a field as a short text, for the help of its flag.
-
-    Examples
-    --------
-    >>> default_of("batch_size")
-    '20; files: 64; mnist, cifar10: 50'
-    """
+    """Return the default of a field as a short text, for the help of its flag."""
     groups: dict[str, list[str]] = {}
     usual = {one.name: one.default for one in fields(Plan)}[name]
     for data, preset in PRESETS.items():

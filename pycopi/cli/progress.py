@@ -72,13 +72,7 @@ def _live_bar(console: Console, epochs: int, history: tuple[EpochRecord, ...]) -
 
 
 def has_a_line(epoch: int, epochs: int) -> bool:
-    """Return whether an epoch is among the about ten that are shown: the first, the last, some between.
-
-    Examples
-    --------
-    >>> [epoch for epoch in range(1, 41) if has_a_line(epoch, 40)]
-    [1, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
-    """
+    """Return whether an epoch is among the about ten that are shown: the first, the last, some between."""
     return epoch in (1, epochs) or epoch % -(-epochs // 10) == 0
 
 

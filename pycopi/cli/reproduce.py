@@ -183,13 +183,7 @@ def describe_epoch(run: Run, entry: Entry, seconds: float) -> str:
 
 
 def as_duration(seconds: float) -> str:
-    """Return a time as a short text.
-
-    Examples
-    --------
-    >>> as_duration(42.4), as_duration(200), as_duration(9000)
-    ('42 s', '3 min', '2 h 30 min')
-    """
+    """Return a time as a short text."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -62,8 +62,8 @@ def _numbers(dataset: Dataset, own: Sequence[Label]) -> list[int]:
 class Splits(NamedTuple):
     """Data on the library and device of a run, and the sizes that the network needs.
 
-    ``test`` is None for a file without test arrays; ``labels`` are those of the classes, if there are such;
-    ``column`` is that of the targets in a CSV file.
+    ``test`` is None for a file without test arrays; ``labels`` are those of the classes, if there are such, and
+    ``unlearned`` those that test samples alone have; ``column`` is that of the targets in a CSV file.
     """
 
     train: Pair
@@ -71,13 +71,15 @@ class Splits(NamedTuple):
     outputs: int
     labels: tuple[Label, ...] | None = None
     column: str | None = None
+    unlearned: tuple[Label, ...] = ()
 
     def describe(self) -> str:
         """Return what the targets are taken for."""
         source = "" if self.column is None else f"column {self.column}, "
         if self.labels is None:
             return f"{source}real numbers, {self.outputs} for each sample"
-        return f"{source}labels of {self.outputs} classes: {_listed(self.labels)}"
+        rest = f"; of test samples alone, so not learned: {_listed(self.unlearned)}" if self.unlearned else ""
+        return f"{source}labels of {self.outputs} classes: {_listed(self.labels)}{rest}"
 
 
 def split(dataset: Dataset, like: Array) -> Splits:
@@ -85,7 +87,10 @@ def split(dataset: Dataset, like: Array) -> Splits:
     outputs, test = _outputs(dataset), None
     if dataset.x_test is not None and dataset.y_test is not None:
         test = place(dataset.x_test, dataset.y_test, like)
-    return Splits(place(dataset.x_train, dataset.y_train, like), test, outputs, dataset.classes, dataset.target)
+    learned = np.unique(dataset.y_train) if dataset.classes else ()
+    unlearned = tuple(label for one, label in enumerate(dataset.classes or ()) if one not in learned)
+    train = place(dataset.x_train, dataset.y_train, like)
+    return Splits(train, test, outputs, dataset.classes, dataset.target, unlearned)
 
 
 def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:

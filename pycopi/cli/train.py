@@ -47,7 +47,6 @@ def train(given: f.Given) -> None:
 
 
 def _run(job: Job, given: f.Given) -> None:
-    """Run a job to its end, or to Ctrl-C."""
     console, quiet = Console(highlight=False), "quiet" in given
     state = job.state
     job.save(state)  # from here on there is something to resume, or still the run that is replaced

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pycopi._array import astype, standard_normal
+from pycopi._array import astype
 from pycopi._checks import as_float
+from pycopi._control import standard_normal
 from pycopi._trees import Tree
 from pycopi.credit.base import Credit, Perturbations, Problem
 from pycopi.layers import Layer

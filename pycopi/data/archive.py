@@ -44,7 +44,6 @@ def unpack(archive: Path, members: list[str], size: int, folder: Path) -> list[P
 
 
 def _write(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, target: Path) -> None:
-    """Copy one member to a file."""
     if member.size != size:
         what = f"offset {member.offset} unpacked: expected {size} bytes in {member.name}"
         raise _bad(archive, f"{what}, got {member.size}")
@@ -55,5 +54,4 @@ def _write(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, size: i
 
 
 def _bad(archive: Path, what: str) -> ValueError:
-    """Return the error for a bad archive, to be raised."""
     return ValueError(f"{archive}: {what}; delete it and try again")

@@ -36,7 +36,6 @@ def load_cifar10(data_dir: Path | None, download: bool) -> Dataset:
 
 
 def _read(paths: list[Path]) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the images and labels of several files, one after another."""
     for path in paths:  # all sizes first: nothing is allocated for a file that cannot be read
         _check_size(path, path.stat().st_size)
     x = np.empty((len(paths) * RECORDS, PIXELS), np.float32)

@@ -142,7 +142,6 @@ def _key(name: str) -> str:
 
 
 def _missing(files: FileSet, folders: Iterable[Path], reason: str) -> str:
-    """Return the message for files that are not there."""
     names = ", ".join(files.names)
     ends = ", ".join(end for end in files.suffixes if end)
     inner = ", ".join(f"{layout}/" for layout in files.layouts if layout)

@@ -49,7 +49,6 @@ def check_contents(path: Path, archive: zipfile.ZipFile, names: Iterable[str]) -
 
 
 def _declared(path: Path, file: IO[bytes], archive: zipfile.ZipFile) -> int:
-    """Return how many entries the end of the archive declares."""
     offset = path.stat().st_size - _END.size - len(archive.comment)
     mark, *_, entries, _, _, _ = _END.unpack(_read(path, file, offset, _END.size))
     if mark != _END_MARK:
@@ -58,7 +57,6 @@ def _declared(path: Path, file: IO[bytes], archive: zipfile.ZipFile) -> int:
 
 
 def _end_of(path: Path, file: IO[bytes], info: zipfile.ZipInfo) -> int:
-    """Return where the member of an entry ends."""
     start = info.header_offset
     mark, *_, name, extra = _LOCAL.unpack(_read(path, file, start, _LOCAL.size))
     if mark != _LOCAL_MARK:

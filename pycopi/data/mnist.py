@@ -44,7 +44,6 @@ def load_mnist(data_dir: Path | None, download: bool) -> Dataset:
 
 
 def _read_pair(images: Path, labels: Path) -> tuple[Bytes, NDArray[np.int64]]:
-    """Return the images and labels of one half of the set."""
     y = class_numbers(labels, read_idx(labels, (None,)), 8, 1)
     x = read_idx(images, (None, 28, 28))
     if len(x) != len(y):
@@ -54,5 +53,4 @@ def _read_pair(images: Path, labels: Path) -> tuple[Bytes, NDArray[np.int64]]:
 
 
 def _fetch(folder: Path) -> list[Path]:
-    """Download the four files into ``<folder>/mnist``."""
     return [retrieve(URL + name, md5, folder / FILES.fetched) for name, md5 in MD5.items()]

@@ -27,7 +27,6 @@ def load_npz(path: Path, task: Task | None = None) -> Dataset:
 
 
 def _read(path: Path) -> Arrays:
-    """Return the stored arrays of the known names."""
     with path.open("rb") as file:
         with damaged(path, 0, "expected an .npz file"):
             archive = zipfile.ZipFile(file)

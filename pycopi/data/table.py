@@ -114,7 +114,6 @@ def _place(line: int, name: str) -> str:
 
 
 def _is_number(text: str) -> bool:
-    """Return whether a text is a finite number."""
     try:
         return math.isfinite(float(text))
     except ValueError:

@@ -50,5 +50,4 @@ def number_labels(
 
 
 def _plain(label: Label) -> Label:
-    """Return a whole float as an int, and any other label as it is."""
     return int(label) if isinstance(label, float) and label.is_integer() else label

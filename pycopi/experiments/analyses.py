@@ -54,7 +54,6 @@ def analyse_runs(results: Sequence[Result], output: Path, source: Source, folder
 
 
 def _analyse(run: Run, stored: StoredRun, data: Dataset, folder: Path) -> Analysis:
-    """Return the analyses of one network."""
     train, test = (data.x_train, data.y_train), (data.x_test, data.y_test)
     settings = run.preset.settings
     subject = Subject(stored.network, stored.state, settings, BATCH, train, test, SAMPLES, ANGLED)
@@ -67,7 +66,6 @@ def _analyse(run: Run, stored: StoredRun, data: Dataset, folder: Path) -> Analys
 
 
 def _values(findings: Findings) -> dict[str, Any]:
-    """Return the numbers, a list for each kind."""
     rows = list(layer_rows(findings))
     names = ["correlation_before", "correlation_after", "update_angle"]
     names += ["feedback_angle"] if findings.feedback_angles is not None else []
@@ -109,7 +107,6 @@ def _draw(run: Run, subject: Subject, findings: Findings, prefix: Path) -> list[
 
 
 def _layer_table(findings: Findings) -> Table:
-    """Return a row for each layer: correlation before and after, and the angles."""
     columns = {
         "correlation before": ("correlation_before", ".4f"),
         "after": ("correlation_after", ".4f"),

@@ -93,17 +93,14 @@ ANALYSED = ("copi-bp", "copi-fa")
 """The methods whose networks are looked into."""
 
 
-def default_epochs(data: str, method: str) -> int:
-    """Return the epochs that a method gets on a data set where none are named."""
-    return LONGER.get((data, method), _FIRST_LOOK if data == "digits" else PRESETS[data].epochs)
-
-
 def compare_methods(data: str, methods: Sequence[str], seeds: Sequence[int], epochs: int | None) -> list[Run]:
     """Return the runs of every method on a data set; all methods of the first seed come first."""
     found = []
+    usual = _FIRST_LOOK if data == "digits" else PRESETS[data].epochs
     for seed in seeds:
         for method in methods:
-            run = Run(data=data, method=method, seed=seed, epochs=epochs or default_epochs(data, method))
+            count = epochs or LONGER.get((data, method), usual)
+            run = Run(data=data, method=method, seed=seed, epochs=count)
             found.append(run)
             if (data, method) in STEADIER:
                 found.append(replace(run, gain=STEADIER[data, method]))
@@ -142,7 +139,6 @@ def _vary_steps(size: Size) -> list[Run]:
 
 
 def _analysed(size: Size) -> list[Run]:
-    """Return the runs whose networks are looked into."""
     chosen = [method for method in ANALYSED if method in size.methods]
     return [run for data in ("mnist", "cifar10") for run in compare_methods(data, chosen, [0], size.epochs)]
 

@@ -6,6 +6,7 @@ from html import escape
 
 from pycopi.experiments.document import Block, Code, Gallery, Heading, Picture, Table, Text
 
+_WORDS = 24  # letters of a cell from which on a column holds sentences, which are wrapped, not numbers
 _STYLE = """
 :root { color-scheme: light dark;
   --ink: #1c2024; --paper: #fff; --line: #d5d9de; --soft: #f3f5f7; --link: #1f5f8b }
@@ -62,7 +63,7 @@ def _in_html(block: Block) -> str:
 
 
 def _table_in_html(table: Table) -> str:
-    words = [_is_words(column) for column in zip(*table.rows, strict=True)]
+    words = [max(map(len, column)) > _WORDS for column in zip(*table.rows, strict=True)]
     head = "".join(_cell("th", name, wide) for name, wide in zip(table.header, words, strict=True))
     rows = "\n".join(
         "<tr>" + "".join(_cell("td", text, wide) for text, wide in zip(row, words, strict=True)) + "</tr>"
@@ -71,11 +72,6 @@ def _table_in_html(table: Table) -> str:
     caption = f'<p class="caption">{escape(table.caption)}</p>\n' if table.caption else ""
     body = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
     return f'{caption}<div class="scroll"><table>{body}</table></div>'
-
-
-def _is_words(column: Sequence[str]) -> bool:
-    """Return whether a column holds sentences, which are wrapped, rather than numbers."""
-    return max(map(len, column)) > 24
 
 
 def _cell(tag: str, text: str, words: bool) -> str:
@@ -114,9 +110,5 @@ def _in_markdown(block: Block) -> str:
 def _table_in_markdown(table: Table) -> str:
     marks = ["---", *["---:"] * (len(table.header) - 1)]
     lines = [table.header, marks, *table.rows]
-    text = "\n".join("| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines)
+    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return f"{table.caption}\n\n{text}" if table.caption else text
-
-
-def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|")

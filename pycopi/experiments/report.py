@@ -15,7 +15,7 @@ from pycopi.experiments.render import render_html, render_markdown
 from pycopi.experiments.results import Clock, Result, as_json, collect, summarise, timings_json, write_csv
 from pycopi.experiments.runner import Source
 from pycopi.experiments.store import write_json
-from pycopi.experiments.tables import check_table, method_table, peak_table, run_table, training_table
+from pycopi.experiments.tables import check_table, method_table, peak_table, run_table
 
 RESULTS, TABLE, TIMINGS = "results.json", "results.csv", "timings.json"
 PAGE, MARKDOWN = "report.html", "report.md"
@@ -86,7 +86,6 @@ def _analysed(request: Request, results: Sequence[Result]) -> list[Result]:
 
 
 def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analysis]) -> list[Block]:
-    """Return the blocks of the page."""
     summaries = summarise(results)
     checks = check_peaks(summaries) + _check_compression(analyses)
     blocks: list[Block] = [
@@ -111,14 +110,13 @@ def _page(request: Request, results: Sequence[Result], analyses: Sequence[Analys
 
 
 def _section(experiment: Experiment, results: Sequence[Result], folder: Path) -> list[Block]:
-    """Return tables and pictures of one experiment."""
     summaries = summarise(results)
     if experiment.name == "learning-rates":
-        return [step_pictures(summaries, folder), peak_table(summaries)]
+        return [step_pictures(summaries, folder), peak_table(summaries, "test")]
     name = experiment.name
     return [
-        peak_table(summaries),
-        training_table(summaries),
+        peak_table(summaries, "test"),
+        peak_table(summaries, "train"),
         method_pictures(summaries, folder, name),
         Heading("How much correlation is left", 3),
         correlation_pictures(results, folder, name),
@@ -126,7 +124,6 @@ def _section(experiment: Experiment, results: Sequence[Result], folder: Path) ->
 
 
 def _introduction(results: Sequence[Result]) -> str:
-    """Return where and with what the runs were made."""
     done = sum(result.status == "finished" for result in results)
     environments = [result.timings["environment"] for result in results if result.timings["environment"]]
     machines = list(dict.fromkeys(_machine(environment) for environment in environments))
@@ -146,7 +143,6 @@ def _machine(environment: dict[str, Any]) -> str:
 
 
 def _check_compression(analyses: Sequence[Analysis]) -> list[Check]:
-    """Return the comparisons of COPI's accuracies against layers removed with the paper's."""
     values = {one.run.data: one.values for one in analyses if one.run.method == "copi-bp"}
     curves = {data: found["compression"] for data, found in values.items()}
     return check_compression(curves, {data: found["epoch"] for data, found in values.items()})

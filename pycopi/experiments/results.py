@@ -122,7 +122,10 @@ def _peak(group: Sequence[Result], field: str) -> Peak | None:
     best = [max(result.values(field)) for result in runs]
     mean = fmean(best)
     at = [result.values(field).index(value) for result, value in zip(runs, best, strict=True)]
-    near = [_first(result.values(field), NEAR * mean, index) for result, index in zip(runs, at, strict=True)]
+    near = [  # a seed may never come near the peak of the others
+        next((index for index, value in enumerate(result.values(field)) if value >= NEAR * mean), otherwise)
+        for result, otherwise in zip(runs, at, strict=True)
+    ]
     return Peak(
         mean,
         stdev(best) if len(best) > 1 else None,
@@ -133,17 +136,15 @@ def _peak(group: Sequence[Result], field: str) -> Peak | None:
     )
 
 
-def _first(values: Sequence[float], least: float, otherwise: int) -> int:
-    """Return the index of the first value that is large enough; a seed may never reach the others' peak."""
-    return next((index for index, value in enumerate(values) if value >= least), otherwise)
-
-
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Return all that does not depend on the clock: the records, and the sums over seeds."""
     return {
         "runs": [{"status": result.status, **result.record, "epochs": result.epochs} for result in results],
         "summary": [_summary_json(summary) for summary in summarise(results)],
     }
+
+
+_STORED = ("peak", "deviation", "epoch", "near")  # the first fields of a peak
 
 
 def _summary_json(summary: Summary) -> dict[str, Any]:
@@ -153,12 +154,7 @@ def _summary_json(summary: Summary) -> dict[str, Any]:
     entry["status"] = [result.status for result in summary.results]
     for name, peak in (("train", summary.train), ("test", summary.test)):
         if peak is not None:
-            entry |= {
-                f"{name}_peak": peak.mean,
-                f"{name}_deviation": peak.deviation,
-                f"{name}_epoch": peak.epoch,
-                f"{name}_near": peak.near,
-            }
+            entry |= {f"{name}_{field}": value for field, value in zip(_STORED, peak, strict=False)}
     return entry
 
 

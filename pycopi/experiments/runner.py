@@ -39,9 +39,6 @@ class Source(NamedTuple):
 class Watcher:
     """What is told while a plan runs; this one is silent."""
 
-    def begin(self, run: Run, done: int) -> None:
-        """A run begins, or goes on after so many complete epochs."""
-
     def step(self, run: Run, report: Report) -> None:
         """A run is in the midst of an epoch."""
 
@@ -148,7 +145,6 @@ class _Training:
             self.times = Times(**{name: tuple(values) for name, values in details["seconds"].items()})
             own, place = details.get("fingerprint"), f"the run in {self.folder.path}"
             check_fingerprint(own, self.fingerprint, run.data, place, _OTHERWISE)
-        self.watcher.begin(run, len(self.entries))
         self.began = time.process_time()
         fit(
             self.network,
@@ -199,7 +195,6 @@ class _Training:
 
 
 def _environment() -> dict[str, Any]:
-    """Return what the machine and the libraries are."""
     known = configuration()
     names = ("pycopi", "python", "engine", "C core", "backend numpy", "processors", "threads")
     return {"processor": processor_name(), **{name: known[name] for name in names}}

@@ -1,7 +1,7 @@
 """The tables of the report: numbers as texts, the published beside ours."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pycopi.experiments.checks import Check
 from pycopi.experiments.document import Table
@@ -13,35 +13,22 @@ NONE = "-"
 
 
 _NEAR = "“99 % at” is the first epoch within 1 % of the mean peak; s are seconds of training."
+_PUBLISHED = ("peak", "deviation", "epoch", "near")
 _COLUMNS = ("at epoch", "published epoch", "99 % at", "published 99 % at", "s to peak", "s to 99 %")
 
 
-def peak_table(summaries: Sequence[Summary]) -> Table:
-    """Return peak test accuracy, when it came and how long that took, by method."""
-    rows = []
+def peak_table(summaries: Sequence[Summary], part: Literal["test", "train"]) -> Table:
+    """Return the peak accuracies of one part of the data, when they came and how long that took, by method.
+
+    Ours are beside the published, each with its epochs; the seconds are ours alone.
+    """
+    what, lines = {"test": "test", "train": "training"}[part], []
     for summary in summaries:
-        was = _published(summary)
-        published = NONE if was.test_peak is None else as_share(was.test_peak, was.test_deviation)
-        rows.append((summary, summary.test, published, was.test_epoch, was.test_near))
-    return _peaks("test", rows)
-
-
-def training_table(summaries: Sequence[Summary]) -> Table:
-    """Return peak training accuracy, when it came and how long that took, by method."""
-    rows = []
-    for summary in summaries:
-        was = _published(summary)
-        published = NONE if was.train_peak is None else as_share(was.train_peak, None)
-        rows.append((summary, summary.train, published, None, was.train_near))
-    return _peaks("training", rows)
-
-
-def _peaks(what: str, rows: Iterable[tuple[Summary, Peak | None, str, float | None, float | None]]) -> Table:
-    """Return our peaks beside the published, each with its epochs; the seconds are ours alone."""
-    lines = [
-        [summary.run.title, *_extent(summary), *_interleave(peak, *published)]
-        for summary, peak, *published in rows
-    ]
+        run, peak = summary.run, getattr(summary, part)
+        was = Published() if run.varied else PUBLISHED.get((run.data, run.method), Published())
+        mean, deviation, epoch, near = (getattr(was, f"{part}_{name}", None) for name in _PUBLISHED)
+        published = NONE if mean is None else as_share(mean, deviation)
+        lines.append([run.title, *_extent(summary), *_interleave(peak, published, epoch, near)])
     header = ("method", "seeds", "epochs", f"{what} peak", "published peak", *_COLUMNS)
     caption = f"{what.capitalize()} accuracy, mean ± sample standard deviation over seeds. {_NEAR}"
     return _filled(header, lines, caption)
@@ -109,11 +96,6 @@ def _filled(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) 
     kept = [column for column in columns if set(column[1:]) != {NONE}]
     names, *lines = zip(*kept, strict=True)
     return Table(names, lines, caption)
-
-
-def _published(summary: Summary) -> Published:
-    run = summary.run
-    return Published() if run.varied else PUBLISHED.get((run.data, run.method), Published())
 
 
 def _number(value: float | None) -> str:

@@ -24,22 +24,13 @@ def npz(
 
     Parameters
     ----------
-    network : Network
-        The description: `Dense` layers with activations of `pycopi.activations`.
-    parameters : tuple of DenseParameters
-        Its parameters, of any library.
-    path : path
-        File to write, by custom ``.npz``; one that is there is replaced when the new one is complete.
-    classes : sequence of labels, or None
-        Numbers or texts, one for each output; None for real targets.
-    probabilities : bool
-        Whether a softmax of the outputs has the probabilities of the classes, as after cross-entropy.
+    network, parameters, path, classes, probabilities : Network, tuple, path, sequence or None, bool
+        As for `c`; by custom the file ends in ``.npz``.
 
     Raises
     ------
     TypeError, ValueError
-        If the parameters are not the network's or not finite, a layer or an activation has no such form, or
-        there is not a label for each output.
+        As `c` does, or if the parameters are not finite.
     OSError
         If the file cannot be written.
 

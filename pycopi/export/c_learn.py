@@ -113,7 +113,6 @@ def _rate(rate: float, share: float, gain: float, bound: float | None, power: st
 
 
 def _passes(model: Folded) -> tuple[str, str]:
-    """Return the bodies of what only decorrelates, and of what only predicts."""
     forward = "    @_forward(self, inputs);\n"
     return (
         f"{forward}    @_decorrelate(self);\n",

@@ -27,13 +27,7 @@ class Part(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Return a float of 32 bits as C has it, exactly.
-
-    Examples
-    --------
-    >>> number(1.0), number(0.1), number(1e-20)
-    ('1.0f', '0.1f', '1e-20f')
-    """
+    """Return a float of 32 bits as C has it, exactly."""
     text = str(np.float32(value))
     return f"{text}f" if any(sign in text for sign in ".e") else f"{text}.0f"
 
@@ -56,12 +50,6 @@ def table(kind: str, name: str, values: Iterable[Any], text: Callable[[Any], str
 
 
 def quoted(label: Any) -> str:
-    """Return a label as a string of C: what is not plain ASCII by the numbers of its bytes in UTF-8.
-
-    Examples
-    --------
-    >>> print(quoted('a "b"'))
-    "a \\042b\\042"
-    """
+    """Return a label as a string of C: what is not plain ASCII by the numbers of its bytes in UTF-8."""
     plain = set(range(32, 127)) - set(b'"\\?@')
     return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in str(label).encode()) + '"'

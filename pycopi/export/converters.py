@@ -75,8 +75,8 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
     graph, inputs = _begin(scope, operator)
     scores = graph.network(fold(estimator.network_, estimator.parameters_), inputs)
     if _several(estimator):
-        graph.add("Identity", scores, name=probabilities)
-        over = graph.add("Greater", scores, graph.constant("half", 0.5))
+        graph.add("Sigmoid", scores, name=probabilities)
+        over = graph.add("Greater", probabilities, graph.constant("half", 0.5))
         graph.add("Cast", over, name=label, to=_kind(np.int64))
     else:
         classes = np.asarray(get_label_classes(scope, estimator))

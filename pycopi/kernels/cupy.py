@@ -2,14 +2,10 @@
 
 Not run on a GPU yet. Nothing here waits for the device: shapes and flags are all that the host looks at.
 An update of few ranks is one sweep by `update.cu`. Of more ranks it is a product by cuBLAS that adds to the
-matrix (``beta = 1``), after one sweep that scales it, where there is something to scale. Within `capturable`,
-cuTENSOR makes the products instead.
+matrix (``beta = 1``), after one sweep that scales it, where there is something to scale.
 """
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +13,7 @@ import numpy as np
 
 from pycopi._array import Array, is_cupy, may_overwrite, namespace
 from pycopi.kernels import portable
-from pycopi.kernels.portable import Block, RankK
-from pycopi.kernels.sample_rule import SampleRule
+from pycopi.kernels.portable import RankK
 
 SOURCE = Path(__file__).with_name("update.cu")
 TYPES = {"float32": "float", "float64": "double"}
@@ -48,28 +43,6 @@ def grid(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int]]:
     """Return the grid and the block of threads that sweep a matrix (m, n)."""
     m, n = shape
     return (-(-n // _THREADS), min(m, _ROWS)), (_THREADS,)
-
-
-_capturable: ContextVar[bool] = ContextVar("pycopi_capturable", default=False)
-
-
-@contextmanager
-def capturable() -> Iterator[None]:
-    """Make the products in the block by cuTENSOR: CuPy calls no cuBLAS while a CUDA graph is captured."""
-    token = _capturable.set(True)
-    try:
-        yield
-    finally:
-        _capturable.reset(token)
-
-
-def has_capturable_products() -> bool:
-    """Return whether cuTENSOR is installed and takes this device."""
-    try:
-        from cupyx import cutensor
-    except ImportError:
-        return False
-    return bool(cutensor.check_availability("contraction"))
 
 
 def fault() -> str | None:
@@ -109,43 +82,21 @@ def rank_k_update(
     return out
 
 
-def product(rows: Array, matrix: Array, transposed: bool) -> Array:
-    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
-    if not _capturable.get():
-        return portable.product(rows, matrix, transposed)
-    out = namespace(matrix).zeros((rows.shape[0], matrix.shape[0 if transposed else 1]), dtype=matrix.dtype)
-    _contract(1.0, rows, "bk", matrix, "nk" if transposed else "kn", 0.0, out, "bn")
-    return out
-
-
-def stream_block(projected: Array, rule: SampleRule) -> Block:
-    """Return what the samples of a block make of the matrix, in the portable engine's calls."""
-    return portable.stream_block(projected, rule)
+product, stream_block = portable.product, portable.stream_block
 
 
 def update_then_project(
     matrix: Array, update: RankK | None, sample: Array, back: bool, copy: bool | None
 ) -> tuple[Array, Array, Array | None]:
     """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``."""
-    matrix = _updated(matrix, update, copy, sample)
-    projected = product(sample[None, :], matrix, transposed=True)
-    returned = product(projected, matrix, transposed=False)[0, :] if back else None
-    return matrix, projected[0, :], returned
+    return portable.update_then_project(matrix, update, sample, back, copy, rank_k_update)
 
 
 def pull_then_update(
     matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None
 ) -> tuple[Array, Array | None]:
     """Return the updated matrix, and ``vector`` times the matrix as it was before."""
-    pulled = None if vector is None else product(vector[None, :], matrix, transposed=False)[0, :]
-    return _updated(matrix, update, copy, vector), pulled
-
-
-def _updated(matrix: Array, update: RankK | None, copy: bool | None, other: Array | None) -> Array:
-    if update is None:
-        return matrix
-    copy = copy if may_overwrite("matrix", matrix, copy, other) else True
-    return rank_k_update(matrix, *update, copy)
+    return portable.pull_then_update(matrix, vector, update, copy, rank_k_update)
 
 
 def _sweep(
@@ -169,22 +120,9 @@ def _sweep(
 
 
 def _add_product(out: Array, left: Array, right: Array, scale: float) -> None:
-    """Add ``scale * left.T @ right`` to ``out``."""
-    if _capturable.get():
-        _contract(float(scale), left, "km", right, "kn", 1.0, out, "mn")
-        return
     from cupy import cublas
 
     cublas.gemm("T", "N", left, right, out=out, alpha=float(scale), beta=1.0)
-
-
-def _contract(
-    alpha: float, first: Array, axes: str, second: Array, others: str, beta: float, out: Array, result: str
-) -> None:
-    """Write ``alpha * first @ second + beta * out`` to ``out``, the axes being those that are named."""
-    from cupyx import cutensor
-
-    cutensor.contraction(alpha, first, tuple(axes), second, tuple(others), beta, out, tuple(result))
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """The hot operations in plain array API calls: their definition, the fallback, and the oracle of the tests."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pycopi._array import Array, is_narrow, may_overwrite, namespace
@@ -99,29 +100,40 @@ def stream_block(projected: Array, rule: SampleRule) -> Block:
 
 
 def update_then_project(
-    matrix: Array, update: RankK | None, sample: Array, back: bool, copy: bool | None
+    matrix: Array,
+    update: RankK | None,
+    sample: Array,
+    back: bool,
+    copy: bool | None,
+    apply: Callable[..., Array] = rank_k_update,
 ) -> tuple[Array, Array, Array | None]:
     """Return the updated matrix M (m, n), ``x = M sample`` (m,), and with ``back`` also ``M.T x`` (n,)."""
     xp = namespace(matrix)
-    matrix = _updated(matrix, update, copy, sample)
+    matrix = _updated(matrix, update, copy, sample, apply)
     projected = xp.matmul(matrix, sample)
     return matrix, projected, xp.matmul(projected, matrix) if back else None
 
 
 def pull_then_update(
-    matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None
+    matrix: Array,
+    vector: Array | None,
+    update: RankK | None,
+    copy: bool | None,
+    apply: Callable[..., Array] = rank_k_update,
 ) -> tuple[Array, Array | None]:
     """Return the updated matrix (m, n), and ``vector`` (m,) times the matrix as it was before, (n,)."""
     pulled = None if vector is None else namespace(matrix).matmul(vector, matrix)
-    return _updated(matrix, update, copy, vector), pulled
+    return _updated(matrix, update, copy, vector, apply), pulled
 
 
-def _updated(matrix: Array, update: RankK | None, copy: bool | None, other: Array | None) -> Array:
+def _updated(
+    matrix: Array, update: RankK | None, copy: bool | None, other: Array | None, apply: Callable[..., Array]
+) -> Array:
     if update is None:
         return matrix
     if not may_overwrite("matrix", matrix, copy, other):
         copy = True
-    return rank_k_update(matrix, *update, copy)
+    return apply(matrix, *update, copy)
 
 
 def product(rows: Array, matrix: Array, transposed: bool) -> Array:

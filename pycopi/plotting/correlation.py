@@ -29,10 +29,8 @@ def correlation_matrices(
     ------
     ValueError, TypeError
         If nothing is there to draw, a matrix is not square, or Matplotlib does not know the format.
-    ImportError
-        If Matplotlib is not installed.
-    OSError
-        If the picture cannot be written; whatever stood there before is kept.
+    ImportError, OSError
+        If Matplotlib is not installed, or the picture cannot be written; what was there before is kept.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -70,10 +70,8 @@ def compare_curves(
     ------
     ValueError
         If there is nothing to draw.
-    ImportError
-        If Matplotlib is not installed.
-    OSError
-        If the picture cannot be written.
+    ImportError, OSError
+        If Matplotlib is not installed, or the picture cannot be written.
 
     Notes
     -----
@@ -117,12 +115,12 @@ def compare_curves(
 def _draw(axes: "Axes", curve: Curve, against: str, factor: float) -> Floats:
     """Draw one curve, and return its mean."""
     values = factor * _padded(curve.values)
-    mean = _mean(values)
-    x = np.arange(1, len(mean) + 1) if against == "epoch" else _mean(_padded(curve.seconds))
+    mean = _over_seeds(np.nanmean, values)
+    x = np.arange(1, len(mean) + 1) if against == "epoch" else _over_seeds(np.nanmean, _padded(curve.seconds))
     style: dict[str, Any] = series_style(curve.style)
     plot_epochs(axes, x, mean, curve.label, linewidth=1.6, markersize=4.5, **style)
     if len(values) > 1:
-        band = _deviation(values)
+        band = np.nan_to_num(_over_seeds(np.nanstd, values, ddof=1))
         axes.fill_between(x, mean - band, mean + band, color=style["color"], alpha=0.13, linewidth=0)
     if curve.published is not None:
         axes.axhline(factor * curve.published, color=style["color"], linestyle=":", linewidth=1.2)
@@ -135,16 +133,10 @@ def _padded(values: Sequence[Sequence[float]]) -> Floats:
     return np.array([[*row, *[np.nan] * (length - len(row))] for row in values], np.float64)
 
 
-def _mean(values: Floats) -> Floats:
+def _over_seeds(statistic: Callable[..., Any], values: Floats, **how: Any) -> Floats:
     with warnings.catch_warnings():  # an epoch without any finite value stays NaN
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmean(values, axis=0))
-
-
-def _deviation(values: Floats) -> Floats:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nan_to_num(np.nanstd(values, axis=0, ddof=1)))
+        return np.asarray(statistic(values, axis=0, **how))
 
 
 def _set_limits(axes: "Axes", shown: Sequence[Floats]) -> None:

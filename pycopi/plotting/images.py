@@ -31,10 +31,8 @@ def image_comparison(rows: Mapping[str, Array], shape: tuple[int, ...], path: st
     ------
     ValueError, TypeError
         If nothing is there to draw, or the shapes do not fit together, or Matplotlib does not know the format.
-    ImportError
-        If Matplotlib is not installed.
-    OSError
-        If the picture cannot be written; whatever stood there before is kept.
+    ImportError, OSError
+        If Matplotlib is not installed, or the picture cannot be written; what was there before is kept.
 
     Notes
     -----

@@ -38,10 +38,8 @@ def learning_curve(history: Sequence[EpochRecord], path: str | os.PathLike[str])
     ------
     ValueError
         If the history is empty, or Matplotlib does not know the format.
-    ImportError
-        If Matplotlib is not installed.
-    OSError
-        If the picture cannot be written; whatever stood there before is kept.
+    ImportError, OSError
+        If Matplotlib is not installed, or the picture cannot be written; what was there before is kept.
 
     Notes
     -----

@@ -51,13 +51,7 @@ def signed_colours(images: Values, limit: float) -> Values:
 
 
 def columns_for(count: int) -> int:
-    """Return the columns of a grid that is about square, without a gap at its end where that can be.
-
-    Examples
-    --------
-    >>> [columns_for(count) for count in (1, 7, 10, 16, 100)]
-    [1, 3, 5, 4, 10]
-    """
+    """Return the columns of a grid that is about square, without a gap at its end where that can be."""
     least = math.isqrt(count - 1) + 1
     whole = [columns for columns in range(least, 2 * least) if count % columns == 0]
     return whole[0] if whole else least

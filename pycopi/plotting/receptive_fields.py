@@ -37,10 +37,8 @@ def receptive_field_grid(
     ------
     ValueError, TypeError
         If the fields are no images of this shape, or Matplotlib does not know the format.
-    ImportError
-        If Matplotlib is not installed.
-    OSError
-        If the picture cannot be written; whatever stood there before is kept.
+    ImportError, OSError
+        If Matplotlib is not installed, or the picture cannot be written; what was there before is kept.
 
     Notes
     -----

@@ -23,8 +23,8 @@ COLORS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC
 MARKERS = "osD^vPX"
 LINES = ("-", "--", ":")  # for series beyond the seven colours
 
-DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"
-"""Maps for signed fields (white is 0) and for values from 0 up, both safe for the colour-blind."""
+DIVERGING = "RdBu_r"
+"""The map for signed fields, safe for the colour-blind: white is 0."""
 
 SHARE = 99.5
 """Per cent of signed values that the colours of an image tell apart; the rest is drawn as the extremes."""

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pycopi import kernels
-from pycopi._array import Array, astype, from_numpy, namespace, repeat, wide_floats
+from pycopi._array import Array, astype, from_numpy, namespace, wide_floats
 from pycopi._checks import check_shape
+from pycopi._control import repeat
 from pycopi.rules.eigen import eigenpairs, orthonormal
 
 _STARTS = 4  # steps towards the directions of the first samples

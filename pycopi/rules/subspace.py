@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any
 
 from pycopi import kernels
-from pycopi._array import Array, astype, choose, namespace
+from pycopi._array import Array, astype, namespace
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
+from pycopi._control import choose
 from pycopi.rules import directions
 from pycopi.rules.directions import Directions
 

@@ -1,7 +1,7 @@
 """The classifier."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -10,27 +10,16 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from pycopi._array import Array, HostArray, is_numpy, namespace, to_numpy
-from pycopi.activations import Activation, Identity, Sigmoid
+from pycopi.activations import Sigmoid
+from pycopi.losses import log_softmax
 from pycopi.sklearn.callbacks import with_callbacks
 from pycopi.sklearn.inputs import beside, floats_for, host
-from pycopi.sklearn.learner import PRESET, Learner
+from pycopi.sklearn.learner import Learner
 from pycopi.sklearn.rows import read_weights, scaled
 from pycopi.sklearn.view import PlainLayers
 
 
-@dataclass(frozen=True)
-class LogisticLink(Sigmoid):
-    """The logistic function of an output that learns by cross-entropy.
-
-    Its derivative is given as 1, since that of cross-entropy has f' as a divisor: what is left of the error
-    of a squared distance, ``(t - f(a)) f'(a)``, is ``t - f(a)``.
-    """
-
-    def derivative(self, preactivations: Array) -> Array:
-        """Return ones."""
-        return namespace(preactivations).ones_like(preactivations)
-
-
+@dataclass(eq=False, repr=False)
 class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     """A multilayer perceptron for classes that learns by constrained parameter inference.
 
@@ -59,8 +48,6 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         Factor by which each epoch multiplies the step size of the weights, in [0, 1].
     standardize : bool
         Whether the network centres its inputs, divides each by its spread and clips it to 3 of these.
-    class_weight : dict, "balanced" or None
-        Weights of the classes, by which the weights of the rows are multiplied.
     warm_start : bool
         Whether `fit` goes on with the network that is there: two fits of 40 epochs are one of 80.
     early_stopping : bool
@@ -72,7 +59,9 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     random_state : int, RandomState or None
         What weights and batches are drawn from.
     verbose : bool
-        Whether to show a line for each epoch.
+        Whether to show a line for each epoch, or call of `partial_fit`.
+    class_weight : dict, "balanced" or None
+        Weights of the classes, by which the weights of the rows are multiplied.
 
     Attributes
     ----------
@@ -87,8 +76,7 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     out_activation_ : str
         ``softmax`` or ``logistic``.
     loss_curve_ : list of float
-        Mean loss of each epoch, of each batch before its step: cross-entropy, or with several labels half
-        the squared distance of the probabilities.
+        Mean loss of each epoch, of each batch before its step: cross-entropy, with several labels their sum.
     best_iter_, validation_loss_curve_ : int, list of float
         With early stopping: the epoch that was kept, counted from 1, and the loss on the rows held out.
     network_, parameters_ : Network, tuple
@@ -112,46 +100,7 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     True
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = PRESET["hidden_layer_sizes"],
-        *,
-        activation: Any = PRESET["activation"],
-        max_iter: int = PRESET["max_iter"],
-        batch_size: int = PRESET["batch_size"],
-        rate: float = PRESET["rate"],
-        gain: float = PRESET["gain"],
-        decorrelation_rate: float = PRESET["decorrelation_rate"],
-        step_bound: float | None = PRESET["step_bound"],
-        rate_decay: float = PRESET["rate_decay"],
-        standardize: bool = PRESET["standardize"],
-        class_weight: Any = None,
-        warm_start: bool = False,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden_layer_sizes,
-            activation=activation,
-            max_iter=max_iter,
-            batch_size=batch_size,
-            rate=rate,
-            gain=gain,
-            decorrelation_rate=decorrelation_rate,
-            step_bound=step_bound,
-            rate_decay=rate_decay,
-            standardize=standardize,
-            warm_start=warm_start,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.class_weight = class_weight
+    class_weight: Any = field(default=None, kw_only=True)
 
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "COPIClassifier":
@@ -197,14 +146,10 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array-like, shape (N, n)
-            Rows, as `fit` takes them.
-        y : array-like, shape (N,) or (N, k)
-            A class for each row, or 0 and 1 for each label.
+        X, y, sample_weight : array-like
+            As for `fit`.
         classes : array-like, shape (k,), or None
             All classes that will ever come; the first call needs them, but not for several labels a row.
-        sample_weight : array-like, shape (N,), or None
-            How often each row is seen.
 
         Returns
         -------
@@ -213,10 +158,8 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
 
         Raises
         ------
-        TypeError, ValueError
-            As `fit` does; if ``classes`` are missing, or a class is none of them.
-        DivergenceError
-            As `fit` does.
+        TypeError, ValueError, DivergenceError
+            As `fit` does, and if ``classes`` are missing, or a class is none of them.
         """
         new = not hasattr(self, "_trained")
         inputs, labels, several = self._read(X, y, reset=new)
@@ -253,7 +196,7 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         outputs = self._outputs(X, "predict")
         xp = namespace(outputs)
         if self._several:
-            return xp.astype(outputs > 0.5, xp.int64)
+            return xp.astype(Sigmoid()(outputs) > 0.5, xp.int64)
         index = xp.argmax(outputs, axis=1)
         return (
             self.classes_[to_numpy(index)] if is_numpy(self.classes_) else xp.take(self.classes_, index, axis=0)
@@ -265,7 +208,7 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like, shape (N, n)
-            Rows, on the library and device of those in `fit`.
+            Rows, as for `predict`.
 
         Returns
         -------
@@ -273,23 +216,12 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
             Probabilities; those of classes sum to 1 in each row.
         """
         outputs = self._outputs(X, "predict_proba")
-        return outputs if self._several else namespace(outputs).exp(_log_softmax(outputs))
+        return Sigmoid()(outputs) if self._several else namespace(outputs).exp(log_softmax(outputs))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of `predict_proba`.
-
-        Parameters
-        ----------
-        X : array-like, shape (N, n)
-            Rows, on the library and device of those in `fit`.
-
-        Returns
-        -------
-        array, shape (N, k), in the dtype of the network
-            Logarithms, at most 0.
-        """
+        """Return the logarithms of what `predict_proba` returns, at most 0."""
         outputs = self._outputs(X, "predict_log_proba")
-        return namespace(outputs).log(outputs) if self._several else _log_softmax(outputs)
+        return namespace(outputs).log(Sigmoid()(outputs)) if self._several else log_softmax(outputs)
 
     @property
     def n_outputs_(self) -> int:
@@ -305,14 +237,11 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     def _binary(self) -> bool:
         return not self._several and self._trained.network.outputs == 2
 
-    def _loss(self) -> Literal["squared_error", "cross_entropy"]:
-        return "squared_error" if self._several else "cross_entropy"
+    def _loss(self) -> str:
+        return "binary_cross_entropy" if self._several else "cross_entropy"
 
     def _plain_layers(self) -> PlainLayers:
         return self._trained.plain_layers(binary=self._binary)
-
-    def _output_activation(self, targets: HostArray) -> Activation:
-        return LogisticLink() if self._several else Identity()
 
     def _read(self, inputs: Any, labels: Any, *, reset: bool | None = None) -> tuple[Array, HostArray, bool]:
         """Return checked rows, labels in host memory, and whether these are several a row."""
@@ -379,16 +308,9 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         self.classes_ = beside(to_numpy(self.classes_), inputs)
 
     def __sklearn_tags__(self) -> Any:
-        """Return what the estimator can do."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _log_softmax(outputs: Array) -> Array:
-    xp = namespace(outputs)
-    shifted = outputs - xp.max(outputs, axis=1, keepdims=True)
-    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
 
 
 def _shown(several: bool, labels: HostArray) -> str:

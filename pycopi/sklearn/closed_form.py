@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, HostArray, eigh, namespace, to_numpy
+from pycopi._array import Array, HostArray, astype, eigh, namespace, to_numpy
 from pycopi.sklearn.inputs import beside
 from pycopi.sklearn.moments import Moments
 from pycopi.sklearn.shrinkage import shrunk
@@ -28,20 +28,15 @@ class Solution(NamedTuple):
 
     def apply(self, rows: Array) -> Array:
         """Return transformed rows (N, n), in their dtype."""
-        mean, scale, matrix = _in_dtype_of(rows, self)
+        mean, scale, matrix = (astype(part, rows.dtype) for part in self)
         xp = namespace(rows)
         return xp.matmul((rows - mean[None, :]) / scale[None, :], xp.matrix_transpose(matrix))
 
     def undo(self, rows: Array, inverse: Array) -> Array:
         """Return rows (N, n) as they were, in their dtype: ``y = mean + scale * (inverse @ x)``."""
-        mean, scale, inverse = _in_dtype_of(rows, (self.mean, self.scale, inverse))
+        mean, scale, inverse = (astype(part, rows.dtype) for part in (self.mean, self.scale, inverse))
         xp = namespace(rows)
         return xp.matmul(rows, xp.matrix_transpose(inverse)) * scale[None, :] + mean[None, :]
-
-
-def _in_dtype_of(rows: Array, parts: tuple[Array, ...]) -> tuple[Array, ...]:
-    xp = namespace(rows)
-    return tuple(part if part.dtype == rows.dtype else xp.astype(part, rows.dtype) for part in parts)
 
 
 class ClosedForm:
@@ -120,7 +115,6 @@ class ClosedForm:
         return matrix if self.whiten else matrix * found.scale[:, None]
 
     def _coloring(self, found: "Spectrum") -> HostArray:
-        """Return the inverse of the whitening matrix."""
         inverse = np.zeros_like(found.correlation)
         inverse[:, found.kept] = _regressed(found) @ found.of(np.sqrt(found.power))
         return inverse if self.whiten else inverse / found.scale[None, :]
@@ -154,7 +148,6 @@ class Spectrum(NamedTuple):
 
 
 def _inverted(values: HostArray) -> HostArray:
-    """Return the inverse of each value, 0 for 0."""
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
 
 

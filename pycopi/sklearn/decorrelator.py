@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pycopi._array import Array, HostArray, namespace
+from pycopi._array import Array, HostArray, astype, namespace
 from pycopi._checks import as_float, as_whole, is_finite
 from pycopi._moving import take
 from pycopi.analysis import correlation_floor, off_diagonal_correlation
 from pycopi.sklearn.closed_form import ClosedForm, Solution
-from pycopi.sklearn.inputs import floats_for, in_dtype_of, read_inputs
+from pycopi.sklearn.inputs import floats_for, read_inputs
 from pycopi.sklearn.learned import Learned, begin
 from pycopi.sklearn.moments import moments_of
 from pycopi.sklearn.rows import order_of, read_weights, times
@@ -157,12 +157,8 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
 
         Parameters
         ----------
-        X : array-like, shape (N, n)
-            Rows, as `fit` takes them. Where the matrix is learned, the first call sets ``scale_``.
-        y : None
-            Not used.
-        sample_weight : array-like, shape (N,), or None
-            How often each row counts, at least 0.
+        X, y, sample_weight : array-like, None, array-like
+            As for `fit`. Where the matrix is learned, the first call sets ``scale_``.
 
         Returns
         -------
@@ -171,10 +167,8 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
 
         Raises
         ------
-        TypeError, ValueError
+        TypeError, ValueError, StreamDivergenceError
             As `fit` does, or if X is elsewhere than the rows before.
-        StreamDivergenceError
-            As `fit` does.
         """
         before = getattr(self, "_state", None)
         if before is None:
@@ -329,7 +323,7 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
             rate = min(rate, 0.1 / rows.shape[1])
         center = bool(self.center)
         state = begin(take(rows, order, rows), center=center) if before is None else before
-        rows = in_dtype_of(rows, state.like)
+        rows = astype(rows, state.like.dtype)
         for number in range(passes or 1):
             chosen = order if passes is None else np.random.default_rng(number).permutation(order)
             state = state.after(
@@ -342,7 +336,6 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         return state
 
     def _mergeable(self, other: Any) -> tuple[ClosedForm, ClosedForm]:
-        """Return the moments of both, which fit together."""
         if not isinstance(other, Decorrelator):
             msg = f"other is a {type(other).__name__}; expected a Decorrelator"
             raise TypeError(msg)
@@ -360,7 +353,6 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
         return self._state, other._state
 
     def __sklearn_tags__(self) -> Any:
-        """Return what the estimator can do."""
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

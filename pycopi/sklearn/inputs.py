@@ -50,11 +50,6 @@ def read_inputs(estimator: Any, inputs: Any, method: str, like: Array, **checks:
     return validate_data(estimator, inputs, reset=False, dtype=dtypes, **checks)
 
 
-def in_dtype_of(inputs: Array, like: Array) -> Array:
-    """Return rows in the dtype of a network, which may have been made from another."""
-    return inputs if inputs.dtype == like.dtype else namespace(inputs).astype(inputs, like.dtype)
-
-
 def beside(values: HostArray, like: Array, *, dtype: Any = None) -> Array:
     """Return host values on the library and device of ``like``; text stays where it is."""
     return from_numpy(values, like, dtype=dtype) if values.dtype.kind in "biuf" else values

@@ -1,9 +1,11 @@
 """What classifier and regressor share: a network that is made from data, trained, and read out."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,69 +14,41 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 import pycopi
-from pycopi._array import Array, HostArray
+from pycopi._array import Array, HostArray, astype
 from pycopi._checks import as_float, as_whole
 from pycopi.activations import Activation
 from pycopi.presets import FILES
 from pycopi.sklearn.callbacks import CallbackSupport, FitTask
-from pycopi.sklearn.inputs import beside, in_dtype_of, read_inputs
+from pycopi.sklearn.inputs import beside, read_inputs
 from pycopi.sklearn.rows import Rows, gather_rows
 from pycopi.sklearn.view import PlainLayers, Trained
-
-PRESET: dict[str, Any] = {
-    "hidden_layer_sizes": FILES.hidden,
-    "activation": FILES.activation,
-    "max_iter": FILES.epochs,
-    "batch_size": FILES.batch_size,
-    "rate": FILES.settings.rate,
-    "gain": FILES.settings.gain,
-    "decorrelation_rate": FILES.settings.decorrelations[0].rate,
-    "step_bound": FILES.settings.step_bound,
-    "rate_decay": FILES.weight_schedule.decay,
-    "standardize": FILES.standardized,
-}
-"""The defaults, those of the command on users' own files, by the names of the parameters."""
+from pycopi.training.progress import choose_reporter, write_loss
 
 
+@dataclass(eq=False, repr=False)
 class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A network with its way of learning; `fit` and `partial_fit` of its children read X and y."""
+    """A network with its way of learning; `fit` and `partial_fit` of its children read X and y.
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = PRESET["hidden_layer_sizes"],
-        *,
-        activation: Any = PRESET["activation"],
-        max_iter: int = PRESET["max_iter"],
-        batch_size: int = PRESET["batch_size"],
-        rate: float = PRESET["rate"],
-        gain: float = PRESET["gain"],
-        decorrelation_rate: float = PRESET["decorrelation_rate"],
-        step_bound: float | None = PRESET["step_bound"],
-        rate_decay: float = PRESET["rate_decay"],
-        standardize: bool = PRESET["standardize"],
-        warm_start: bool = False,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.rate = rate
-        self.gain = gain
-        self.decorrelation_rate = decorrelation_rate
-        self.step_bound = step_bound
-        self.rate_decay = rate_decay
-        self.standardize = standardize
-        self.warm_start = warm_start
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
-        self.verbose = verbose
+    The defaults are those of the command on users' own files.
+    """
+
+    hidden_layer_sizes: Any = FILES.hidden
+    _: KW_ONLY
+    activation: Any = FILES.activation
+    max_iter: int = FILES.epochs
+    batch_size: int = FILES.batch_size
+    rate: float = FILES.settings.rate
+    gain: float = FILES.settings.gain
+    decorrelation_rate: float = FILES.settings.decorrelations[0].rate
+    step_bound: float | None = FILES.settings.step_bound
+    rate_decay: float = FILES.weight_schedule.decay
+    standardize: bool = FILES.standardized
+    warm_start: bool = False
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    random_state: Any = None
+    verbose: bool = False
 
     @property
     def network_(self) -> pycopi.Network:
@@ -114,8 +88,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
     def _plain_layers(self) -> PlainLayers:
         return self._trained.plain_layers()
 
-    def _loss(self) -> Literal["squared_error", "cross_entropy"]:
-        """Return the name of the loss."""
+    def _loss(self) -> str:
         return "squared_error"
 
     def _settings(self, share: float) -> pycopi.Settings:
@@ -148,7 +121,6 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         return pycopi.activations.Identity()
 
     def _begins(self) -> bool:
-        """Return whether `fit` makes a new network."""
         return not (self.warm_start and hasattr(self, "_trained"))
 
     def _begin(self, inputs: Array, targets: HostArray, outputs: int) -> None:
@@ -184,19 +156,19 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     def _epochs(self, rows: Rows, held_out: Rows | None, last: int, task: FitTask) -> None:
         """Train until the network has seen ``last`` epochs."""
-        stop = None
+        stop = validation = None
         if held_out is not None:
             stop = pycopi.early_stopping(patience=self.n_iter_no_change)
-            stop.after = len(
-                self._history
-            )  # what an earlier fit reached, perhaps on other rows, does not count
-        validation = None if held_out is None else self._arrays(held_out, 0)
+            stop.after = len(self._history)  # what an earlier fit has reached, perhaps on other rows
+            validation = self._moved(*held_out.of_epoch(0))
+        reporter = choose_reporter(bool(self.verbose))
+        progress = reporter and (lambda report: reporter(report._replace(epochs=last)))
         schedule = pycopi.Schedule(start=self._first_epoch(last), decay=self.rate_decay)
         state = pycopi.State(self.parameters_, history=self._history)
         began, arrays = len(self._history), None
         for epoch in range(began, last):
             if arrays is None or not rows.steady:
-                arrays = self._arrays(rows, epoch)
+                arrays = self._moved(*rows.of_epoch(epoch))
             task.begin_epoch()
             state = pycopi.fit(
                 self.network_,
@@ -208,7 +180,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
                 seed=self._seed,
                 validation=validation,
                 weight_schedule=schedule,
-                progress=bool(self.verbose),
+                progress=progress or False,
             )
             done = Trained(self.network_, state.parameters)
             ended = task.end_epoch(partial(dict, _trained=done))
@@ -227,7 +199,6 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         return 1 if self.decorrelation_rate > 0 and last > 1 else 0
 
     def _partial_fit(self, inputs: Array, targets: HostArray, counts: HostArray | None, outputs: int) -> None:
-        """Learn from each row once, at the full step size."""
         new = not hasattr(self, "_trained")
         if new:
             self._draw_seed()
@@ -240,26 +211,25 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
             state = pycopi.fit(
                 self.network_,
                 self.parameters_,
-                in_dtype_of(inputs, self._trained.like),
-                self._moved(targets),
+                *self._moved(inputs, targets),
                 epochs=1,
                 settings=self._settings(share),
                 batch_size=self.batch_size,
                 seed=(self._seed + self.n_iter_) % 2**31,
                 weight_schedule=pycopi.Schedule(),
-                progress=bool(self.verbose),
+                progress=False,
             )
         self.loss_curve_.append(state.history[-1].loss)
+        if self.verbose:
+            rows, loss = inputs.shape[0], write_loss(self.loss_curve_[-1])
+            print(f"partial_fit {self.n_iter_}: {rows} rows, loss {loss}", file=sys.stderr)
         self._trained = Trained(self.network_, state.parameters)
 
-    def _arrays(self, rows: Rows, epoch: int) -> tuple[Array, Array]:
-        inputs, targets = rows.of_epoch(epoch)
-        return in_dtype_of(inputs, self._trained.like), self._moved(targets)
-
-    def _moved(self, targets: HostArray) -> Array:
-        """Return targets beside the network, real ones in its dtype."""
+    def _moved(self, inputs: Array, targets: HostArray) -> tuple[Array, Array]:
+        """Return inputs, and targets beside them, as the network takes them: real numbers in its dtype."""
         like = self._trained.like
-        return beside(targets, like, dtype=like.dtype if targets.dtype.kind == "f" else None)
+        dtype = like.dtype if targets.dtype.kind == "f" else None
+        return astype(inputs, like.dtype), beside(targets, like, dtype=dtype)
 
     def _split(self, inputs: Array, targets: HostArray, counts: HostArray | None) -> tuple[Rows, Rows | None]:
         """Return the rows to train on, and with early stopping those to validate on."""
@@ -288,7 +258,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         """Return what the network answers to X, shape (N, m)."""
         check_is_fitted(self)
         like = self._trained.like
-        return self._trained.outputs(in_dtype_of(read_inputs(self, inputs, method, like), like))
+        return self._trained.outputs(astype(read_inputs(self, inputs, method, like), like.dtype))
 
     @contextmanager
     def _advice(self) -> Iterator[None]:
@@ -301,7 +271,6 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
             raise pycopi.DivergenceError(error.what, error.layer, error.parameters, causes, **place) from error
 
     def __sklearn_tags__(self) -> Any:
-        """Return what the estimator can do."""
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         return tags

@@ -22,58 +22,28 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int
-        Numbers of units of the hidden layers; ``()`` makes a linear network.
-    activation : {"leaky_relu", "relu", "tanh", "logistic", "identity"} or Activation
-        Of the hidden layers. Tools made for `MLPRegressor` know all but ``leaky_relu``.
-    max_iter : int
-        Epochs of a call of `fit`, at least 1. The first of several decorrelates alone.
-    batch_size : int
-        Rows in a step, at least 1.
-    rate, gain : float
-        Step size of the weights and factor of the output error, dimensionless, at least 0; a step along the
-        gradient has their product.
-    decorrelation_rate : float
-        Step size of the decorrelating matrices, dimensionless, at least 0. With 0 there are none, and the
-        weights learn along the gradient.
-    step_bound : float or None
-        Largest effective step, dimensionless, above 0; beyond 2 a step overshoots. None bounds nothing.
-    rate_decay : float
-        Factor by which each epoch multiplies the step size of the weights, in [0, 1].
-    standardize : bool
-        Whether the network centres its inputs, divides each by its spread and clips it to 3 of these.
-    warm_start : bool
-        Whether `fit` goes on with the network that is there: two fits of 40 epochs are one of 80.
-    early_stopping : bool
-        Whether to hold out a share of the rows and to keep the epoch that has the least loss on them.
-    validation_fraction : float
-        That share, in (0, 1).
-    n_iter_no_change : int
-        Epochs without a new best after which early stopping ends the run, at least 1.
-    random_state : int, RandomState or None
-        What weights and batches are drawn from.
-    verbose : bool
-        Whether to show a line for each epoch.
+    hidden_layer_sizes, activation : int or sequence of int, str or Activation
+        The network, as for `COPIClassifier`.
+    max_iter, batch_size, rate, gain, decorrelation_rate, step_bound, rate_decay : int, float or None
+        The epochs and their steps, as for `COPIClassifier`.
+    standardize, warm_start, early_stopping, validation_fraction, n_iter_no_change : bool, float, int
+        What `fit` begins with, and when it ends, as for `COPIClassifier`.
+    random_state, verbose : int, RandomState or None, bool
+        What weights and batches are drawn from, and whether to show a line for each epoch or `partial_fit`.
 
     Attributes
     ----------
     coefs_, intercepts_ : list of array
         Matrices (n, m) and biases (m,) of plain layers that answer the same, in the units of inputs and
         targets, as `MLPRegressor` has them.
-    input_limits_ : tuple of array, or None
-        Between which values the network clips each feature before these layers.
-    n_layers_, n_outputs_, n_iter_ : int
-        Layers with that of the inputs; outputs; epochs.
     out_activation_ : str
         ``identity``.
     loss_curve_ : list of float
         Mean of half the squared distance of each epoch, in squared units of the targets.
-    best_iter_, validation_loss_curve_ : int, list of float
-        With early stopping: the epoch that was kept, counted from 1, and the loss on the rows held out.
-    network_, parameters_ : Network, tuple
-        For the functions of pycopi, such as `pycopi.save`.
-    n_features_in_, feature_names_in_ : int, array
-        Features seen in `fit`, and their names where they are text.
+    input_limits_, n_layers_, n_outputs_, n_iter_, best_iter_, validation_loss_curve_ : tuple, int, list
+        As those of `COPIClassifier`.
+    network_, parameters_, n_features_in_, feature_names_in_ : Network, tuple, int, array
+        As those of `COPIClassifier`.
 
     Notes
     -----
@@ -99,8 +69,7 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
         Parameters
         ----------
         X : array-like, shape (N, n)
-            Rows of finite numbers: an array, a data frame, or with ``array_api_dispatch`` an array of any
-            library. float32 stays float32, all else becomes float64. Sparse matrices are refused.
+            Rows of finite numbers, as `COPIClassifier.fit` takes them.
         y : array-like, shape (N,) or (N, m)
             Real targets, in any units.
         sample_weight : array-like, shape (N,), or None
@@ -131,24 +100,13 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
 
         Parameters
         ----------
-        X : array-like, shape (N, n)
-            Rows, as `fit` takes them.
-        y : array-like, shape (N,) or (N, m)
-            Real targets.
-        sample_weight : array-like, shape (N,), or None
-            How often each row is seen.
+        X, y, sample_weight : array-like
+            As for `fit`, which raises the same.
 
         Returns
         -------
         COPIRegressor
             The estimator itself.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `fit` does.
-        DivergenceError
-            As `fit` does.
         """
         inputs, targets = self._read(X, y, reset=not hasattr(self, "_trained"))
         self._partial_fit(inputs, targets, read_weights(sample_weight, len(targets)), targets.shape[1])

@@ -1,14 +1,15 @@
 """The classifier of streams."""
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pycopi.presets import FILES
 from pycopi.streams.learner import StreamLearner
 
 
+@dataclass(eq=False, repr=False)
 class StreamClassifier(StreamLearner):
     """A multilayer perceptron for classes that learns from one sample at a time.
 
@@ -36,10 +37,10 @@ class StreamClassifier(StreamLearner):
     forgetting : float
         Least share that a sample has in the means and spreads of the inputs, in [0, 1]; with 0 all samples
         since the first count alike.
-    classes : tuple or None
-        Classes that are known before, in the order of the outputs; others still get an output when they come.
     seed : int
         Seed of the weights.
+    classes : tuple or None
+        Classes that are known before, in the order of the outputs; others still get an output when they come.
 
     Notes
     -----
@@ -57,34 +58,13 @@ class StreamClassifier(StreamLearner):
     'large'
     """
 
+    classes: tuple[Hashable, ...] | None = None
+
     _loss = "cross_entropy"
 
-    def __init__(
-        self,
-        hidden_layer_sizes: tuple[int, ...] = FILES.hidden,
-        activation: str = FILES.activation,
-        rate: float = 1e-5,
-        gain: float = 1e5,
-        decorrelation_rate: float = FILES.settings.decorrelations[0].rate,
-        decorrelated_layers: int | None = 1,
-        step_bound: float | None = FILES.settings.step_bound,
-        forgetting: float = 0.0,
-        classes: tuple[Hashable, ...] | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            hidden_layer_sizes,
-            activation,
-            rate,
-            gain,
-            decorrelation_rate,
-            decorrelated_layers,
-            step_bound,
-            forgetting,
-            seed,
-        )
-        self.classes = classes
-        self._outputs_of: dict[Any, int] = {label: place for place, label in enumerate(classes or ())}
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._outputs_of: dict[Any, int] = {label: place for place, label in enumerate(self.classes or ())}
         self._wanted = np.eye(len(self._outputs_of), dtype=np.float32)
 
     def learn_one(self, x: Any, y: Hashable) -> None:

@@ -1,6 +1,7 @@
 """The transformer of streams: decorrelation and whitening, sample by sample."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from pycopi.streams.features import FeatureIndex
 from pycopi.streams.scaling import NOTHING, readable
 
 
+@dataclass(eq=False, repr=False)
 class StreamDecorrelator:
     """Decorrelates samples that come one at a time, each by what those before it have taught.
 
@@ -47,17 +49,18 @@ class StreamDecorrelator:
     True
     """
 
-    def __init__(self, whiten: bool = True, rate: float = 1e-3, forgetting: float = 0.0) -> None:
-        self.whiten = whiten
-        self.rate = rate
-        self.forgetting = forgetting
+    whiten: bool = True
+    rate: float = 1e-3
+    forgetting: float = 0.0
+
+    def __post_init__(self) -> None:
         self._index = FeatureIndex()
         self._scale = NOTHING
         self._state = start_samples(np.eye(0))
         self._samples = 0
-        self._least = as_float("rate", rate, most=1.0)
-        self._rule: Literal["rls", "covariance"] = "rls" if whiten else "covariance"
-        self._most = 1.0 / max(as_float("forgetting", forgetting, most=1.0), 1e-300)
+        self._least = as_float("rate", self.rate, most=1.0)
+        self._rule: Literal["rls", "covariance"] = "rls" if self.whiten else "covariance"
+        self._most = 1.0 / max(as_float("forgetting", self.forgetting, most=1.0), 1e-300)
 
     @property
     def features(self) -> list[Any]:

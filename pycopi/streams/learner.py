@@ -1,7 +1,7 @@
 """What classifier and regressor share: a network that grows with its stream, and one step on one row."""
 
-from dataclasses import replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,45 +23,36 @@ from pycopi.training.step import learn
 _TERM = 256  # samples after which step sizes are set anew
 
 
+@dataclass(eq=False, repr=False)
 class StreamLearner:
     """A network that learns from one sample at a time."""
 
-    _loss: Literal["squared_error", "cross_entropy"] = "squared_error"
-    _state: State
-    _how: tuple[Learning, ...]
+    hidden_layer_sizes: tuple[int, ...] = FILES.hidden
+    activation: str = FILES.activation
+    rate: float = 1e-5
+    gain: float = 1e5
+    decorrelation_rate: float = FILES.settings.decorrelations[0].rate
+    decorrelated_layers: int | None = 1
+    step_bound: float | None = FILES.settings.step_bound
+    forgetting: float = 0.0
+    seed: int = 0
 
-    def __init__(
-        self,
-        hidden_layer_sizes: tuple[int, ...] = FILES.hidden,
-        activation: str = FILES.activation,
-        rate: float = 1e-5,
-        gain: float = 1e5,
-        decorrelation_rate: float = FILES.settings.decorrelations[0].rate,
-        decorrelated_layers: int | None = 1,
-        step_bound: float | None = FILES.settings.step_bound,
-        forgetting: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.rate = rate
-        self.gain = gain
-        self.decorrelation_rate = decorrelation_rate
-        self.decorrelated_layers = decorrelated_layers
-        self.step_bound = step_bound
-        self.forgetting = forgetting
-        self.seed = seed
+    _loss: ClassVar[str] = "squared_error"
+    _state: State = field(init=False)
+    _how: tuple[Learning, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
         self._index = FeatureIndex()
         self._scale = NOTHING
         self._inner: Network | None = None
         self._settings = Settings(
-            rate=rate,
-            gain=gain,
+            rate=self.rate,
+            gain=self.gain,
             loss=self._loss,
-            step_bound=step_bound,
-            decorrelation=Decorrelation(rate=decorrelation_rate, step_bound=step_bound),
+            step_bound=self.step_bound,
+            decorrelation=Decorrelation(rate=self.decorrelation_rate, step_bound=self.step_bound),
         )
-        self._most = 1.0 / max(as_float("forgetting", forgetting, most=1.0), 1e-300)
+        self._most = 1.0 / max(as_float("forgetting", self.forgetting, most=1.0), 1e-300)
 
     @property
     def features(self) -> list[Any]:

@@ -17,16 +17,10 @@ class StreamRegressor(StreamLearner):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int
-        Numbers of units of the hidden layers; ``()`` makes a linear network.
-    activation : str or Activation
-        Of the hidden layers, as for `pycopi.mlp`.
-    rate, gain, decorrelation_rate : float
-        Step sizes and factor of the output error, as for `StreamClassifier`.
-    decorrelated_layers : int or None
-        How many layers decorrelate their inputs, from the first on; None is all.
-    step_bound : float or None
-        Largest effective step, dimensionless, above 0; None bounds nothing.
+    hidden_layer_sizes, activation, rate, gain, decorrelation_rate : tuple of int, str or Activation, float
+        The network and its steps, as for `StreamClassifier`.
+    decorrelated_layers, step_bound : int, float or None
+        As for `StreamClassifier`.
     forgetting : float
         Least share that a sample has in the means and spreads of inputs and targets, in [0, 1].
     seed : int
@@ -51,16 +45,9 @@ class StreamRegressor(StreamLearner):
         Parameters
         ----------
         x : dict, or array of shape (n,)
-            Numbers by the names of their features, or in the order of the first array.
+            A sample, as for `StreamClassifier`, whose errors are raised here too.
         y : float
-            Its target, a finite number.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the target is not finite, a feature is no number, or an array has another shape than the first.
-        DivergenceError
-            If the outputs are not finite, which takes ``step_bound=None``.
+            Its target; a ValueError where it is not finite.
         """
         if not math.isfinite(y):
             msg = f"y is {y}; expected a finite number: leave the sample out, or use predict_one alone"

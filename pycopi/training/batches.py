@@ -22,10 +22,6 @@ class Names(NamedTuple):
     inputs: str = "inputs"
     targets: str = "targets"
 
-    def of_batch(self, number: int) -> "Names":
-        """Return the names of the arrays of a batch, counted from 1."""
-        return Names(*(f"{name} of batch {number}" for name in self))
-
 
 VALIDATION = Names("validation inputs", "validation targets")
 
@@ -120,7 +116,7 @@ class Batches(NamedTuple):
     def _iterate(self) -> Iterator[Batch]:
         number = 0
         for number, item in enumerate(self.source, 1):
-            names = self.names.of_batch(number)
+            names = Names(*(f"{name} of batch {number}" for name in self.names))
             inputs, targets = (np.asarray(a) if is_dask(a) else a for a in _pair(item, number))
             _check_pair(self.network, self.parameters, inputs, targets, names)
             yield self._take(inputs, slice(None)), self._take(targets, slice(None))

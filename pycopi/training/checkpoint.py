@@ -13,7 +13,7 @@ from pycopi.network import Network
 from pycopi.state import EpochRecord, State
 from pycopi.storage import read_state, write_state
 
-MODEL, BEST = "model.safetensors", "best.safetensors"
+MODEL, BEST, ASIDE = "model.safetensors", "best.safetensors", "best-damaged.safetensors"
 
 
 class StoredRun(NamedTuple):
@@ -77,7 +77,6 @@ class Checkpoint:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Free the folder."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -115,18 +114,13 @@ class Checkpoint:
         Parameters
         ----------
         like, network : array and Network, or None
-            As for `load`.
+            As for `load`, which raises the same.
 
         Returns
         -------
         StoredRun or None
             The state that `save_best` kept; None where there is none, or it is not of the run that `load`
             returns.
-
-        Raises
-        ------
-        ValueError
-            If one of the files is damaged.
         """
         best = load_run(self.folder / BEST, like, network)
         last = load_run(self.folder / MODEL, network=network)
@@ -134,6 +128,14 @@ class Checkpoint:
             return None
         own, whole = (_records(run.state) for run in (best, last))
         return best if whole[: len(own)] == own else None
+
+    def best_or_aside(self, like: Array | None, network: Network | None = None) -> tuple[StoredRun | None, str]:
+        """Return what `load_best` does; a file that cannot be read is renamed, and the text says so."""
+        try:
+            return self.load_best(like, network), ""
+        except ValueError as error:
+            aside = (self.folder / BEST).replace(self.folder / ASIDE)
+            return None, f"{error}; the run goes on without it, and it is kept as {aside}"
 
     def save(self, network: Network, state: State, details: Mapping[str, Any] | None = None) -> None:
         """Keep a state, usually that after an epoch, as the one to go on from.
@@ -166,21 +168,8 @@ class Checkpoint:
 
         Parameters
         ----------
-        network : Network
-            The description.
-        state : State
-            Parameters of any library, and the history up to them.
-        details : mapping or None
-            As for `save`.
-
-        Raises
-        ------
-        RuntimeError
-            If the checkpoint is not open.
-        ValueError, TypeError
-            If something cannot be written as JSON, or the parameters are not the network's.
-        OSError
-            If the file cannot be written; what was kept before stays.
+        network, state, details : Network, State, mapping or None
+            As for `save`, which raises the same.
         """
         self._save(BEST, network, state, details)
 

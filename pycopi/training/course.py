@@ -44,7 +44,6 @@ class Course:
     shape: Literal["linear", "cosine"] = "linear"
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         object.__setattr__(self, "epochs", as_whole("epochs", self.epochs))
         object.__setattr__(self, "warm_up", as_float("warm_up", self.warm_up))
         if self.warm_up >= 1.0:

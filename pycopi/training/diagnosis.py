@@ -14,10 +14,7 @@ from pycopi.settings import Rates, Settings
 BOUND = 0.5
 """The bound to try: a quarter of the largest step that does not overshoot."""
 
-_LARGE, _SMALL = (
-    3.0,
-    1e-3,
-)  # root mean squares of inputs or targets beyond which these are not of the order of 1
+_LARGE, _SMALL = 3.0, 1e-3  # root mean squares beyond which inputs or targets are not of the order of 1
 
 
 class Cause(NamedTuple):
@@ -41,9 +38,12 @@ def causes(
         *_inputs_in_other_units(network, inputs),
         *_large_targets(network, targets),
         *_unbounded_steps(network, parameters, inputs, settings, rates),
-        *_noisy_credit(settings),
     ]
-    return tuple(found or [_last_resort(settings)])
+    if isinstance(settings.method.credit, NodePerturbation):
+        noise = "node perturbation finds a gradient in noise, which large steps amplify"
+        found.append(_smaller(settings, noise))
+    rest = "data and bounds look right, so the steps are too large for this network"
+    return tuple(found or [_smaller(settings, rest)])
 
 
 def _inputs_in_other_units(network: Network, inputs: Array) -> list[Cause]:
@@ -89,16 +89,6 @@ def _unbounded_steps(
 def _overshoot(what: str, size: float, python: str, flag: str) -> Cause:
     shown = f"is {size:.3g} times the size that corrects its own error" if math.isfinite(size) else "overflows"
     return Cause(f"an unbounded step of {what} {shown}", python, f"{flag} {BOUND}")
-
-
-def _noisy_credit(settings: Settings) -> list[Cause]:
-    if not isinstance(settings.method.credit, NodePerturbation):
-        return []
-    return [_smaller(settings, "node perturbation finds a gradient in noise, which large steps amplify")]
-
-
-def _last_resort(settings: Settings) -> Cause:
-    return _smaller(settings, "data and bounds look right, so the steps are too large for this network")
 
 
 def _smaller(settings: Settings, seen: str) -> Cause:

@@ -1,5 +1,6 @@
 """The error of training that has left all bounds."""
 
+from functools import partial
 from typing import Any
 
 from pycopi.network import Parameters
@@ -49,10 +50,5 @@ class DivergenceError(ArithmeticError):
         return f"{where}: {seen}" + (f"; try {todo}" if todo else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what makes the same error in another process."""
-        place = {"epoch": self.epoch, "step": self.step, "state": self.state}
-        return _remake, (type(self), (self.what, self.layer, self.parameters, self.causes), place)
-
-
-def _remake(kind: type[DivergenceError], arguments: tuple[Any, ...], place: dict[str, Any]) -> DivergenceError:
-    return kind(*arguments, **place)
+        place: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "state": self.state}
+        return partial(type(self), **place), (self.what, self.layer, self.parameters, self.causes)

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._array import number
-from pycopi.losses import Loss, check_loss, encode_targets
+from pycopi.losses import Loss, accuracy, check_loss, encode_targets, mean_loss
 from pycopi.network import Network, Parameters
 from pycopi.training.batches import Batches, open_batches
-from pycopi.training.step import accuracy, mean_loss
 
 
 class Evaluation(NamedTuple):
@@ -38,7 +37,7 @@ def evaluate(
         Its parameters.
     inputs, targets : arrays, or an iterable of batches and None
         As for `pycopi.fit`.
-    loss : {"squared_error", "cross_entropy"} or Loss
+    loss : {"squared_error", "cross_entropy", "binary_cross_entropy"} or Loss
         The loss to report.
     batch_size : int
         Samples at a time, where the data are arrays.

@@ -270,7 +270,8 @@ def _states(run: Run, state: State, callbacks: Sequence[Callback]) -> Iterator[S
     try:
         for after in run.states(state):
             state = after
-            stop = any([_ends(callback(state)) for callback in callbacks])
+            answers = [callback(state) for callback in callbacks]
+            stop = any(isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers)
             yield state
             if stop:
                 break
@@ -279,11 +280,6 @@ def _states(run: Run, state: State, callbacks: Sequence[Callback]) -> Iterator[S
     except Exception as error:
         attach(error, state)
         raise
-
-
-def _ends(answer: Any) -> bool:
-    """Return whether the answer of a callback is True, in Python or in NumPy."""
-    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def _check_state(network: Network, state: State, settings: Settings) -> None:

@@ -50,12 +50,10 @@ def decorrelate_data(batches: Batches, parameters: Parameters) -> View:
     they are, and so do lazy arrays and memory maps, whose data may not fit into memory.
     """
     own, (first, *others) = parameters[0], batches.network.layers
-    if (
-        not isinstance(first, Dense)
-        or own.decorrelator is None
-        or batches.steps is None
-        or not _in_memory(batches.source[0])
-    ):
+    at_rest = batches.steps is not None and not is_dask(batches.source[0])
+    if not isinstance(first, Dense) or own.decorrelator is None or not at_rest:
+        return View(batches)
+    if isinstance(batches.source[0], np.memmap):
         return View(batches)
     inputs, targets = batches.source
     fixed = map_arrays(copy_array, own)
@@ -65,10 +63,6 @@ def decorrelate_data(batches: Batches, parameters: Parameters) -> View:
     inner = view.inner((fixed, *parameters[1:]))  # the first layer's stay: steps donate their own to JAX
     source = decorrelated, targets
     return view._replace(batches=batches._replace(network=network, parameters=inner, source=source))
-
-
-def _in_memory(inputs: Array) -> bool:
-    return not (is_dask(inputs) or isinstance(inputs, np.memmap))
 
 
 def _through(inputs: Array, layer: Dense, own: DenseParameters) -> Array:

@@ -8,14 +8,13 @@ from pycopi._array import Array, copy_array, namespace, number
 from pycopi._checks import as_float, as_whole
 from pycopi._trees import named_arrays
 from pycopi.layers import Layer
-from pycopi.losses import encode_targets
+from pycopi.losses import encode_targets, mean_loss
 from pycopi.network import Parameters
 from pycopi.settings import Rates, Settings
 from pycopi.state import State
 from pycopi.training.diagnosis import causes
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.frozen import View
-from pycopi.training.step import mean_loss
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ class TrainingInterrupted(KeyboardInterrupt):
         self.state = state
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what makes the same exception in another process."""
         return type(self), (self.state,)
 
 

@@ -1,6 +1,7 @@
 """A run of `fit` in a folder: what it begins with, and what keeps it after each epoch."""
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
@@ -31,12 +32,12 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
     The folder is locked until the block ends, unless it is a Checkpoint that is open. NumPy arrays among the
     data are known again by their fingerprint.
     """
-    opened = nullcontext(folder) if isinstance(folder, Checkpoint) and folder.is_open else _checkpoint(folder)
-    with opened as checkpoint:
+    whole = folder if isinstance(folder, Checkpoint) else Checkpoint(folder)
+    with nullcontext(whole) if whole.is_open else whole as checkpoint:
         arrays = zip(("inputs", "targets"), data, strict=True)
         details = {"fingerprint": fingerprint({name: array for name, array in arrays if is_numpy(array)})}
         stops = [callback for callback in new.callbacks if isinstance(callback, EarlyStopping)]
-        others = [callback for callback in new.callbacks if not isinstance(callback, EarlyStopping)]
+        others = [callback for callback in new.callbacks if callback not in stops]
         like = first_array(new.state.parameters)
         stored = checkpoint.load(like, network)
         if stored is not None:
@@ -44,7 +45,9 @@ def kept_in(folder: Folder, network: Network, new: Kept, data: Sequence[Any]) ->
             _check_method(stored.state, new.state, run)
             known = stored.details.get("fingerprint")
             check_fingerprint(known, details["fingerprint"], "the data", run, "name another folder")
-            best = checkpoint.load_best(like, network)
+            best, lost = checkpoint.best_or_aside(like, network)
+            if lost:
+                warnings.warn(lost, RuntimeWarning, stacklevel=4)
             for stop in stops:
                 stop.best = stop.best or (best and best.state)
 
@@ -65,7 +68,3 @@ def _check_method(stored: State, new: State, run: str) -> None:
         msg = f"{run} was made with another optimizer or credit; give fit the same settings, or name another"
         msg += " folder"
         raise ValueError(msg)
-
-
-def _checkpoint(folder: Folder) -> Checkpoint:
-    return folder if isinstance(folder, Checkpoint) else Checkpoint(folder)

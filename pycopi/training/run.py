@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycopi._array import Array, copy_array, is_cupy, jit, namespace, number
+from pycopi._array import Array, copy_array, namespace, number
 from pycopi._buffers import Buffers, reuse
 from pycopi._checks import as_float
+from pycopi._control import jit
 from pycopi._trees import first_array
 from pycopi.analysis import correlation_floor, off_diagonal_correlation
 from pycopi.rules.decorrelation import for_layer
@@ -19,7 +20,6 @@ from pycopi.training.course import Course
 from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate_batches
 from pycopi.training.frozen import View, decorrelate_data
-from pycopi.training.graph import GraphSteps
 from pycopi.training.guard import Guard, Watch
 from pycopi.training.progress import Clock, Report, Reporter
 from pycopi.training.schedules import Factor
@@ -93,10 +93,9 @@ class Run(NamedTuple):
         """Yield the state after each epoch that is left of a run; its arrays are nobody else's."""
         live, view = State(*state[:3]).map(copy_array), View(self.batches)  # overwritten from here on
         full = max([self.probe.batch_size, *(record.batch_size for record in state.history[-1:])])
-        graph_steps = GraphSteps()
         for epoch in range(len(state.history), self.epochs):
             rates = self.schedules.rates(epoch, self.settings)
-            view, live, state = self._epoch(epoch, view, live, state, rates, full, graph_steps)
+            view, live, state = self._epoch(epoch, view, live, state, rates, full)
             full = state.history[-1].batch_size
             yield state
 
@@ -107,14 +106,7 @@ class Run(NamedTuple):
         return last if last.front is not None else decorrelate_data(self.batches, live.parameters)
 
     def _epoch(
-        self,
-        epoch: int,
-        view: View,
-        live: State,
-        state: State,
-        rates: Rates,
-        full: int,
-        graph_steps: GraphSteps,
+        self, epoch: int, view: View, live: State, state: State, rates: Rates, full: int
     ) -> tuple[View, State, State]:
         """Return the view of the data, the state that may be overwritten, and the one to keep after an epoch.
 
@@ -124,9 +116,8 @@ class Run(NamedTuple):
         view = self._view(view, live, rates)
         watch = Watch(self.guard, view, self.settings, rates, state)
         front = live.parameters[0]
-        live, means, full = self._train(
-            epoch, view, live._replace(parameters=view.inner(live.parameters)), watch, full, graph_steps
-        )
+        inner = live._replace(parameters=view.inner(live.parameters))
+        live, means, full = self._train(epoch, view, inner, watch, full)
         live = live._replace(parameters=view.outer(live.parameters, front))
         seconds = time.perf_counter() - began
         evaluation = None
@@ -150,9 +141,7 @@ class Run(NamedTuple):
         return view, live, watch.good._replace(step=step, history=history)
 
     @np.errstate(over="ignore", invalid="ignore")  # the guard looks for what does not stay finite
-    def _train(
-        self, epoch: int, view: View, live: State, watch: Watch, full: int, graph_steps: GraphSteps
-    ) -> tuple[State, Report, int]:
+    def _train(self, epoch: int, view: View, live: State, watch: Watch, full: int) -> tuple[State, Report, int]:
         """Return the live state after an epoch, the means over it, and the size of a full batch.
 
         R learns in the first step of a run and in every so-many-th after it, whichever epoch that is in.
@@ -160,8 +149,6 @@ class Run(NamedTuple):
         network, clock, rates = view.batches.network, Clock(), watch.rates
         like, static = first_array(live), ("network", "settings")
         take_step: Callable[..., Any] = jit(step, like, static=static, donate="state")
-        if is_cupy(like):
-            take_step = graph_steps
         take_steps = jit(step_through, like, static=static, donate="state")
         everys = [how.every for how in self.settings.decorrelations]
         buffers = Buffers()
@@ -230,7 +217,6 @@ def _due(rates: Rates, step: int, everys: list[int]) -> Rates:
 
 
 def _total(values: Array) -> Array:
-    """Return the sum over the steps of a block; a single step's value itself."""
     return namespace(values).sum(values) if values.ndim else values
 
 

@@ -50,7 +50,6 @@ class Schedule:
     decay: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         for name in ("start", "warm_up"):
             object.__setattr__(self, name, as_whole(name, getattr(self, name), least=0))
         object.__setattr__(self, "freeze_after", _checked(self.freeze_after))
@@ -72,7 +71,6 @@ class Schedule:
 
 
 def _checked(last: Any) -> Any:
-    """Return ``freeze_after``, checked."""
     if isinstance(last, (tuple, list)) and last:
         return tuple(_checked(one) for one in last)
     return None if last is None else as_whole("freeze_after", last, least=0)

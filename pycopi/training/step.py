@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from pycopi._array import Array, detached, is_readable, may_overwrite, namespace, number, wide_floats
+from pycopi._array import Array, detached, is_readable, may_overwrite, number
 from pycopi._checks import check_finite, check_samples, is_finite
 from pycopi._trees import first_array
 from pycopi.credit import Problem
 from pycopi.layers import Trace
-from pycopi.losses import Loss, check_loss, check_targets, encode_targets
+from pycopi.losses import accuracy, check_loss, check_targets, encode_targets, mean_loss
 from pycopi.network import Network, Parameters
 from pycopi.optimizers import Optimizer
 from pycopi.rules.learning import Learning
@@ -245,15 +245,3 @@ def _swept(
     changes = layers[0].changes(learned[0], records[0], delta, learning[0])
     learned[0], _ = optimizer.apply(learned[0], {}, changes, None, copy)
     return tuple(learned)
-
-
-def mean_loss(loss: Loss, outputs: Array, wanted: Array) -> Array:
-    """Return the mean loss of a batch, a 0-d array of at least 32 bits."""
-    return namespace(outputs).mean(wide_floats(loss.value(outputs, wanted)))
-
-
-def accuracy(outputs: Array, wanted: Array) -> Array:
-    """Return the share of rows whose largest output is where the largest target does, a 0-d array."""
-    xp = namespace(outputs)
-    right = xp.argmax(outputs, axis=1) == xp.argmax(wanted, axis=1)
-    return xp.mean(wide_floats(xp.astype(right, outputs.dtype)))

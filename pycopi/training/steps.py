@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pycopi._array import Array, detached, is_jax, is_traced, jit, namespace, scan
+from pycopi._array import Array, detached, is_jax, is_traced, namespace
 from pycopi._checks import check_samples, check_shape
+from pycopi._control import jit, scan
 from pycopi._trees import first_array
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
@@ -29,21 +30,14 @@ def train_steps(
 
     Parameters
     ----------
-    network : Network
-        The description; static under ``jax.jit``.
-    state : State, or tuple of DenseParameters
-        What learns; see `train_step`.
+    network, state : Network, State or tuple of DenseParameters
+        As for `train_step`.
     inputs : array, shape (S, B, n), dtype of the parameters
         S batches, one after the other.
     targets : array, shape (S, B) or (S, B, m)
         Class numbers (integers), one-hot rows, or real numbers in the dtype of the parameters.
-    settings : Settings
-        How to learn; static under ``jax.jit``.
-    rates : Rates or None
-        Step sizes of every step in the block; see `train_step`.
-    copy : bool or None
-        True (the default) never changes ``state``; None may overwrite its arrays, so do not use them
-        afterwards; False must, and refuses a state of which one is read-only.
+    settings, rates, copy : Settings, Rates or None, bool or None
+        As for `train_step`; the rates are those of every step in the block.
 
     Returns
     -------
@@ -98,7 +92,6 @@ def train_steps(
 
 
 def _check_losses(metrics: Metrics, learned: Parameters) -> None:
-    """Raise DivergenceError if a loss of a block is not finite."""
     finite = namespace(metrics.loss).isfinite(metrics.loss)
     if not bool(namespace(finite).all(finite)):
         what = "the loss of a batch in this block is not finite"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pycopi import _buffers as buffers
-from pycopi._array import Array, aligned_empty
+from pycopi._array import aligned_empty
 from pycopi.kernels import native, portable
 from pycopi.kernels.native import Matrix
 from pycopi.kernels.numba import threads
@@ -23,9 +23,7 @@ _NARROW, _MOST_OF_NARROW = 32, 8  # ... where the columns are fewer than two reg
 _BLOCK = 128 + 32
 
 
-def accepts(matrix: Array) -> bool:
-    """Return whether this engine takes ``matrix``: what the C core takes."""
-    return native.accepts(matrix)
+accepts = native.accepts
 
 
 def rank_k_update(

@@ -6,7 +6,8 @@ from typing import Any
 from numba import types
 
 from pycopi.kernels.numba.loops import inner, reading, writing
-from pycopi.kernels.numba.vectors import lanes, load, multiply, spread, store, total
+from pycopi.kernels.numba.vectors import lanes, load, spread, store, total
+from pycopi.kernels.numba.vectors import multiply as mul
 from pycopi.kernels.numba.vectors import multiply_add as fma
 
 
@@ -64,40 +65,27 @@ def stream(
         square = zero
         for j in range(0, n, 4 * lane):
             j1, j2, j3 = j + lane, j + 2 * lane, j + 3 * lane
-            x0, x1 = (
-                multiply(load(scales, j), load(projected, (t, j))),
-                multiply(load(scales, j1), load(projected, (t, j1))),
-            )
-            x2, x3 = (
-                multiply(load(scales, j2), load(projected, (t, j2))),
-                multiply(load(scales, j3), load(projected, (t, j3))),
-            )
+            x0 = mul(load(scales, j), load(projected, (t, j)))
+            x1 = mul(load(scales, j1), load(projected, (t, j1)))
+            x2 = mul(load(scales, j2), load(projected, (t, j2)))
+            x3 = mul(load(scales, j3), load(projected, (t, j3)))
             if t > 0:
                 before = t - 1
                 y0, y1 = load(decorrelated, (before, j)), load(decorrelated, (before, j1))
                 y2, y3 = load(decorrelated, (before, j2)), load(decorrelated, (before, j3))
-                k0, k1 = fma(v_slope, multiply(y0, y0), v_base), fma(v_slope, multiply(y1, y1), v_base)
-                k2, k3 = fma(v_slope, multiply(y2, y2), v_base), fma(v_slope, multiply(y3, y3), v_base)
-                y0, y1, y2, y3 = (
-                    multiply(v_step, y0),
-                    multiply(v_step, y1),
-                    multiply(v_step, y2),
-                    multiply(v_step, y3),
-                )
-                store(left, (before, j), y0)
-                store(left, (before, j1), y1)
-                store(left, (before, j2), y2)
-                store(left, (before, j3), y3)
+                k0, k1 = fma(v_slope, mul(y0, y0), v_base), fma(v_slope, mul(y1, y1), v_base)
+                k2, k3 = fma(v_slope, mul(y2, y2), v_base), fma(v_slope, mul(y3, y3), v_base)
+                y0, y1, y2, y3 = mul(v_step, y0), mul(v_step, y1), mul(v_step, y2), mul(v_step, y3)
+                for index, y in ((j, y0), (j1, y1), (j2, y2), (j3, y3)):
+                    store(left, (before, index), y)
                 w = spread(weights[before])
                 x0, x1, x2, x3 = fma(w, y0, x0), fma(w, y1, x1), fma(w, y2, x2), fma(w, y3, x3)
                 for r in range(before):
                     w = spread(weights[r])
-                    u0, u1 = multiply(load(left, (r, j)), k0), multiply(load(left, (r, j1)), k1)
-                    u2, u3 = multiply(load(left, (r, j2)), k2), multiply(load(left, (r, j3)), k3)
-                    store(left, (r, j), u0)
-                    store(left, (r, j1), u1)
-                    store(left, (r, j2), u2)
-                    store(left, (r, j3), u3)
+                    u0, u1 = mul(load(left, (r, j)), k0), mul(load(left, (r, j1)), k1)
+                    u2, u3 = mul(load(left, (r, j2)), k2), mul(load(left, (r, j3)), k3)
+                    for index, u in ((j, u0), (j1, u1), (j2, u2), (j3, u3)):
+                        store(left, (r, index), u)
                     x0, x1, x2, x3 = fma(w, u0, x0), fma(w, u1, x1), fma(w, u2, x2), fma(w, u3, x3)
             for r in range(t):
                 low = fma(load(left, (r, j)), x0, fma(load(left, (r, j1)), x1, load(partial, (r, 0))))
@@ -119,9 +107,9 @@ def stream(
             x0, x1 = load(decorrelated, (t, j)), load(decorrelated, (t, j1))
             x2, x3 = load(decorrelated, (t, j2)), load(decorrelated, (t, j3))
             s0, s1, s2, s3 = load(scales, j), load(scales, j1), load(scales, j2), load(scales, j3)
-            v0, v1, v2, v3 = multiply(s0, x0), multiply(s1, x1), multiply(s2, x2), multiply(s3, x3)
+            v0, v1, v2, v3 = mul(s0, x0), mul(s1, x1), mul(s2, x2), mul(s3, x3)
             for index, x, s in ((j, x0, s0), (j1, x1, s1), (j2, x2, s2), (j3, x3, s3)):
-                store(scales, index, multiply(s, fma(v_slope, multiply(x, x), v_base)))
+                store(scales, index, mul(s, fma(v_slope, mul(x, x), v_base)))
             for r in range(t):
                 w = spread(weights[r])
                 v0, v1 = fma(w, load(right, (r, j)), v0), fma(w, load(right, (r, j1)), v1)
@@ -138,7 +126,7 @@ def stream(
             weights[r] = total(load(partial, (r, 0)))
     for j in range(0, n, lane):
         x = load(decorrelated, (k - 1, j))
-        kept = fma(v_slope, multiply(x, x), v_base)
+        kept = fma(v_slope, mul(x, x), v_base)
         for r in range(k - 1):
-            store(left, (r, j), multiply(load(left, (r, j)), kept))
-        store(left, (k - 1, j), multiply(v_step, x))
+            store(left, (r, j), mul(load(left, (r, j)), kept))
+        store(left, (k - 1, j), mul(v_step, x))
