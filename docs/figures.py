@@ -21,24 +21,43 @@ def main() -> None:
     """Write every picture; learning-curve.png is what ``pycopi train digits`` draws."""
     digits = load_dataset("digits")
     draw_correlation(digits)
+    draw_spectra(digits)
     draw_analyses()
 
 
 def draw_correlation(digits: Dataset) -> None:
-    """Write the correlation between pixels of the test digits before and after decorrelation."""
+    """Write how correlation between pixels of the test digits melts away while others are learned."""
     start = np.eye(64, dtype=np.float32)
-    decorrelator = pycopi.decorrelate_stream(start, digits.x_train, rate=RATE).decorrelator
-    pictures = {"raw": digits.x_test, "decorrelated": digits.x_test @ decorrelator.T}
-    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.5), layout="constrained")
-    floor = analysis.correlation_floor(len(digits.x_test))
-    for axis, (name, images) in zip(axes, pictures.items(), strict=True):
+    figure, panels = plt.subplots(1, 4, figsize=(10, 3), layout="constrained")
+    for axis, count in zip(panels, (0, 50, 300, len(digits.x_train)), strict=True):
+        decorrelator = pycopi.decorrelate_stream(start, digits.x_train[:count], rate=RATE).decorrelator
+        images = digits.x_test @ decorrelator.T
+        picture = axis.imshow(np.abs(analysis.correlation_matrix(images)), vmin=0, vmax=1, cmap="magma_r")
         left = analysis.off_diagonal_correlation(images)
-        matrix = np.abs(analysis.correlation_matrix(images))
-        picture = axis.imshow(matrix, vmin=0, vmax=1, cmap="magma_r")
-        axis.set(title=f"{name} (mean {left:.3f}, floor {floor:.3f})", xticks=[0, 63], yticks=[0, 63])
-        axis.set_xlabel("pixel")
-    figure.colorbar(picture, ax=axes, shrink=0.85, label="absolute correlation")
+        axis.set(title=f"{count:,} seen: mean {left:.2f}", xticks=[0, 63], yticks=[0, 63], xlabel="pixel")
+    figure.colorbar(picture, ax=panels, shrink=0.8, label="absolute correlation")
     figure.savefig(FOLDER / "correlation.png", dpi=144)
+
+
+def draw_spectra(digits: Dataset) -> None:
+    """Write the eigenvalues of the second moments under the learned matrix and under the closed form."""
+    x = digits.x_train.astype(float)
+    values = np.linalg.eigvalsh(x.T @ x / len(x))
+    decorrelator, steps = np.eye(64), 0
+    figure, axis = plt.subplots(figsize=(7.2, 3.8), layout="constrained")
+    axis.semilogy(values[::-1], color="0.6", label="raw")
+    for until, colour in ((10, "C0"), (100, "C1"), (1000, "C2")):
+        for _ in range(until - steps):
+            rows = x @ decorrelator.T
+            decorrelator = pycopi.decorrelation_update(decorrelator, decorrelated=rows, rate=RATE)
+        steps, damping = until, 1 / (2 * RATE * until)
+        learned = np.linalg.svd(x @ decorrelator.T, compute_uv=False) ** 2 / len(x)
+        axis.semilogy(learned, color=colour, label=f"learned, {until:,} steps")
+        closed = values * damping / (values + damping)
+        axis.semilogy(closed[::-1], "--", color=colour, label=f"closed form, d = {damping:g}")
+    axis.set(xlabel="eigenvalue, from the largest", ylabel="size", ylim=(1e-4, 20), xlim=(0, 63))
+    axis.legend(ncols=2, fontsize="small")
+    figure.savefig(FOLDER / "spectra.png", dpi=144)
 
 
 def draw_analyses() -> None:
