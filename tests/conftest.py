@@ -74,7 +74,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from command import SMALL, call  # needs the extra "cli"
 
     folder = tmp_path_factory.mktemp("runs") / "deep" / "digits"
-    call("train", "digits", *SMALL, "--output", folder, "--quiet")
+    call("train", "digits", *SMALL, "--output", folder, "--quiet", draws=True)
     return folder
 
 
