@@ -27,7 +27,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("compiled", settings.get_profile("pycopi"), max_examples=8)
+settings.register_profile("few", settings.get_profile("pycopi"), max_examples=6)
 settings.load_profile("pycopi")
 
 

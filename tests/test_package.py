@@ -12,6 +12,7 @@ from assertions import exactly
 import pycopi
 from pycopi.kernels import numba
 
+pytestmark = pytest.mark.libraries
 ROOT = Path(pycopi.__file__).parent
 TESTS = sorted(Path(__file__).parent.glob("*.py"))
 
