@@ -43,7 +43,7 @@ wait # an object that could not be compiled is missed below
 # A round tries every instruction set and both dtypes; under the thread sanitizer one takes about ten times as long.
 fuzz vectors "$memory" "${ROUNDS:-400}"
 fuzz scalars "$memory" "${ROUNDS:-400}"
-fuzz races "-fsanitize=thread" "${ROUNDS:-40}"
+fuzz races "-fsanitize=thread" "${ROUNDS:-100}"
 
 if [ -n "${PYTHON:-}" ]; then
   # The installed package, with its module replaced by a sanitized build of these sources.
