@@ -51,6 +51,7 @@ class Backend:
             config = importlib.import_module("jax").config
             config.update("jax_enable_x64", True)
             config.update("jax_numpy_rank_promotion", "raise")
+            config.update("jax_disable_most_optimizations", True)  # most of the time goes into compiling
         if self.module == "array_api_strict":
             strict = importlib.import_module("array_api_strict")
             strict.set_array_api_strict_flags(

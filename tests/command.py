@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,10 +23,20 @@ FILES = {"model.safetensors", "history.json", "learning-curve.png"}
 COMMAND = (sys.executable, "-W", "error", "-m", "pycopi")
 
 
-def call(*arguments: object, status: int = 0, env: Mapping[str, str] | None = None) -> str:
-    """Return what the command prints; raise unless it ends with the status."""
+def leave_empty(figure: object, path: Path) -> None:
+    """Stand in for what renders a picture."""
+    path.touch()
+
+
+def call(*arguments: object, status: int = 0, env: Mapping[str, str] | None = None, draws: bool = False) -> str:
+    """Return what the command prints; raise unless it ends with the status.
+
+    Pictures take longer than short runs: empty files take their place, unless this call ``draws``.
+    """
     output = io.StringIO()
-    with mock.patch.dict(os.environ, env or {}), redirect_stdout(output), redirect_stderr(output):
+    drawing = nullcontext() if draws else mock.patch("matplotlib.figure.Figure.savefig", leave_empty)
+    environment = mock.patch.dict(os.environ, env or {})
+    with drawing, environment, redirect_stdout(output), redirect_stderr(output):
         ended = run(list(map(str, arguments)))
     assert ended == status, output.getvalue()
     return output.getvalue()

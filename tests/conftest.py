@@ -27,7 +27,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("compiled", settings.get_profile("pycopi"), max_examples=8)
+settings.register_profile("few", settings.get_profile("pycopi"), max_examples=6)
 settings.load_profile("pycopi")
 
 
@@ -74,7 +74,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from command import SMALL, call  # needs the extra "cli"
 
     folder = tmp_path_factory.mktemp("runs") / "deep" / "digits"
-    call("train", "digits", *SMALL, "--output", folder, "--quiet")
+    call("train", "digits", *SMALL, "--output", folder, "--quiet", draws=True)
     return folder
 
 

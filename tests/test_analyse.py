@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What analyse found of that run, as it prints it."""
     output = tmp_path_factory.mktemp("analysis") / "new"
-    found = json.loads(call("analyse", run, "digits", "--layer", 2, "--output", output, "--json"))
+    found = json.loads(call("analyse", run, "digits", "--layer", 2, "--output", output, "--json", draws=True))
     assert Path(found.pop("output")) == output
     assert {path.name for path in output.iterdir()} == {"analysis.json", *PICTURES} == set(found.pop("files"))
     for name in PICTURES:
@@ -139,7 +139,7 @@ def test_without_matplotlib_the_numbers_are_still_there(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    text = call("analyse", run, "digits", "--output", tmp_path)
+    text = call("analyse", run, "digits", "--output", tmp_path, draws=True)
     assert "no pictures: pictures need Matplotlib" in text
     assert [path.name for path in tmp_path.iterdir()] == ["analysis.json"]
 

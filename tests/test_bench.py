@@ -152,6 +152,7 @@ def test_markdown_of_a_table():
     }
 
 
+@pytest.mark.libraries
 def test_every_table_runs_and_its_json_is_whole(tmp_path):
     file = tmp_path / "tables.json"
     shown = []
@@ -192,7 +193,7 @@ def test_sides_without_their_libraries_are_left_out(monkeypatch):
 
 
 def test_steps_of_fit_hold_no_more_than_the_second():
-    held, peaks = memory.allocations((400, 300, 300, 100), 20)
+    held, peaks = memory.allocations((200, 100, 100, 100), 20)
     smallest = 4 * 20 * 100  # bytes of the outputs of a batch; texts and small objects stay below
     assert len(held) == len(peaks) == 8
     assert max(held[2:]) - held[1] < smallest

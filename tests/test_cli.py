@@ -125,6 +125,7 @@ def test_main_in_this_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert capsys.readouterr().out == f"pycopi {pycopi.__version__}\n"
 
 
+@pytest.mark.libraries
 def test_start_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, pycopi.cli\n"

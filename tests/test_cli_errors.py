@@ -124,7 +124,7 @@ def test_traceback_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_picture_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    text = call("train", "digits", *SMALL, "--output", tmp_path / "run")
+    text = call("train", "digits", *SMALL, "--output", tmp_path / "run", draws=True)
     assert "no learning curve: pictures need Matplotlib" in text
     assert {path.name for path in (tmp_path / "run").iterdir()} == FILES - {"learning-curve.png"}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from backends import BACKENDS, Backend
 from command import FILES, SMALL, assert_error, call, read_history, save_set
+from pictures import assert_png
 
 import pycopi
 import pycopi.cli
@@ -17,6 +18,7 @@ from pycopi.cli.plan import new_plan
 
 def test_train_leaves_model_history_and_picture(run: Path) -> None:
     assert {path.name for path in run.iterdir()} == FILES
+    assert_png(run / "learning-curve.png")
     content = json.loads((run / "history.json").read_text())
     assert set(content) == {"pycopi", "data", "settings", "history", "test"}
     assert content["pycopi"] == pycopi.__version__
@@ -239,7 +241,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
 def test_presets_of_variants(flags: Sequence[str], tmp_path: Path) -> None:
-    call("train", "digits", *flags, "--quiet", "--output", tmp_path)
+    call("train", "digits", *flags, "--epochs", 10, "--quiet", "--output", tmp_path)
     assert read_history(tmp_path)["test"]["accuracy"] >= 0.95
 
 
@@ -254,7 +256,8 @@ def test_a_test_loss_that_overflows_is_inf(tmp_path: Path) -> None:
 
 def test_a_run_prints_about_ten_lines_or_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    flags = ("train", "digits", "--hidden", 8, "--epochs", 25, "--output", "run")
+    path = save_set(tmp_path / "two.npz", y=np.arange(60) % 3)
+    flags = ("train", path, "--epochs", 25, "--output", "run")
     text = call(*flags)
     shown = [int(epoch) for epoch in re.findall(r"^epoch +(\d+)/25 ", text, re.M)]
     assert shown == [1, 3, 6, 9, 12, 15, 18, 21, 24, 25]

@@ -16,6 +16,8 @@ from pycopi.config import configuration
 from pycopi.kernels import native, numba, portable
 from pycopi.kernels.engine import BY_NAME, ENGINES, engine_for
 
+pytestmark = pytest.mark.libraries
+
 M = np.eye(2)
 
 

@@ -73,7 +73,7 @@ def test_the_parser_of_this_test_finds_what_is_not_closed():
 def folder(tmp_path_factory):
     """The output of a short plan on the digits, which is only read."""
     output = tmp_path_factory.mktemp("paper")
-    call("reproduce", "digits", "--seeds", 2, "--epochs", 3, "--output", output, "--quiet")
+    call("reproduce", "digits", "--seeds", 2, "--epochs", 3, "--output", output, "--quiet", draws=True)
     return output / "digits"
 
 
@@ -214,7 +214,7 @@ def test_the_same_command_repeats_nothing(folder):
     before = (folder / "results.json").read_bytes()
     models = {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*.safetensors")}
     flags = ("--seeds", 2, "--epochs", 3, "--output", folder.parent)
-    text = call("reproduce", "digits", *flags)
+    text = call("reproduce", "digits", *flags, draws=True)
     assert text == f"report: {folder / 'report.html'}\n"
     assert (folder / "results.json").read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in models} == models
