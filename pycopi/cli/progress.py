@@ -1,5 +1,6 @@
 """What a run shows: some lines, in a terminal above a live bar, and a short table at its end."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from pycopi.cli.folder import PICTURE
-from pycopi.network import Parameters
 from pycopi.state import EpochRecord, State
 from pycopi.training.progress import (
     Report,
@@ -114,9 +114,9 @@ def _result(name: str, loss: float, accuracy: float | None) -> str:
     return f"{name} {write_loss(loss)}{share}"
 
 
-def print_table(console: Console, rows: Sequence[tuple[str, str]], title: str | None = None) -> None:
+def print_table(console: Console, rows: Sequence[tuple[str, str]]) -> None:
     """Print names and values in two columns; long values are folded, never cut."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
@@ -148,13 +148,15 @@ def summary_rows(
     ]
     best = "" if kept is last else f"; the results are those of epoch {kept.epoch}, the best"
     floor = f" (floor {last.correlation_floor:.3f})" if last.correlation_floor else ""
+    arrays = [array for own in state.parameters for array in (own.weight, own.decorrelator, own.bias)]
+    learned = sum(math.prod(array.shape) for array in arrays if array is not None)
     first, final = (sum(r.correlation) / len(r.correlation) for r in (history[0], last))
     return [
         *((name, format(value, form)) for name, value, form in measured if value is not None),
         *_role_of_test(last, selected),
         ("epochs", f"{last.epoch}{best}"),
         ("training time", f"{seconds:.1f} s ({seconds / len(history):.2f} s an epoch)"),
-        ("parameters", f"{count_parameters(state.parameters):,}"),
+        ("parameters", f"{learned:,}"),
         ("correlation left", f"{first:.3f} after epoch 1, {final:.3f} after epoch {last.epoch}{floor}"),
         ("output", f"{folder}: {', '.join(name for name in files if name != PICTURE)}"),
         *([("picture", str(folder / PICTURE))] if PICTURE in files else []),
@@ -167,10 +169,3 @@ def _role_of_test(last: EpochRecord, selected: bool) -> list[tuple[str, str]]:
         return []
     end = "its loss ended the run (--patience)" if selected else "shown only, nothing chosen by it"
     return [("test set", f"evaluated after each epoch; {end}")]
-
-
-def count_parameters(parameters: Parameters) -> int:
-    """Return how many numbers are learned."""
-    learned = [(own.weight, own.decorrelator, own.bias) for own in parameters]
-    sizes = [array.shape for arrays in learned for array in arrays if array is not None]
-    return sum(shape[0] * (shape[1] if len(shape) > 1 else 1) for shape in sizes)

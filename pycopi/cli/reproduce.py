@@ -119,7 +119,9 @@ class _Shown(Watcher):
     ) -> None:
         self.console, self.bar, self.verbose = console, bar, verbose
         self.total = sum(_cost(run, run.epochs) for run in runs)
-        self.before = sum(_cost(run, RunFolder.of(output, run).done(run)) for run in runs)
+        records = [RunFolder.of(output, run).record() or {"epochs": ()} for run in runs]
+        done = [min(run.epochs, len(record["epochs"])) for run, record in zip(runs, records, strict=True)]
+        self.before = sum(map(_cost, runs, done))
         self.done, self.began = self.before, time.monotonic()
         if bar is not None:
             self.task = bar.add_task("", total=self.total, left="")

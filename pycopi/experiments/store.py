@@ -52,11 +52,6 @@ class RunFolder(NamedTuple):
         """Return the record of the run, or None where there is none yet."""
         return read_json(self.path / RECORD)
 
-    def done(self, run: Run) -> int:
-        """Return how many epochs of a run are on disk, at most all of its own."""
-        record = self.record()
-        return 0 if record is None else min(run.epochs, len(record["epochs"]))
-
     def timings(self) -> dict[str, Any] | None:
         """Return the timings of the run, or None where there are none yet."""
         return read_json(self.path / TIMINGS)

@@ -13,7 +13,6 @@ import numpy as np
 
 from pycopi._array import Array, is_cupy, may_overwrite, namespace
 from pycopi.kernels import portable
-from pycopi.kernels.portable import RankK
 
 SOURCE = Path(__file__).with_name("update.cu")
 TYPES = {"float32": "float", "float64": "double"}
@@ -45,9 +44,7 @@ def grid(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int]]:
     return (-(-n // _THREADS), min(m, _ROWS)), (_THREADS,)
 
 
-def fault() -> str | None:
-    """Return why this engine cannot do the work here, or None."""
-    return None
+fault = portable.fault
 
 
 def accepts(matrix: Array) -> bool:
@@ -83,20 +80,8 @@ def rank_k_update(
 
 
 product, stream_block = portable.product, portable.stream_block
-
-
-def update_then_project(
-    matrix: Array, update: RankK | None, sample: Array, back: bool, copy: bool | None
-) -> tuple[Array, Array, Array | None]:
-    """Return the updated matrix M, ``x = M sample``, and with ``back`` also ``M.T x``."""
-    return portable.update_then_project(matrix, update, sample, back, copy, rank_k_update)
-
-
-def pull_then_update(
-    matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None
-) -> tuple[Array, Array | None]:
-    """Return the updated matrix, and ``vector`` times the matrix as it was before."""
-    return portable.pull_then_update(matrix, vector, update, copy, rank_k_update)
+update_then_project = functools.partial(portable.update_then_project, apply=rank_k_update)
+pull_then_update = functools.partial(portable.pull_then_update, apply=rank_k_update)
 
 
 def _sweep(

@@ -6,6 +6,9 @@ from typing import NamedTuple
 from pycopi._array import Array, is_narrow, may_overwrite, namespace
 from pycopi.kernels.sample_rule import SampleRule, coefficients
 
+Apply = Callable[..., Array]
+"""What applies an update to a matrix: `rank_k_update` of an engine."""
+
 
 class RankK(NamedTuple):
     """What an update makes of a matrix M (m, n): ``diag(row_scale) M diag(column_scale) + scale left.T right``.
@@ -105,7 +108,7 @@ def update_then_project(
     sample: Array,
     back: bool,
     copy: bool | None,
-    apply: Callable[..., Array] = rank_k_update,
+    apply: Apply = rank_k_update,
 ) -> tuple[Array, Array, Array | None]:
     """Return the updated matrix M (m, n), ``x = M sample`` (m,), and with ``back`` also ``M.T x`` (n,)."""
     xp = namespace(matrix)
@@ -115,11 +118,7 @@ def update_then_project(
 
 
 def pull_then_update(
-    matrix: Array,
-    vector: Array | None,
-    update: RankK | None,
-    copy: bool | None,
-    apply: Callable[..., Array] = rank_k_update,
+    matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None, apply: Apply = rank_k_update
 ) -> tuple[Array, Array | None]:
     """Return the updated matrix (m, n), and ``vector`` (m,) times the matrix as it was before, (n,)."""
     pulled = None if vector is None else namespace(matrix).matmul(vector, matrix)
@@ -127,7 +126,7 @@ def pull_then_update(
 
 
 def _updated(
-    matrix: Array, update: RankK | None, copy: bool | None, other: Array | None, apply: Callable[..., Array]
+    matrix: Array, update: RankK | None, copy: bool | None, other: Array | None, apply: Apply
 ) -> Array:
     if update is None:
         return matrix

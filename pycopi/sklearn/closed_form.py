@@ -104,7 +104,8 @@ class ClosedForm:
             kept = independent(correlation, tolerance, rows)
             values, vectors = eigh(correlation[np.ix_(kept, kept)])
         values = np.maximum(values, 0.0)
-        power = self._shrunk(values, rows)
+        share = self.shrinkage
+        power = shrunk(values, rows) if share == "auto" else (1.0 - share) * values + share
         power[power <= tolerance] = 0.0
         return Spectrum(correlation, scale, kept, values, vectors, power, tolerance)
 
@@ -118,11 +119,6 @@ class ClosedForm:
         inverse = np.zeros_like(found.correlation)
         inverse[:, found.kept] = _regressed(found) @ found.of(np.sqrt(found.power))
         return inverse if self.whiten else inverse / found.scale[None, :]
-
-    def _shrunk(self, values: HostArray, rows: float) -> HostArray:
-        if self.shrinkage == "auto":
-            return shrunk(values, rows)
-        return np.asarray((1.0 - self.shrinkage) * values + self.shrinkage)
 
 
 class Spectrum(NamedTuple):

@@ -1,5 +1,6 @@
 """The transformer."""
 
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ class CorrelationLeft(NamedTuple):
     floor: float
 
 
+@dataclass(eq=False, repr=False)
 class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Decorrelates or whitens the columns of X, and keeps each output as close to its column as can be.
 
@@ -87,26 +89,15 @@ class Decorrelator(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
     True
     """
 
-    _state: ClosedForm | Learned
-
-    def __init__(
-        self,
-        method: str = "closed_form",
-        *,
-        whiten: bool = False,
-        center: bool = True,
-        shrinkage: Any = "auto",
-        forgetting: float = 0.0,
-        rate: Any = "auto",
-        passes: int = 10,
-    ) -> None:
-        self.method = method
-        self.whiten = whiten
-        self.center = center
-        self.shrinkage = shrinkage
-        self.forgetting = forgetting
-        self.rate = rate
-        self.passes = passes
+    method: str = "closed_form"
+    _: KW_ONLY
+    whiten: bool = False
+    center: bool = True
+    shrinkage: Any = "auto"
+    forgetting: float = 0.0
+    rate: Any = "auto"
+    passes: int = 10
+    _state: ClosedForm | Learned = field(init=False)
 
     @property
     def mean_(self) -> Array:

@@ -163,7 +163,8 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
             validation = self._moved(*held_out.of_epoch(0))
         reporter = choose_reporter(bool(self.verbose))
         progress = reporter and (lambda report: reporter(report._replace(epochs=last)))
-        schedule = pycopi.Schedule(start=self._first_epoch(last), decay=self.rate_decay)
+        waits = self.decorrelation_rate > 0 and last > 1  # the first epoch: its matrices R learn alone
+        schedule = pycopi.Schedule(start=int(waits), decay=self.rate_decay)
         state = pycopi.State(self.parameters_, history=self._history)
         began, arrays = len(self._history), None
         for epoch in range(began, last):
@@ -193,10 +194,6 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
             self.best_iter_ = state.selected or len(state.history)
             self.validation_loss_curve_ = [record.validation_loss for record in state.history]
         self._trained = Trained(self.network_, state.parameters)
-
-    def _first_epoch(self, last: int) -> int:
-        """Return the first epoch that trains the weights: before it, the matrices R learn alone."""
-        return 1 if self.decorrelation_rate > 0 and last > 1 else 0
 
     def _partial_fit(self, inputs: Array, targets: HostArray, counts: HostArray | None, outputs: int) -> None:
         new = not hasattr(self, "_trained")

@@ -18,12 +18,8 @@ Function = Callable[..., Any]
 intrinsic: Callable[[Function], Function] = extending.intrinsic
 
 
-def _register_bytes() -> int:
-    features = llvm.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
-REGISTER_BYTES = _register_bytes()
+_features = llvm.get_host_cpu_features()
+REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx2") else 16
 
 
 class Vector(types.Type):
@@ -52,10 +48,9 @@ def address(context: Any, builder: Any, array_type: Any, array: Any, indices: An
     return builder.bitcast(element, context.get_value_type(Vector(array_type.dtype)).as_pointer())
 
 
-def _index_types(array: Any, index: Any) -> tuple[Any, Any]:
-    """Return an index, a number or a pair, as array dimensions ask for it."""
-    count = len(index) if isinstance(index, types.BaseTuple) else 1
-    return (types.UniTuple(types.intp, count) if isinstance(index, types.BaseTuple) else types.intp), array
+def _index_type(index: Any) -> Any:
+    """Return the type that arrays take an index in, a number or a pair."""
+    return types.UniTuple(types.intp, len(index)) if isinstance(index, types.BaseTuple) else types.intp
 
 
 def _indices(builder: Any, kind: Any, index: Any) -> list[Any]:
@@ -82,7 +77,7 @@ def load(_: Any, array: Any, index: Any) -> Any:
         value.align = array.dtype.bitwidth // 8
         return value
 
-    return Vector(array.dtype)(array, _index_types(array, index)[0]), generate
+    return Vector(array.dtype)(array, _index_type(index)), generate
 
 
 @intrinsic
@@ -95,7 +90,7 @@ def store(_: Any, array: Any, index: Any, vector: Any) -> Any:
         builder.store(arguments[2], place).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
-    return types.none(array, _index_types(array, index)[0], vector), generate
+    return types.none(array, _index_type(index), vector), generate
 
 
 @intrinsic
@@ -111,7 +106,7 @@ def prefetch(_: Any, array: Any, index: Any) -> Any:
         builder.call(function, [place, *(ir.Constant(number, value) for value in (0, 3, 1))])
         return context.get_dummy_value()
 
-    return types.none(array, _index_types(array, index)[0]), generate
+    return types.none(array, _index_type(index)), generate
 
 
 @intrinsic
