@@ -1,11 +1,13 @@
 """The race against tuned rivals: run it, make its rows one file, fill the page, check the page.
 
-python -m benchmarks.tuned run --keep FOLDER         # goes on where it was stopped
-python -m benchmarks.tuned rows --keep FOLDER docs/results/tuned.csv
-python -m benchmarks.tuned search docs/results/tuned.csv
-python -m benchmarks.tuned steps docs/results/tuned.csv
-python -m benchmarks.tuned page docs/results/tuned.csv docs/performance.md
-python -m benchmarks.tuned audit docs/results/tuned.csv docs/performance.md
+    python -m benchmarks.tuned run --keep FOLDER         # goes on where it was stopped
+    python -m benchmarks.tuned rows --keep FOLDER docs/results/tuned.csv
+    python -m benchmarks.tuned search docs/results/tuned.csv
+    python -m benchmarks.tuned steps docs/results/tuned.csv
+    python -m benchmarks.tuned page docs/results/tuned.csv docs/performance.md docs/fair.md
+    python -m benchmarks.tuned audit docs/results/tuned.csv docs/performance.md docs/fair.md
+
+The rules are in docs/fair.md.
 """
 
 import argparse
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     for one in (rows, steps, search, page, audit):
         one.add_argument("rows", type=Path, metavar="ROWS", help="a CSV file")
     for one in (page, audit):
-        one.add_argument("page", type=Path, help="a Markdown file")
+        one.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="a Markdown file")
     return parser
 
 
@@ -95,12 +97,13 @@ def _search(given: argparse.Namespace) -> None:
 
 
 def _page(given: argparse.Namespace) -> None:
-    given.page.write_text(filled(given.page.read_text("utf-8"), given.rows), "utf-8")
+    for page in given.pages:
+        page.write_text(filled(page.read_text("utf-8"), given.rows), "utf-8")
 
 
 def _audit(given: argparse.Namespace) -> int:
-    found = faults(given.page.read_text("utf-8"), given.rows)
-    _say("\n".join(found) or f"{given.page} follows from {given.rows}")
+    found = [line for page in given.pages for line in faults(page.read_text("utf-8"), given.rows)]
+    _say("\n".join(found) or f"{', '.join(map(str, given.pages))}: all follows from {given.rows}")
     return int(bool(found))
 
 

@@ -1,6 +1,6 @@
 """The tables of the race, from its rows alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
@@ -25,8 +25,8 @@ _HOW = (
 )
 _TIMES = (
     "Processor seconds at which the mean test accuracy reaches that share of AdamW's best, in a straight line "
-    "between complete runs. Ratios: times AdamW's and SGD's, with the 95 % interval of a paired bootstrap over "
-    "seeds. Below: the shortest run is beyond it already."
+    "between complete runs: epochs times steps times the seconds of a step. Ratios have the 95 % interval of a "
+    "paired bootstrap over seeds. Below: the shortest run is beyond it already."
 )
 _STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."
 
@@ -134,25 +134,24 @@ def times(network: str, found: Sequence[Found]) -> Table:
     ran = {one.entry: one for one in found if one.runs and one.epoch_seconds is not None}
     adamw, sgd = (ran.get(Entry(network, name, _USUAL)) for name in ("AdamW", "SGD"))
     body: list[tuple[Cell, ...]] = []
+    heads = ["method (inputs)"]
     if adamw is not None:
         best = max(fmean(seeds.values()) for seeds in adamw.runs.values())
-        body = [_times(share, share * best, one, adamw, sgd) for share in SHARES for one in ran.values()]
-    heads = ("share of AdamW's best", "method (inputs)", "s", "times AdamW's", "times SGD's")
-    return Table(
-        f"tuned times {network}", f"Time to an accuracy, {network}", list(map(Column, heads)), body, [_TIMES]
-    )
+        targets = [share * best for share in SHARES]
+        body = [(one.name, *_to(targets, one, adamw, sgd)) for one in ran.values()]
+        for share, target in zip(SHARES, targets, strict=True):
+            heads += [f"s to {target:.4f} ({share:.0%})", "/ AdamW", "/ SGD"]
+    title = f"Time to an accuracy, {network}"
+    return Table(f"tuned times {network}", title, list(map(Column, heads)), body, [_TIMES])
 
 
-def _times(share: float, target: float, one: Found, adamw: Found, sgd: Found | None) -> tuple[Cell, ...]:
-    seconds = seconds_to(target, one.runs, one.epoch_seconds or 0.0, paired_seeds(one.runs))
-    words = {"nan": "below", "inf": "not reached"}.get(str(seconds), f"{seconds:.1f}")
-    return (
-        f"{share:.0%} = {target:.4f}",
-        one.name,
-        words,
-        _ratio(target, one, adamw),
-        _ratio(target, one, sgd),
-    )
+def _to(targets: Sequence[float], one: Found, adamw: Found, sgd: Found | None) -> Iterator[Cell]:
+    """Yield the seconds to each target, and their ratios to those of AdamW and of SGD, in words."""
+    for target in targets:
+        seconds = seconds_to(target, one.runs, one.epoch_seconds or 0.0, paired_seeds(one.runs))
+        yield {"nan": "below", "inf": "not reached"}.get(str(seconds), f"{seconds:.1f}")
+        yield _ratio(target, one, adamw)
+        yield _ratio(target, one, sgd)
 
 
 def _ratio(target: float, one: Found, other: Found | None) -> str | None:
@@ -160,7 +159,7 @@ def _ratio(target: float, one: Found, other: Found | None) -> str | None:
     if other is None or one is other:
         return None
     found = ratio(target, one.runs, one.epoch_seconds or 0.0, other.runs, other.epoch_seconds or 0.0)
-    return None if found is None else f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return None if found is None else f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
 
 
 def step_table(network: str, steps: Sequence[Step]) -> Table:
