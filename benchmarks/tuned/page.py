@@ -18,8 +18,10 @@ def filled(page: str, rows: Path) -> str:
     """Return a page with the tables that follow from the rows, and from the steps beside them."""
     steps = steps_beside(rows)
     made = tables(read_rows(rows), read_steps(steps) if steps.exists() else [])
-    contents = dict.fromkeys(_places(page), "Not run yet.")
-    return fill(page, contents | {table.name: table.markdown().partition("\n\n")[2] for table in made})
+    contents: dict[str, list[str]] = {}
+    for table in made:
+        contents.setdefault(table.name, []).append(table.markdown().partition("\n\n")[2])
+    return fill(page, {name: "\n\n".join(contents.get(name, ["Not run yet."])) for name in _places(page)})
 
 
 def faults(page: str, rows: Path) -> list[str]:

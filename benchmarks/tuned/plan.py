@@ -12,9 +12,12 @@ THEIRS = "standardised"
 """The inputs of the rivals."""
 
 _MAIN = ("COPI subspace", "SGD", "AdamW")
+_SLOW = ("Muon", "SOAP")
+RIVALS = (*_MAIN, *_SLOW, "FOOF")
+"""The methods that are compared first, each with its usual inputs; all else is a control of some kind."""
+
 _ABLATIONS = ("COPI subspace, inputs only", "COPI subspace, rank 0")
 _BASELINES = ("FOOF", "BP, learned R", "COPI exact")
-_SLOW = ("Muon", "SOAP")
 
 
 def usual(network: str, *methods: str) -> tuple[Entry, ...]:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from benchmarks.table import Cell, Column, Table
 from benchmarks.tuned.inputs import VALIDATION
-from benchmarks.tuned.race import FINAL_EPOCHS, Chosen, choose
-from benchmarks.tuned.spaces import SPACES
+from benchmarks.tuned.plan import RIVALS, usual
+from benchmarks.tuned.race import FINAL_EPOCHS, SEARCH_SEEDS, Chosen, choose
+from benchmarks.tuned.spaces import SETTINGS, SPACES, Log, Range
 from benchmarks.tuned.steps import BATCHES, Step
 from benchmarks.tuned.times import Runs, paired_seeds, ratio, seconds_to
 from benchmarks.tuned.trial import SIZES, Entry, Row
@@ -19,10 +20,11 @@ _TRAINING = {"mnist": 60_000, "cifar10": 50_000, "digits": 1437}
 _USUAL = "standardised"
 
 _HOW = (
-    "Trials: settings times seeds of the search; failed: those that diverged. Test accuracy of complete runs "
-    "at the chosen setting, mean ± standard deviation over fresh seeds; a dash: not run yet. An epoch: "
-    "processor seconds of its steps at the chosen batch, from the table of steps."
+    "Trials: settings times seeds of the search; failed: those that diverged; validation: the best mean "
+    "accuracy of a setting. Then the test accuracy of complete runs at that setting, mean ± standard deviation "
+    "over fresh seeds; a dash: not run yet. An epoch: processor seconds of its steps at the chosen batch."
 )
+_OPEN = "The race still runs: a search that is complete has {} trials or more, and until then its choice may change."
 _TIMES = (
     "Processor seconds at which the mean test accuracy reaches that share of AdamW's best, in a straight line "
     "between complete runs: epochs times steps times the seconds of a step. Ratios have the 95 % interval of a "
@@ -84,29 +86,49 @@ def _found(entry: Entry, rows: Sequence[Row], seconds: Mapping[Any, float]) -> F
 
 
 def tables(rows: Iterable[Row], steps: Sequence[Step]) -> list[Table]:
-    """Return all tables."""
-    found, made = found_in(rows, steps), []
+    """Return all tables; those of one name belong in one place."""
+    found, made = found_in(rows, steps), [spaces()]
     for network in SIZES:
         if own := [one for one in found if one.entry.network == network]:
-            made += [results(network, own), settings(network, own), times(network, own)]
-            made.append(step_table(network, [one for one in steps if one.network == network]))
+            first = [one for one in own if one.entry in usual(network, *RIVALS)]
+            made += [results(f"tuned {network}", first), times(network, first)]
+            made.append(results(f"tuned controls {network}", [one for one in own if one not in first]))
+            made += [settings(network, own), step_table(network, steps)]
     return [table for table in made if table.rows]
 
 
-def results(network: str, found: Sequence[Found]) -> Table:
-    """Return the accuracies of a network's entries."""
+def spaces() -> Table:
+    """Return where each method is searched."""
+    heads = (Column("method"), Column("rate"), Column("all else"))
+    body = [
+        (name, _range(own.range), "; ".join(f"{key} {_range(one)}" for key, one in own.others.items()))
+        for name, own in SPACES.items()
+    ]
+    return Table("tuned spaces", "Where the methods are searched", heads, body)
+
+
+def _range(own: Range) -> str:
+    if isinstance(own, Log):
+        return f"{own.low:.2g} to {own.high:.2g}"
+    return ", ".join(map(str, own))
+
+
+def results(name: str, found: Sequence[Found]) -> Table:
+    """Return the accuracies of entries."""
     epochs = [Column(f"{count} epoch{'s'[: count > 1]}") for count in FINAL_EPOCHS]
-    heads = (Column("method (inputs)"), Column("trials"), Column("failed"), Column("seeds"), *epochs)
+    search = (Column("trials"), Column("failed"), Column("validation", ".4f"), Column("seeds"))
+    heads = (Column("method (inputs)"), *search, *epochs)
     body = [
         (
-            *(one.name, one.trials, one.failed, len(paired_seeds(one.runs)) or None),
+            *(one.name, one.trials, one.failed, one.chosen.score, len(paired_seeds(one.runs)) or None),
             *(_spread(one.runs.get(count, {}).values()) for count in FINAL_EPOCHS),
             one.epoch_seconds,
         )
         for one in found
     ]
-    title = f"Tuned methods, {network} {'-'.join(map(str, SIZES[network]))}"
-    return Table(f"tuned {network}", title, [*heads, Column("an epoch, s", ".1f")], body, [_HOW])
+    least = SETTINGS * len(SEARCH_SEEDS)
+    notes = [_HOW, *([_OPEN.format(least)] if any(one.trials < least for one in found) else [])]
+    return Table(name, name, [*heads, Column("an epoch, s", ".1f")], body, notes)
 
 
 def _spread(values: Iterable[float]) -> str | None:
@@ -142,7 +164,7 @@ def times(network: str, found: Sequence[Found]) -> Table:
         for share, target in zip(SHARES, targets, strict=True):
             heads += [f"s to {target:.4f} ({share:.0%})", "/ AdamW", "/ SGD"]
     title = f"Time to an accuracy, {network}"
-    return Table(f"tuned times {network}", title, list(map(Column, heads)), body, [_TIMES])
+    return Table(f"tuned {network}", title, list(map(Column, heads)), body, [_TIMES])
 
 
 def _to(targets: Sequence[float], one: Found, adamw: Found, sgd: Found | None) -> Iterator[Cell]:
@@ -163,12 +185,12 @@ def _ratio(target: float, one: Found, other: Found | None) -> str | None:
 
 
 def step_table(network: str, steps: Sequence[Step]) -> Table:
-    """Return the milliseconds of a step of each method."""
-    names = list(dict.fromkeys(one.method for one in steps))
-    seconds = {(one.method, one.batch): one.seconds for one in steps}
+    """Return the milliseconds of a step of each method of a network."""
+    seconds = {(one.method, one.batch): one.seconds for one in steps if one.network == network}
+    names = dict.fromkeys(method for method, _ in seconds)
     heads = [Column("method"), *(Column(f"batch {batch}, ms", ".1f") for batch in BATCHES)]
     body = [(name, *(_milliseconds(seconds.get((name, batch))) for batch in BATCHES)) for name in names]
-    return Table(f"tuned steps {network}", f"A step, {network}", heads, body, [_STEPS])
+    return Table(f"tuned settings {network}", f"A step, {network}", heads, body, [_STEPS])
 
 
 def _milliseconds(seconds: float | None) -> float | None:
