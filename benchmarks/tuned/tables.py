@@ -24,7 +24,7 @@ _HOW = (
     "accuracy of a setting. Then the test accuracy of complete runs at that setting, mean ± standard deviation "
     "over fresh seeds; a dash: not run yet. An epoch: processor seconds of its steps at the chosen batch."
 )
-_OPEN = "The race still runs: a search that is complete has {} trials or more, and until then its choice may change."
+_OPEN = "The race still runs: a complete search has {} trials or more, and until then its choice may change."
 _TIMES = (
     "Processor seconds at which the mean test accuracy reaches that share of AdamW's best, in a straight line "
     "between complete runs: epochs times steps times the seconds of a step. Ratios have the 95 % interval of a "
