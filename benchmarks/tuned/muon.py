@@ -23,7 +23,7 @@ def muon(parameters: Iterable[Any], rate: float, *, momentum: float = 0.95, deca
     """Return the optimizer of PyTorch that takes Muon's steps on matrices."""
     torch = needed("torch")
 
-    class Muon(torch.optim.Optimizer):  # type: ignore[misc, name-defined]
+    class Muon(torch.optim.Optimizer):
         """Muon with Nesterov's momentum."""
 
         @torch.no_grad()

@@ -29,7 +29,7 @@ def soap(
     """Return the optimizer of PyTorch that takes SOAP's steps; decay is decoupled, as in AdamW."""
     torch = needed("torch")
 
-    class SOAP(torch.optim.Optimizer):  # type: ignore[misc, name-defined]
+    class SOAP(torch.optim.Optimizer):
         """SOAP for matrices, Adam for vectors."""
 
         def __init__(self) -> None:
