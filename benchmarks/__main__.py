@@ -1,8 +1,6 @@
 """``python -m benchmarks``: the tables, in a process that has as many threads as were wanted."""
 
 import argparse
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +8,8 @@ from typing import Any
 
 from benchmarks.run import LONG, TABLES, run
 from benchmarks.table import Scope
+from benchmarks.threads import again, has_threads
 from pycopi.presets import CIFAR10
-
-_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 _ABOUT = """Measure pycopi on this machine, against NumPy, SciPy, scikit-learn and PyTorch.
 
@@ -24,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the command line names, and return the exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     given = _parser().parse_args(words)
-    if given.threads is not None and not _has_threads(given.threads):
-        return _again(words, given.threads)
+    if given.threads is not None and not has_threads(given.threads):
+        return again("benchmarks", words, given.threads)
     scope = Scope(
         quick=given.quick,
         data=Scope().data if given.data is None else (given.data,),
@@ -85,17 +82,6 @@ def _names(given: list[str]) -> list[str]:
 def _fast() -> dict[str, Any]:
     """Return the preset ``fast`` as keywords of `pycopi.fit`."""
     return {name: value for name, value in CIFAR10.fast().how().items() if name != "epochs"}
-
-
-def _has_threads(threads: int) -> bool:
-    return all(os.environ.get(name) == str(threads) for name in _VARIABLES)
-
-
-def _again(words: Sequence[str], threads: int) -> int:
-    """Run the command in a new process, whose libraries read the number of threads when they are loaded."""
-    environment = os.environ | dict.fromkeys(_VARIABLES, str(threads))
-    command = [sys.executable, "-m", "benchmarks", *words]
-    return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

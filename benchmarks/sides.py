@@ -26,26 +26,34 @@ _WARM_UP = 0.04
 """Seconds of calls before those that count: spreading woken threads over processors may take so long."""
 
 
-def take_turns(sides: Mapping[str, Side], *, turns: int = 7, least_seconds: float = 0.02) -> dict[str, float]:
-    """Return the median seconds of one call of each side, over ``turns`` turns of each.
+def take_turns(
+    sides: Mapping[str, Side],
+    *,
+    turns: int = 7,
+    least_seconds: float = 0.02,
+    clock: Callable[[], float] = time.perf_counter,
+    typical: Callable[[list[float]], float] = statistics.median,
+) -> dict[str, float]:
+    """Return the seconds of one call of each side by a clock, those ``typical`` of its turns.
 
     A turn is some calls that are not timed, which bring the side's data into the caches and wake its threads,
     and then as many timed calls as fill ``least_seconds``, at least one. Before all turns each side is called
     once, which compiles or allocates what it needs, and once more to see how long a call takes. Without
-    ``least_seconds`` nothing is to be measured well, and nothing waits.
+    ``least_seconds`` nothing is to be measured well, and nothing waits. ``clock=time.process_time`` counts the
+    processor's seconds, which other programs change less.
     """
     calls = {}
     for name, side in sides.items():
         side()
-        calls[name] = max(1, round(least_seconds / max(_seconds(side, 1), 1e-9)))
+        calls[name] = max(1, round(least_seconds / max(_seconds(side, 1, clock), 1e-9)))
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(turns):
         for name, side in sides.items():
             if least_seconds:
                 time.sleep(_PAUSE if len(sides) > 1 else 0.0)
                 _call_for(side, _WARM_UP)
-            seconds[name].append(_seconds(side, calls[name]))
-    return {name: statistics.median(times) for name, times in seconds.items()}
+            seconds[name].append(_seconds(side, calls[name], clock))
+    return {name: typical(times) for name, times in seconds.items()}
 
 
 def _call_for(side: Side, seconds: float) -> None:
@@ -56,12 +64,12 @@ def _call_for(side: Side, seconds: float) -> None:
         side()
 
 
-def _seconds(side: Side, calls: int) -> float:
+def _seconds(side: Side, calls: int, clock: Callable[[], float]) -> float:
     """Return the mean seconds of some calls in a row."""
-    began = time.perf_counter()
+    began = clock()
     for _ in range(calls):
         side()
-    return (time.perf_counter() - began) / calls
+    return (clock() - began) / calls
 
 
 def needed(module: str) -> Any:

@@ -1,0 +1,197 @@
+"""The tables of the race, from its rows alone."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+from benchmarks.table import Cell, Column, Table
+from benchmarks.tuned.inputs import VALIDATION
+from benchmarks.tuned.plan import RIVALS, usual
+from benchmarks.tuned.race import FINAL_EPOCHS, SEARCH_SEEDS, Chosen, choose
+from benchmarks.tuned.spaces import SETTINGS, SPACES, Log, Range
+from benchmarks.tuned.steps import BATCHES, Step
+from benchmarks.tuned.times import Runs, paired_seeds, ratio, seconds_to
+from benchmarks.tuned.trial import SIZES, Entry, Row
+
+SHARES = (0.9, 0.97, 0.99)
+"""Shares of AdamW's best accuracy to which times are told."""
+
+_TRAINING = {"mnist": 60_000, "cifar10": 50_000, "digits": 1437}
+_USUAL = "standardised"
+
+_HOW = (
+    "Trials: settings times seeds of the search; failed: those that diverged; validation: the best mean "
+    "accuracy of a setting. Then the test accuracy of complete runs at that setting, mean ± standard deviation "
+    "over fresh seeds; a dash: not run yet. An epoch: processor seconds of its steps at the chosen batch."
+)
+_OPEN = "The race still runs: a complete search has {} trials or more, and until then its choice may change."
+_TIMES = (
+    "Processor seconds at which the mean test accuracy reaches that share of AdamW's best, in a straight line "
+    "between complete runs: epochs times steps times the seconds of a step. Ratios have the 95 % interval of a "
+    "paired bootstrap over seeds. Below: the shortest run is beyond it already."
+)
+_STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."
+
+
+class Found(NamedTuple):
+    """What rows tell of an entry: its search and its final runs, test accuracies by epochs and seed."""
+
+    entry: Entry
+    chosen: Chosen
+    trials: int
+    failed: int
+    runs: Runs
+    epoch_seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """Return the method, and its inputs."""
+        return f"{self.entry.method} ({self.entry.inputs})"
+
+
+def found_in(rows: Iterable[Row], steps: Iterable[Step]) -> list[Found]:
+    """Return what rows and steps tell of each entry, in the order of the methods."""
+    entries: dict[Entry, list[Row]] = {}
+    for row in rows:
+        entries.setdefault(row.trial.entry, []).append(row)
+    seconds = {one[:-1]: one.seconds for one in steps}
+    methods = list(SPACES)
+    ordered = sorted(entries, key=lambda entry: (methods.index(entry.method), entry.inputs))
+    return [one for entry in ordered if (one := _found(entry, entries[entry], seconds)) is not None]
+
+
+def settings_by_network(rows: Iterable[Row]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the chosen setting of each method of each network; where inputs differ, that of the first."""
+    made: dict[str, dict[str, dict[str, Any]]] = {}
+    for one in found_in(rows, ()):
+        made.setdefault(one.entry.network, {}).setdefault(one.entry.method, one.chosen.setting)
+    return made
+
+
+def _found(entry: Entry, rows: Sequence[Row], seconds: Mapping[Any, float]) -> Found | None:
+    """Return what the rows of an entry tell; None before its first search row."""
+    searched = [row for row in rows if row.trial.part == "search"]
+    if not searched:
+        return None
+    chosen = choose(searched)
+    runs: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if row.trial.part == "final" and row.trial.setting == chosen.setting:
+            runs.setdefault(row.trial.epochs, {})[row.trial.seed] = row.test or 0.0
+    batch, data = chosen.setting["batch"], entry.network.partition("-")[0]
+    step = seconds.get((entry.network, entry.method, batch))
+    epoch = None if step is None else step * -(-(_TRAINING[data] - VALIDATION[data]) // batch)
+    failed = sum(bool(row.error) for row in searched)
+    return Found(entry, chosen, len(searched), failed, dict(sorted(runs.items())), epoch)
+
+
+def tables(rows: Iterable[Row], steps: Sequence[Step]) -> list[Table]:
+    """Return all tables; those of one name belong in one place."""
+    found, made = found_in(rows, steps), [spaces()]
+    for network in SIZES:
+        if own := [one for one in found if one.entry.network == network]:
+            first = [one for one in own if one.entry in usual(network, *RIVALS)]
+            made += [results(f"tuned {network}", first), times(network, first)]
+            made.append(results(f"tuned controls {network}", [one for one in own if one not in first]))
+            made += [settings(network, own), step_table(network, steps)]
+    return [table for table in made if table.rows]
+
+
+def spaces() -> Table:
+    """Return where each method is searched."""
+    heads = (Column("method"), Column("rate"), Column("all else"))
+    body = [
+        (name, _range(own.range), "; ".join(f"{key} {_range(one)}" for key, one in own.others.items()))
+        for name, own in SPACES.items()
+    ]
+    return Table("tuned spaces", "Where the methods are searched", heads, body)
+
+
+def _range(own: Range) -> str:
+    if isinstance(own, Log):
+        return f"{own.low:.2g} to {own.high:.2g}"
+    return ", ".join(map(str, own))
+
+
+def results(name: str, found: Sequence[Found]) -> Table:
+    """Return the accuracies of entries."""
+    epochs = [Column(f"{count} epoch{'s'[: count > 1]}") for count in FINAL_EPOCHS]
+    search = (Column("trials"), Column("failed"), Column("validation", ".4f"), Column("seeds"))
+    heads = (Column("method (inputs)"), *search, *epochs)
+    body = [
+        (
+            *(one.name, one.trials, one.failed, one.chosen.score, len(paired_seeds(one.runs)) or None),
+            *(_spread(one.runs.get(count, {}).values()) for count in FINAL_EPOCHS),
+            one.epoch_seconds,
+        )
+        for one in found
+    ]
+    least = SETTINGS * len(SEARCH_SEEDS)
+    notes = [_HOW, *([_OPEN.format(least)] if any(one.trials < least for one in found) else [])]
+    return Table(name, name, [*heads, Column("an epoch, s", ".1f")], body, notes)
+
+
+def _spread(values: Iterable[float]) -> str | None:
+    """Return mean and standard deviation in words; None of nothing."""
+    values = list(values)
+    if not values:
+        return None
+    return f"{fmean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else "")
+
+
+def settings(network: str, found: Sequence[Found]) -> Table:
+    """Return the chosen settings of a network's entries."""
+    heads = (Column("method (inputs)"), Column("validation", ".4f"), Column("settings"), Column("chosen"))
+    body = [(one.name, one.chosen.score, one.chosen.settings, _words(one.chosen.setting)) for one in found]
+    return Table(f"tuned settings {network}", f"Chosen settings, {network}", heads, body)
+
+
+def _words(setting: Mapping[str, Any]) -> str:
+    names = ["rate", *sorted(setting.keys() - {"rate"})]
+    return ", ".join(f"{name} {setting[name]}" for name in names)
+
+
+def times(network: str, found: Sequence[Found]) -> Table:
+    """Return the seconds to shares of AdamW's best; no rows before AdamW's runs are there."""
+    ran = {one.entry: one for one in found if one.runs and one.epoch_seconds is not None}
+    adamw, sgd = (ran.get(Entry(network, name, _USUAL)) for name in ("AdamW", "SGD"))
+    body: list[tuple[Cell, ...]] = []
+    heads = ["method (inputs)"]
+    if adamw is not None:
+        best = max(fmean(seeds.values()) for seeds in adamw.runs.values())
+        targets = [share * best for share in SHARES]
+        body = [(one.name, *_to(targets, one, adamw, sgd)) for one in ran.values()]
+        for share, target in zip(SHARES, targets, strict=True):
+            heads += [f"s to {target:.4f} ({share:.0%})", "/ AdamW", "/ SGD"]
+    title = f"Time to an accuracy, {network}"
+    return Table(f"tuned {network}", title, list(map(Column, heads)), body, [_TIMES])
+
+
+def _to(targets: Sequence[float], one: Found, adamw: Found, sgd: Found | None) -> Iterator[Cell]:
+    """Yield the seconds to each target, and their ratios to those of AdamW and of SGD, in words."""
+    for target in targets:
+        seconds = seconds_to(target, one.runs, one.epoch_seconds or 0.0, paired_seeds(one.runs))
+        yield {"nan": "below", "inf": "not reached"}.get(str(seconds), f"{seconds:.1f}")
+        yield _ratio(target, one, adamw)
+        yield _ratio(target, one, sgd)
+
+
+def _ratio(target: float, one: Found, other: Found | None) -> str | None:
+    """Return a ratio in words; None for the other itself, and where a side has no time."""
+    if other is None or one is other:
+        return None
+    found = ratio(target, one.runs, one.epoch_seconds or 0.0, other.runs, other.epoch_seconds or 0.0)
+    return None if found is None else f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
+
+
+def step_table(network: str, steps: Sequence[Step]) -> Table:
+    """Return the milliseconds of a step of each method of a network."""
+    seconds = {(one.method, one.batch): one.seconds for one in steps if one.network == network}
+    names = dict.fromkeys(method for method, _ in seconds)
+    heads = [Column("method"), *(Column(f"batch {batch}, ms", ".1f") for batch in BATCHES)]
+    body = [(name, *(_milliseconds(seconds.get((name, batch))) for batch in BATCHES)) for name in names]
+    return Table(f"tuned settings {network}", f"A step, {network}", heads, body, [_STEPS])
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1e3 * seconds

@@ -1,0 +1,154 @@
+"""The race's tables: times and their intervals, steps, and pages that follow from rows. No time is asserted."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+from raced import Entry, row
+from repository import ROOT, benchmark
+
+page, spaces, steps = benchmark("tuned.page"), benchmark("tuned.spaces"), benchmark("tuned.steps")
+store, times, command = benchmark("tuned.store"), benchmark("tuned.times"), benchmark("tuned.__main__")
+
+RUNS = {1: {0: 0.5, 1: 0.5}, 2: {0: 0.7, 1: 0.7}, 4: {0: 0.8, 1: 0.8}}
+
+
+class TestTimes:
+    def test_the_time_is_between_two_lengths(self):
+        assert times.seconds_to(0.6, RUNS, 10.0, [0, 1]) == pytest.approx(15.0)
+        assert times.seconds_to(0.8, RUNS, 10.0, [0, 1]) == pytest.approx(40.0)
+
+    def test_beyond_the_runs_nothing_is_invented(self):
+        assert times.seconds_to(0.9, RUNS, 10.0, [0, 1]) == math.inf
+        assert math.isnan(times.seconds_to(0.4, RUNS, 10.0, [0, 1]))
+
+    def test_alike_sides_have_a_ratio_of_1_whatever_the_seeds(self):
+        runs = {epochs: {seed: 0.1 * epochs + 0.01 * seed for seed in range(5)} for epochs in (1, 2, 4)}
+        assert times.ratio(0.25, runs, 3.0, runs, 3.0) == (1.0, 1.0, 1.0)
+        value, low, high = times.ratio(0.25, runs, 3.0, runs, 6.0)
+        assert (value, low, high) == (0.5, 0.5, 0.5)
+
+    def test_the_interval_is_wider_where_seeds_disagree(self):
+        slow = {1: {0: 0.1, 1: 0.3, 2: 0.2}, 4: {0: 0.9, 1: 0.7, 2: 0.5}}
+        fast = {1: {0: 0.3, 1: 0.3, 2: 0.3}, 4: {0: 0.9, 1: 0.9, 2: 0.9}}
+        value, low, high = times.ratio(0.5, slow, 1.0, fast, 1.0)
+        assert low < value < high
+
+    def test_one_seed_has_no_interval(self):
+        one = {epochs: {0: accuracy} for epochs, accuracy in ((1, 0.5), (2, 0.7))}
+        assert times.ratio(0.6, one, 1.0, one, 1.0) is None
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Rows and steps of two methods on the digits, and a page with places for their tables."""
+    setting = {"rate": 0.1, "batch": 128}
+    rows = []
+    for method, inputs_of, add in (("AdamW", "standardised", 0.0), ("COPI subspace", "raw", 0.05)):
+        entry = Entry("digits", method, inputs_of)
+        rows += [row(entry, setting, seed=seed, score=0.6 + add) for seed in (0, 1)]
+        rows += [
+            row(
+                entry,
+                setting,
+                part="final",
+                epochs=epochs,
+                seed=seed,
+                test=0.5 + add + 0.1 * epochs + 0.01 * (seed - 100),
+            )
+            for epochs in (1, 2)
+            for seed in (100, 101)
+        ]
+    store.write_rows(tmp_path / "tuned.csv", rows)
+    found = [
+        steps.Step("digits", name, 128, seconds) for name, seconds in (("AdamW", 2.0), ("COPI subspace", 1.0))
+    ]
+    steps.write_steps(tmp_path / "tuned-steps.csv", found)
+    places = (
+        "tuned digits",
+        "tuned settings digits",
+        "tuned times digits",
+        "tuned steps digits",
+        "tuned mnist",
+    )
+    (tmp_path / "page.md").write_text("".join(f"# A\n\n<!-- {name} -->\n<!-- end -->\n" for name in places))
+    return tmp_path
+
+
+def on(action, files):
+    return command.main([action, str(files / "tuned.csv"), str(files / "page.md")])
+
+
+class TestPage:
+    def test_a_page_made_from_rows_passes_the_audit(self, files):
+        assert on("page", files) == 0
+        text = (files / "page.md").read_text()
+        assert "| COPI subspace (raw) | 2 | 0 | 0.6500 | 2 | 0.6550 ± 0.0071 | 0.7550 ± 0.0071 |" in " ".join(
+            text.split()
+        )
+        assert "Not run yet." in text.partition("<!-- tuned mnist -->")[2]
+        assert on("audit", files) == 0
+
+    def test_the_audit_is_red_when_a_number_is_changed_by_hand(self, files, capsys):
+        on("page", files)
+        text = (files / "page.md").read_text()
+        (files / "page.md").write_text(text.replace("0.7550", "0.7650"))
+        assert on("audit", files) == 1
+        assert "0.7650" in capsys.readouterr().out
+
+    def test_the_audit_is_red_when_a_row_is_changed(self, files):
+        on("page", files)
+        text = (files / "tuned.csv").read_text()
+        (files / "tuned.csv").write_text(text.replace(",0.76,", ",0.66,"))
+        assert on("audit", files) == 1
+
+    def test_the_audit_is_red_without_a_place(self, files, capsys):
+        (files / "page.md").write_text("no tables")
+        assert on("audit", files) == 1
+        assert "no place" in capsys.readouterr().out
+
+    def test_times_are_those_of_the_steps(self, files):
+        on("page", files)
+        words = " ".join((files / "page.md").read_text().split())
+        epoch = 10 * 2.0  # 1,237 rows by 128 make ten steps
+        assert f"| AdamW (standardised) | {1.295 * epoch:.1f} | - | - |" in words
+        assert "| COPI subspace (raw) | below | - | - |" in words
+        assert " 14.3 | 0.37 (" in words
+
+    def test_every_setting_that_was_tried_is_printed(self, files, capsys):
+        command.main(["search", str(files / "tuned.csv")])
+        assert "| rate 0.1, batch 128 |" in capsys.readouterr().out.replace(
+            "batch 128, rate 0.1", "rate 0.1, batch 128"
+        )
+
+
+@pytest.mark.parametrize("name", ["performance.md", "fair.md"])
+def test_the_pages_follow_from_the_rows(name):
+    assert page.faults((ROOT / "docs" / name).read_text("utf-8"), ROOT / "docs/results/tuned.csv") == []
+
+
+def test_steps_are_measured_for_chosen_settings(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "_CALLS", 2)
+    setting = spaces.first(spaces.SPACES["COPI subspace"])[0]
+    found = steps.measure(
+        "digits",
+        {"COPI subspace": setting, "COPI exact": spaces.first(spaces.SPACES["COPI exact"])[0]},
+        turns=1,
+    )
+    assert [(one.method, one.batch) for one in found] == [
+        (name, batch) for batch in steps.BATCHES for name in ("COPI subspace", "COPI exact")
+    ]
+    steps.write_steps(tmp_path / "steps.csv", found)
+    assert [one[:3] for one in steps.read_steps(tmp_path / "steps.csv")] == [one[:3] for one in found]
+
+
+def test_the_command_says_what_it_does():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tuned", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "audit" in done.stdout
