@@ -14,18 +14,18 @@ PRIME = re.compile(r"<msup>(<mi>.</mi>)<mi>&#x02032;</mi></msup>")
 
 
 def mathml(formula: str, display: str) -> str:
-    """Return a formula as MathML; a prime stands beside its letter, where every font has it raised."""
+    """Return a formula as MathML; a prime is beside its letter, where every font has it raised."""
     return PRIME.sub(r'\1<mo lspace="0" rspace="0">&#x02032;</mo>', convert(formula, display=display))
 
 
 def render_inline(translator: Any, node: nodes.math) -> None:
-    """Write a formula that stands in a line."""
+    """Write a formula within a line."""
     translator.body.append(mathml(node.astext(), "inline"))
     raise nodes.SkipNode
 
 
 def render_block(translator: Any, node: nodes.math_block) -> None:
-    """Write a formula that stands by itself."""
+    """Write a formula on a line of its own."""
     translator.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>\n')
     raise nodes.SkipNode
 
