@@ -34,8 +34,8 @@ test-backends: $(VENV)/backends
 # and PyTorch, whose old releases for Linux bring CUDA, several gigabytes: OLDEST="test numba dask jax torch" has all.
 # What no version of a library changes is left out: processes that are killed, damaged bytes, exported C, measurements.
 OLDEST ?= test numba dask
-NO_VERSION := $(addprefix --ignore=, test_bench.py test_kills.py test_interrupts.py test_cli_interrupts.py test_data_fuzz.py \
-  test_npz_damage.py test_export_c.py test_skips.py)
+NO_VERSION := $(addprefix --ignore=, test_bench.py test_tuned.py test_tuned_optimizers.py test_tuned_tables.py test_kills.py \
+  test_interrupts.py test_cli_interrupts.py test_data_fuzz.py test_npz_damage.py test_export_c.py test_skips.py)
 test-oldest: $(VENV)-oldest/suite
 	cd tests && $(abspath $(VENV)-oldest)/bin/python $(SUITE) $(NO_VERSION) --hypothesis-profile=few $(ARGS)
 
