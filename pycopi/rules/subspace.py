@@ -147,7 +147,7 @@ class SubspaceDecorrelation:
         return directions.along(state, rows, rest / values - 1.0, projected), 1.0 / rest[0]
 
     def whiten(self, state: Directions, rows: Array) -> Array:
-        """Return rows (B, n) times ``(M + d I)^(-1/2)``: no direction of M then has a power of 1 or more."""
+        """Return rows (B, n) times ``(M + d I)^(-1/2)``: each direction of M then has a power below 1."""
         unit, gains = self._root(state)
         return directions.along(state, rows * astype(unit, rows.dtype), gains)
 
