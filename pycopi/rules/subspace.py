@@ -126,7 +126,7 @@ class SubspaceDecorrelation:
         """
         count = self._part(rows)
         state = directions.gather(self.started(state, rows), rows[:count, :])
-        return directions.refresh(state, self.memory ** (count / self.refresh), self.damping)
+        return _in_order(directions.refresh(state, self.memory ** (count / self.refresh), self.damping))
 
     def _part(self, rows: Array) -> int:
         """Return how many rows of a batch the directions are followed by."""
@@ -190,3 +190,13 @@ class SubspaceDecorrelation:
         """Return eigenvalues plus d: in the directions (k,), and in all others (1,)."""
         damping = directions.damped(state.power, self.damping)
         return state.values + damping, state.rest + damping
+
+
+def _in_order(state: Directions) -> Directions:
+    """Return the same directions by falling power, each in one of its two senses: alike on every library."""
+    xp = namespace(state.values)
+    order = xp.argsort(state.values, descending=True)
+    vectors = xp.take(state.vectors, order, axis=0)
+    odd = xp.sum(vectors**3, axis=1)
+    vectors = vectors * xp.where(odd < 0, -xp.ones_like(odd), xp.ones_like(odd))[:, None]
+    return state._replace(vectors=vectors, values=xp.take(state.values, order))
