@@ -14,7 +14,7 @@ import pycopi
 from pycopi.data import load_dataset
 
 SIZES = {"mnist": [784, *[500] * 6, 10], "cifar10": [3072, *[1000] * 4, 10]}
-HELD_OUT, BATCH = 5_000, 128
+HELD_OUT, BATCH, EVERY = 5_000, 128, 8
 FORMS = ("apart, COPI", "apart, gradient", "folded", "folded, inputs alone")
 
 
@@ -29,8 +29,9 @@ def run_of(form: str, sizes: list[int], given: argparse.Namespace) -> pycopi.Rec
             inputs=how, perturbations=None if form.endswith("alone") else how
         )
     else:
+        how = pycopi.SubspaceDecorrelation(damping=given.damping, fraction=1.0, refresh=1500 // EVERY * 4)
         network = pycopi.mlp(sizes, bias=True, decorrelated=how)
-        fields |= {"decorrelation": pycopi.Decorrelation(every=8), "step_bound": given.bound}
+        fields |= {"decorrelation": pycopi.Decorrelation(every=EVERY), "step_bound": given.bound}
         if form.endswith("COPI"):
             fields |= {"rule": "copi", "rate": given.rate / given.gain, "gain": given.gain}
     return pycopi.Recipe(network, recipe.settings, recipe.arguments | {"settings": pycopi.Settings(**fields)})

@@ -21,24 +21,28 @@ RULES = {
     "scaled": pycopi.COPI(variance_scaled=True, epsilon=1e-2),
     "gradient": "gradient",
 }
-RANKS = st.sampled_from([1, 3, None])
+RANKS = st.sampled_from([1, 2, None])
 
 
 def network_of(rank, damping=0.7, **fields):
     how = pycopi.SubspaceDecorrelation(rank=rank, damping=damping, **fields)
-    return pycopi.mlp([6, 5, 3], bias=True, activation="tanh", decorrelated=how)
+    return pycopi.mlp([4, 5, 3], bias=True, activation="tanh", decorrelated=how)
 
 
 def rows(seed, *, scale=1.0, count=8):
     """Return correlated rows that are not centred."""
     rng = np.random.default_rng(seed)
-    return scale * (rng.normal(size=(count, 6)) @ (np.eye(6) + 0.5 * rng.normal(size=(6, 6))) + 1.0)
+    return scale * (rng.normal(size=(count, 4)) @ (np.eye(4) + 0.5 * rng.normal(size=(4, 4))) + 1.0)
 
 
 def begun(network, y):
     """Return float64 parameters that have followed a batch, without learning from it."""
-    start = network.init(0, like=y)
-    return pycopi.train_step(network, start, y, CLASSES, pycopi.Settings(), pycopi.Rates(None, 1.0))[0]
+    return train_r(network, network.init(0, like=y), y, CLASSES)
+
+
+def train_r(network, parameters, y, classes):
+    """Return parameters whose directions alone have followed a batch."""
+    return pycopi.train_step(network, parameters, y, classes, pycopi.Settings(), pycopi.Rates(None, 1.0))[0]
 
 
 def root(layer, own):
@@ -60,7 +64,7 @@ def plain_pass(network, parameters, y):
     return sent, activities
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(seed=SEEDS, rank=RANKS)
 def test_a_pass_is_that_of_the_matrices_on_every_backend(xp, seed, rank):
     network, y = network_of(rank), rows(seed)
@@ -77,7 +81,7 @@ def test_a_pass_is_that_of_the_matrices_on_every_backend(xp, seed, rank):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(seed=SEEDS, rank=RANKS)
 def test_a_step_is_the_plain_equations_on_every_backend(xp, rule, seed, rank):
     """R follows the batch to R', W becomes W R R'^(-1), and then learns in x = y R'.T."""
@@ -105,21 +109,17 @@ def test_a_step_is_the_plain_equations_on_every_backend(xp, rule, seed, rank):
         assert_close(after.bias, before.bias + 0.05 * delta.mean(axis=0), NUMPY, y, rtol=1e-10)
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(seed=SEEDS, rank=RANKS, scale=st.sampled_from([1e-4, 1.0, 1e4]))
 def test_r_follows_at_any_step_without_changing_outputs(xp, seed, rank, scale):
     network, y = network_of(rank, refresh=20), rows(seed, scale=scale)
-    like = xp.asarray(y)
-    parameters = pycopi.State(network.init(0, like=y)).map(xp.asarray).parameters
-    wanted = xp.numpy(network.predict(parameters, like))
-    step = functools.partial(
-        pycopi.train_step, network, settings=pycopi.Settings(), rates=pycopi.Rates(None, 1.0)
-    )
-    for other in range(3):
-        batch = xp.asarray(rows(seed + other, scale=scale))
-        parameters, _ = xp.call(step, parameters, batch, xp.asarray(CLASSES))
+    before, like = begun(network, rows(seed + 1, scale=scale)), xp.asarray(y)
+    step = functools.partial(train_r, network)
+    after = xp.call(step, pycopi.State(before).map(xp.asarray).parameters, like, xp.asarray(CLASSES))
+    assert float(np.max(np.abs(xp.numpy(after[0].powers) - before[0].powers))) > 1e-3  # R has moved
+    for wanted in (network.predict(before, y), network.predict(network.init(0, like=y), y)):
         largest = float(np.max(np.abs(wanted)))
-        assert_close(network.predict(parameters, like), wanted, xp, like, rtol=1e-9, scale=largest)
+        assert_close(network.predict(after, like), wanted, xp, like, rtol=1e-9, scale=largest)
 
 
 def test_r_of_all_directions_is_the_closed_form_of_the_moments_so_far():
@@ -130,11 +130,9 @@ def test_r_of_all_directions_is_the_closed_form_of_the_moments_so_far():
     moments = first.T @ first / 8
     for batch, share in ((second, 16 / 24), (first, 0.25**0.25)):  # the batch that begins counts twice
         moments = share * moments + (1 - share) * batch.T @ batch / 8
-        parameters, _ = pycopi.train_step(
-            network, parameters, batch, CLASSES, pycopi.Settings(), pycopi.Rates(None, 1.0)
-        )
-    d = 0.7 * np.trace(moments) / 6
-    values, turn = np.linalg.eigh(moments + d * np.eye(6))
+        parameters = train_r(network, parameters, batch, CLASSES)
+    d = 0.7 * np.trace(moments) / 4
+    values, turn = np.linalg.eigh(moments + d * np.eye(4))
     assert_close(
         root(network.layers[0], parameters[0]), turn @ np.diag(values**-0.5) @ turn.T, NUMPY, first, rtol=1e-9
     )
@@ -142,7 +140,7 @@ def test_r_of_all_directions_is_the_closed_form_of_the_moments_so_far():
 
 def test_a_new_network_computes_what_a_plain_one_does():
     y = rows(3)
-    plain = pycopi.mlp([6, 5, 3], bias=True, activation="tanh", decorrelated=False)
+    plain = pycopi.mlp([4, 5, 3], bias=True, activation="tanh", decorrelated=False)
     found = network_of(2).predict(network_of(2).init(7, like=y), y)
     assert_close(found, plain.predict(plain.init(7, like=y), y), NUMPY, y, rtol=1e-14)
 
@@ -171,9 +169,9 @@ def test_inputs_of_any_scale_are_learned_alike(scale):
 @pytest.mark.parametrize("rule", ["copi", "gradient"])
 @pytest.mark.parametrize("batch_size", [1, 16])
 def test_a_raw_table_does_not_diverge_within_the_bound(rule, batch_size):
-    """Columns of scales from a hundredth to a thousand, far from centred, at a rate that is far too large."""
+    """Columns of scales from a tenth to a hundred, far from centred, at a rate that is far too large."""
     classes = RNG.integers(0, 3, 200)
-    table = (5.0 + RNG.normal(size=(200, 6)) + 2.0 * np.eye(3, 6)[classes]) * 10.0 ** np.arange(-2, 4)
+    table = (5.0 + RNG.normal(size=(200, 4)) + 2.0 * np.eye(3, 4)[classes]) * 10.0 ** np.arange(-1, 3)
     gain = 1000.0 if rule == "copi" else 1.0
     how = {"rule": rule, "rate": 100.0 / gain, "gain": gain, "loss": "cross_entropy"}
     network, data = network_of(2), (table.astype(np.float32), classes)
@@ -204,7 +202,7 @@ def test_exported_layers_are_folded(tmp_path):
     parameters = begun(network, y)
     pycopi.export.npz(network, parameters, tmp_path / "m.npz")
     stored = np.load(tmp_path / "m.npz")
-    assert any(array.shape == (5, 6) for array in stored.values())
+    assert any(array.shape == (5, 4) for array in stored.values())
     message = "layer 1 is a SubspaceDense, which has no other form; expected Dense layers"
     with pytest.raises(TypeError, match=exactly(message)):
         pycopi.export.c(network, parameters, tmp_path / "m.h", settings=pycopi.Settings())

@@ -54,15 +54,33 @@ class SubspaceDense(Layer):
         Whether the layer first makes its inputs ``clip((y - mean) / spread, -3, 3)``, for the first of a
         network.
 
+    Raises
+    ------
+    ValueError
+        If a size is not a whole number of at least 1, or the name of the activation is unknown.
+
     Notes
     -----
     ``x = y R.T`` with ``R = (M + d I)^(-1/2)``, the closed form of `SubspaceDecorrelation` divided by the root
-    of d: inputs of any scale become such of a power below 1. R and what it pulls back cost 4nk operations a row
-    each. In a step, R first follows the batch to R' while W becomes ``W R R'^(-1)``, so that the layer goes on
-    computing what it did; then W takes the step of its rule in the x of R'. Both are one update of W, of rank B
-    + 2k. R follows in the steps in which decorrelating matrices learn (the ``every`` of `Decorrelation`, and
-    `Rates`), at a pace of its own. Where the rule is the gradient, `Decorrelated` does the same with one matrix
-    ``A = W R``.
+    of d: each of the directions has a power below 1 in x, whatever the scale of the inputs. R costs 4nk
+    operations a row, forward and back. In a step, R first follows the batch to R' and W becomes
+    ``W R R'^(-1)``, so that the layer goes on computing what it did; then W takes the step of its rule in the x
+    of R'. Both are one update of W, of rank B + 2k. R follows in the steps in which decorrelating matrices
+    learn (`Rates`, and the ``every`` of `Decorrelation`), at the pace of its own ``fraction``, ``refresh`` and
+    ``memory``, without sums from step to step. Bound the steps (``step_bound`` of `Settings`): inputs that have
+    grown since R last followed them have more power.
+
+    Examples
+    --------
+    >>> import numpy as np, pycopi
+    >>> network = pycopi.mlp([4, 8, 2], decorrelated=pycopi.SubspaceDecorrelation(rank=2))
+    >>> x, classes = np.random.default_rng(0).random((50, 4), np.float32), np.arange(50) % 2
+    >>> before, only_r = network.init(seed=0), pycopi.Rates(None, 1.0)
+    >>> after, _ = pycopi.train_step(network, before, x, classes, pycopi.Settings(), only_r)
+    >>> bool(np.allclose(network.predict(after, x), network.predict(before, x), atol=1e-6))
+    True
+    >>> bool(np.any(after[0].vectors != before[0].vectors))
+    True
     """
 
     parameters: ClassVar[type[Any]] = DenseParameters

@@ -147,14 +147,14 @@ class SubspaceDecorrelation:
         return directions.along(state, rows, rest / values - 1.0, projected), 1.0 / rest[0]
 
     def whiten(self, state: Directions, rows: Array) -> Array:
-        """Return rows (B, n) times ``(M + d I)^(-1/2)``: each direction of M then has a power below 1."""
+        """Return rows (B, n) times ``(M + d I)^(-1/2)``: each direction V then has a power below 1."""
         unit, gains = self._root(state)
-        return directions.along(state, rows * astype(unit, rows.dtype), gains)
+        return directions.along(state, rows * astype(unit, rows.dtype)[:, None], gains)
 
     def decorrelate(self, state: Directions, rows: Array) -> Array:
         """Return decorrelated rows (B, n), ``x = y R.T``."""
         root = namespace(state.power).sqrt(directions.damped(state.power, self.damping))
-        return self.whiten(state, rows * astype(root, rows.dtype))
+        return self.whiten(state, rows * astype(root, rows.dtype)[:, None])
 
     def carry(self, weight: Array, old: Directions, new: Directions) -> kernels.RankK:
         """Return the change of W to ``W R R'^(-1)``, which with the new R' of `whiten` does what W did with R.
@@ -163,15 +163,15 @@ class SubspaceDecorrelation:
         """
         xp, dtype = namespace(weight), weight.dtype
         (unit, gains), (new_unit, new_gains) = self._root(old), self._root(new)
-        inverse = astype(1.0 / (1.0 + new_gains) - 1.0, dtype)
+        inverse = astype(1.0 / (1.0 + new_gains) - 1.0, dtype)[None, :]
         vectors, new_vectors = astype(old.vectors, dtype), astype(new.vectors, dtype)
-        left = directions.project(old, weight) * astype(gains, dtype)
+        left = directions.project(old, weight) * astype(gains, dtype)[None, :]
         across = xp.matmul(left, xp.matmul(vectors, xp.matrix_transpose(new_vectors)))
         left = xp.concat([left, (directions.project(new, weight) + across) * inverse], axis=1)
         scale = astype(unit / new_unit, dtype)
         columns = scale * xp.ones_like(weight[0, :])
         right = xp.concat([vectors, new_vectors], axis=0)
-        return kernels.RankK(xp.matrix_transpose(left * scale), right, 1.0, None, columns)
+        return kernels.RankK(xp.matrix_transpose(left * scale[:, None]), right, 1.0, None, columns)
 
     def descent(
         self, state: Directions, rows: Array, perturbations: Array, rate: Any, projected: Array | None = None
