@@ -15,6 +15,7 @@ from pycopi.layers import Dense as Dense
 from pycopi.layers import DenseParameters as DenseParameters
 from pycopi.layers import Layer as Layer
 from pycopi.layers import Record as Record
+from pycopi.layers import SubspaceDense as SubspaceDense
 from pycopi.losses import Loss as Loss
 from pycopi.network import Network as Network
 from pycopi.network import mlp as mlp

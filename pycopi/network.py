@@ -33,9 +33,10 @@ from pycopi._checks import (
 from pycopi._moving import check_movable, take
 from pycopi._trees import Tree, first_array, map_arrays, named_arrays
 from pycopi.activations import Activation, resolve
-from pycopi.layers import Dense, Layer, Trace
+from pycopi.layers import Dense, Layer, SubspaceDense, Trace
 from pycopi.rules.learning import Learning
 from pycopi.rules.standardisation import mean_and_spread
+from pycopi.rules.subspace import SubspaceDecorrelation
 
 _LEAST_SHARE = 0.1  # of the usual weights, however few the data are
 
@@ -333,7 +334,7 @@ def mlp(
     activation: str | Activation = "leaky_relu",
     output_activation: str | Activation = "identity",
     bias: bool = False,
-    decorrelated: bool = True,
+    decorrelated: bool | SubspaceDecorrelation = True,
     standardized: bool = False,
 ) -> Network:
     """Return a multilayer perceptron.
@@ -349,8 +350,9 @@ def mlp(
         Activation of the last layer.
     bias : bool
         Whether each layer has a bias; the paper's have none.
-    decorrelated : bool
-        Whether each layer decorrelates its inputs; False gives a plain network.
+    decorrelated : bool or SubspaceDecorrelation
+        Whether each layer decorrelates its inputs, by a matrix that learns to; False gives a plain network. A
+        `SubspaceDecorrelation` does so in closed form, in few directions: its layers are `SubspaceDense`.
     standardized : bool
         Whether the network centres its inputs, divides each feature by its spread and clips it to 3 of these,
         so that it takes data of any scale; `Network.init` then takes ``data``.
@@ -376,16 +378,16 @@ def mlp(
         msg = f"sizes is {sizes}; expected at least two: the inputs and the outputs"
         raise ValueError(msg)
     hidden, last = resolve(activation), resolve(output_activation)
-    return Network(
-        tuple(
-            Dense(
-                sizes[index],
-                sizes[index + 1],
-                last if index == len(sizes) - 2 else hidden,
-                bias,
-                decorrelated,
-                standardized and index == 0,
-            )
-            for index in range(len(sizes) - 1)
+    kind: Any = SubspaceDense if isinstance(decorrelated, SubspaceDecorrelation) else Dense
+    layers = (
+        kind(
+            sizes[index],
+            sizes[index + 1],
+            last if index == len(sizes) - 2 else hidden,
+            bias,
+            decorrelated,
+            standardized and index == 0,
         )
+        for index in range(len(sizes) - 1)
     )
+    return Network(tuple(layers))

@@ -1,6 +1,5 @@
 """Model files: safetensors, with the network described as JSON in the metadata; loading one runs no code."""
 
-import dataclasses
 import json
 import os
 from dataclasses import asdict
@@ -14,8 +13,9 @@ from pycopi._files import whole_file
 from pycopi._tensors import Tensor, checksum, from_tensor, read_tensors, to_tensor, write_tensors
 from pycopi._trees import Tree, as_tree, named_arrays
 from pycopi.activations import ACTIVATIONS
-from pycopi.layers import Dense
+from pycopi.layers import Dense, SubspaceDense
 from pycopi.network import Network, Parameters, transferred
+from pycopi.rules.subspace import SubspaceDecorrelation
 from pycopi.state import State
 
 FORMAT = 1
@@ -262,22 +262,34 @@ def _check_network(path: str | os.PathLike[str], description: dict[str, Any], ne
         raise ValueError(msg)
 
 
+<<<<<<< HEAD
+=======
+def _part(tensors: dict[str, HostArray], prefix: str) -> dict[str, HostArray]:
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
+    return {n.removeprefix(prefix): array for n, array in tensors.items() if n.startswith(prefix)}
+
+
+_KINDS: dict[str, type[Dense | SubspaceDense]] = {"dense": Dense, "subspace": SubspaceDense}
+
+
+>>>>>>> c8d469a (A dense layer decorrelates in closed form in few directions, W and R apart)
 def _describe(layer: Any) -> dict[str, Any]:
     """Return a layer as JSON has it; one of another type, or with such an activation, as its text alone."""
+    kinds = {kind: name for name, kind in _KINDS.items()}
     known = {kind: name for name, kind in ACTIVATIONS.items()}
-    if type(layer) is not Dense or type(layer.activation) not in known:
+    if type(layer) not in kinds or type(layer.activation) not in known:
         return {"own": repr(layer)}
-    fields = {field.name: getattr(layer, field.name) for field in dataclasses.fields(layer)}
-    own: Any = layer.activation
-    activation = {"name": known[type(own)], **asdict(own)}
-    return {"kind": "dense", **fields, "activation": activation}
+    activation = {"name": known[type(layer.activation)], **asdict(layer.activation)}
+    return {"kind": kinds[type(layer)], **asdict(layer), "activation": activation}
 
 
-def _restore(description: dict[str, Any]) -> Dense:
+def _restore(description: dict[str, Any]) -> Dense | SubspaceDense:
     fields = dict(description)
     kind = fields.pop("kind")
-    if kind != "dense":
+    if kind not in _KINDS:
         msg = f"there is no layer of kind {kind!r}"
         raise ValueError(msg)
     activation = dict(fields.pop("activation"))
-    return Dense(**fields, activation=ACTIVATIONS[activation.pop("name")](**activation))
+    if "decorrelation" in fields:
+        fields["decorrelation"] = SubspaceDecorrelation(**fields["decorrelation"])
+    return _KINDS[kind](**fields, activation=ACTIVATIONS[activation.pop("name")](**activation))

@@ -116,3 +116,16 @@ def closed_form(y: Matrix, rank: int, damping: float) -> Matrix:
     moments, d = damped_moments(y, rank, damping)
     values, vectors = np.linalg.eigh(moments / d)
     return vectors @ np.diag(values**-0.5) @ vectors.T
+
+
+def root_in_directions(vectors: Matrix, powers: Matrix, damping: float) -> Matrix:
+    """Return R = (M + d I)^(-1/2) of what a layer knows: k directions, and the mean power of all n."""
+    k, n = vectors.shape
+    values, power = powers[:k], powers[k]
+    rest = max(0.0, n * power - np.sum(values)) / max(1, n - k) if k < n else 0.0
+    d = damping * (power or 1.0)
+    moments = rest * np.eye(n)
+    for value, vector in zip(values, vectors, strict=True):
+        moments = moments + (value - rest) * np.outer(vector, vector)
+    found, turn = np.linalg.eigh(moments + d * np.eye(n))
+    return turn @ np.diag(found**-0.5) @ turn.T

@@ -83,13 +83,12 @@ def test_full_rank_is_the_closed_form(xp, y, seed, scale):
 
     def work(y, rows):
         state = WHOLE.start(y)
-        return WHOLE.decorrelate(state, rows), WHOLE.correlate(state, rows)
+        return WHOLE.decorrelate(state, rows)
 
-    x, back = xp.call(work, xp.asarray(y), like)
+    x = xp.call(work, xp.asarray(y), like)
     r = reference.closed_form(wide(y), y.shape[1], 0.5)
     rtol = tolerance(y.dtype, 16 * y.size)
     assert_close(x, wide(rows) @ r.T, xp, like, rtol=rtol, scale=10.0)
-    assert_close(back, wide(rows) @ np.linalg.inv(r).T, xp, like, rtol=rtol, scale=50.0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -146,9 +145,8 @@ def test_weights_that_are_carried_over_do_the_same(xp, y, other, seed, rank):
     def work(y, other, weight):
         old = how.start(y)
         new = how.refreshed(directions.gather(old, other))
-        carried = how.carry(weight, old, new)
-        before, after = how.decorrelate(old, weight), how.decorrelate(new, carried)  # W R, as R is symmetric
-        return before, after
+        carried = apply(weight, how.carry(weight, old, new), True)
+        return how.whiten(old, weight), how.whiten(new, carried)  # W R, as R is symmetric
 
     before, after = xp.call(work, xp.asarray(y), xp.asarray(other.astype(y.dtype)), like)
     assert_close(after, wide(xp.numpy(before)), xp, like, rtol=tolerance(y.dtype, 60))

@@ -17,7 +17,7 @@ from pycopi.export.c_fixed import predict_fixed
 from pycopi.export.c_learn import learn_one
 from pycopi.export.c_predict import common, predict
 from pycopi.export.c_text import Footprint, Part
-from pycopi.export.folded import Folded, fold, host_parameters
+from pycopi.export.folded import Folded, check_dense, fold, host_parameters
 from pycopi.losses import CrossEntropy
 from pycopi.network import Network, Parameters
 from pycopi.settings import Rates, Settings
@@ -100,6 +100,7 @@ def c(
         parts["predict_fixed"] = predict_fixed(model, _largest(network, own, calibration))
     softmax = model.probabilities
     if settings is not None:
+        check_dense(network)
         parts["learn_one"] = learn_one(network, own, model, settings, rates)
         softmax |= isinstance(settings.method.loss, CrossEntropy)
     includes = "#include <math.h>\n" + ("#include <stdint.h>\n" if calibration is not None else "")

@@ -67,6 +67,7 @@ def fold(
     """Return a trained network as the formats take it, checked."""
     own = host_parameters(network, parameters)
     layers, parts = network.fold(own)
+    check_dense(layers)
     names = [known_activation(layer.activation, number) for number, layer in enumerate(layers.layers, 1)]
     found = tuple(
         FoldedLayer(part.weight, part.bias, name, *_numbers(layer.activation, layer.outputs))
@@ -81,16 +82,20 @@ def fold(
 
 
 def host_parameters(network: Network, parameters: Parameters) -> Parameters:
-    """Return parameters as float64 in host memory, of layers that can be exported."""
-    for number, layer in enumerate(network.layers, 1):
-        if type(layer) is not Dense:
-            msg = f"layer {number} is a {type(layer).__name__}, which has no other form; expected Dense layers"
-            raise TypeError(msg)
+    """Return parameters as float64 in host memory, checked."""
     network.check_parameters(parameters)
     own: Parameters = map_arrays(lambda array: to_numpy(array).astype(np.float64), parameters)
     for number, part in enumerate(own, 1):
         check_finite(**{f"{name} of layer {number}": array for name, array in named_arrays(part).items()})
     return own
+
+
+def check_dense(network: Network) -> None:
+    """Check that the layers of a network can be exported."""
+    for number, layer in enumerate(network.layers, 1):
+        if type(layer) is not Dense:
+            msg = f"layer {number} is a {type(layer).__name__}, which has no other form; expected Dense layers"
+            raise TypeError(msg)
 
 
 def known_activation(activation: Activation, number: int, method: str = "__call__") -> str:

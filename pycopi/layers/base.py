@@ -10,7 +10,7 @@ import numpy as np
 from pycopi._array import Array
 from pycopi._checks import check_array, check_shape
 from pycopi.activations import Activation, Identity
-from pycopi.optimizers import PLAIN, Changes
+from pycopi.optimizers import PLAIN, Changes, Optimizer
 from pycopi.rules.learning import Learning
 
 
@@ -98,6 +98,9 @@ class Layer(ABC):
             check_array(f"{name} of {place}", array)
             if tuple(array.shape) != expected[name]:  # the layer's text takes longer than the question
                 check_shape(f"{name} of {place}", array, expected[name], f"the layer is {self}")
+
+    def check_optimizer(self, optimizer: Optimizer) -> None:  # noqa: B027  (most learn by all)
+        """Check that the layer can learn by an optimizer."""
 
     @abstractmethod
     def forward(self, own: Any, inputs: Array, learning: Learning | None = None) -> Any:

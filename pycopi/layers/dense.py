@@ -16,16 +16,19 @@ from pycopi.activations import Activation, LeakyReLU, resolve
 from pycopi.layers.base import Layer, Record
 from pycopi.optimizers import Changes, pull_and_apply
 from pycopi.rules.decorrelation import Decorrelation
+from pycopi.rules.inference import Sent
 from pycopi.rules.learning import Learning, Rates
 from pycopi.rules.power import mean_square
 from pycopi.rules.standardisation import standardise
 
 
 class DenseParameters(NamedTuple):
-    """Parameters of a `Dense` layer with n inputs and m outputs; what a layer does not have is None.
+    """Parameters of a dense layer with n inputs and m outputs; what a layer does not have is None.
 
     ``weight`` is W, shape (m, n); ``decorrelator`` is R, shape (n, n); ``bias`` has shape (m,). ``mean`` and
-    ``spread`` of a layer that standardises its inputs have shape (n,).
+    ``spread`` of a layer that standardises its inputs have shape (n,). A `SubspaceDense` layer makes R of k
+    directions: ``vectors`` (k, n) are its orthonormal rows V, ``powers`` (k + 2,) their eigenvalues, the mean
+    power of all inputs, and the number of samples that these rest on.
     """
 
     weight: Array
@@ -33,6 +36,8 @@ class DenseParameters(NamedTuple):
     bias: Array | None = None
     mean: Array | None = None
     spread: Array | None = None
+    vectors: Array | None = None
+    powers: Array | None = None
 
     def map(self, function: Callable[[Array], Array]) -> DenseParameters:
         """Return the same parameters with a function applied to every array that is there."""
@@ -89,9 +94,7 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         """Check the sizes, and find the activation of a name."""
-        for name in ("inputs", "outputs"):
-            object.__setattr__(self, name, as_whole(name, getattr(self, name)))
-        object.__setattr__(self, "activation", resolve(self.activation))
+        check_description(self)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter that the layer has, by its name."""
@@ -120,9 +123,7 @@ class Dense(Layer):
         if learning is not None and inputs.shape[0] == 1:
             return self._forward_row(own, inputs, learning.decorrelation)
         x = self.decorrelate(own, inputs)
-        a = kernels.product(x, own.weight, transposed=True)
-        if own.bias is not None:
-            a = a + own.bias[None, :]
+        a = preactivations(own, x)
         sampled = None
         if learning is not None and own.decorrelator is not None:
             how = learning.decorrelation
@@ -131,7 +132,7 @@ class Dense(Layer):
 
     def _forward_row(self, own: DenseParameters, inputs: Array, how: Decorrelation | None) -> Record:
         """Return the record of one row (1, n): x and x R come from one read of R; x R.T needs one more."""
-        x, reprojected = self.standardise(own, inputs)[0, :], None
+        x, reprojected = scaled(own, inputs)[0, :], None
         matrix = own.decorrelator
         if matrix is not None:
             back = how is not None and not how.transposed
@@ -144,15 +145,9 @@ class Dense(Layer):
         reprojected = None if reprojected is None else reprojected[None, :]
         return Record(x[None, :], a, self.activation(a), None, reprojected)
 
-    def standardise(self, own: DenseParameters, inputs: Array) -> Array:
-        """Return the inputs (B, n) as the layer scales them; as they are where it does not."""
-        if own.mean is None:
-            return inputs
-        return standardise(inputs, own.mean, own.spread)
-
     def decorrelate(self, own: DenseParameters, inputs: Array) -> Array:
         """Return decorrelated inputs x (B, n) of inputs y (B, n)."""
-        inputs = self.standardise(own, inputs)
+        inputs = scaled(own, inputs)
         if own.decorrelator is None:
             return inputs
         return kernels.product(inputs, own.decorrelator, transposed=True)
@@ -184,19 +179,11 @@ class Dense(Layer):
         self, own: DenseParameters, record: Record, perturbations: Array | None, learning: Learning
     ) -> Changes:
         """Return the changes of W, R and b by their names."""
-        x = record.decorrelated
-        power = mean_square(x)
-        proposed: Changes = {}
+        power = mean_square(record.decorrelated)
+        proposed = inferred(own, record, power, perturbations, learning)
         if own.decorrelator is not None and learning.decorrelation is not None:
             how, rates = learning.decorrelation, learning.rates
             proposed["decorrelator"] = _decorrelation(own, record, power, how, rates)
-        if perturbations is not None:
-            rate = learning.step_size(x, power, 0.0 if own.bias is None else 1.0)
-            proposed["weight"] = learning.rule.change(record, power, perturbations, own.bias, rate)
-            if own.bias is not None:  # a weight on a constant input of 1, under every rule
-                one = x.shape[0] == 1
-                mean = perturbations[0, :] if one else namespace(x).mean(perturbations, axis=0)
-                proposed["bias"] = rate * mean
         return proposed
 
     def fold(self, own: DenseParameters) -> tuple[Dense, DenseParameters]:
@@ -205,6 +192,42 @@ class Dense(Layer):
         if own.decorrelator is not None:
             weight = namespace(weight).matmul(weight, own.decorrelator)
         return replace(self, decorrelated=False), own._replace(weight=weight, decorrelator=None)
+
+
+def check_description(layer: Layer) -> None:
+    """Check the sizes of a layer, and find the activation of a name."""
+    for name in ("inputs", "outputs"):
+        object.__setattr__(layer, name, as_whole(name, getattr(layer, name)))
+    object.__setattr__(layer, "activation", resolve(layer.activation))
+
+
+def scaled(own: DenseParameters, inputs: Array) -> Array:
+    """Return the inputs (B, n) as the layer scales them; as they are where it does not."""
+    if own.mean is None:
+        return inputs
+    return standardise(inputs, own.mean, own.spread)
+
+
+def preactivations(own: DenseParameters, decorrelated: Array) -> Array:
+    """Return a = x W.T + b (B, m)."""
+    a = kernels.product(decorrelated, own.weight, transposed=True)
+    return a if own.bias is None else a + own.bias[None, :]
+
+
+def inferred(
+    own: DenseParameters, record: Sent, power: Array, perturbations: Array | None, learning: Learning
+) -> Changes:
+    """Return the changes of W and b by their names; none where there are no perturbations."""
+    if perturbations is None:
+        return {}
+    x = record.decorrelated
+    rate = learning.step_size(x, power, 0.0 if own.bias is None else 1.0)
+    proposed: Changes = {"weight": learning.rule.change(record, power, perturbations, own.bias, rate)}
+    if own.bias is not None:  # a weight on a constant input of 1, under every rule
+        one = x.shape[0] == 1
+        mean = perturbations[0, :] if one else namespace(x).mean(perturbations, axis=0)
+        proposed["bias"] = rate * mean
+    return proposed
 
 
 def _decorrelation(

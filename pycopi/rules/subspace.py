@@ -113,11 +113,24 @@ class SubspaceDecorrelation:
 
     def followed(self, state: Directions, rows: Array, projected: Array | None = None) -> Directions:
         """Return the directions after a batch (B, n), of which a part is gathered; refreshed in time."""
-        count = max(1, int(0.5 + self.fraction * rows.shape[0]))
+        count = self._part(rows)
         part = None if projected is None else projected[:count, :]
         state = directions.gather(state, rows[:count, :], part)
         found: Directions = choose(directions.due(state, self.refresh), self.refreshed, state)
         return found
+
+    def learned(self, state: Directions, rows: Array) -> Directions:
+        """Return the directions after a batch (B, n), of which a part counts at once.
+
+        Of the old moments, ``refresh`` samples leave the share ``memory``, however many come at a time.
+        """
+        count = self._part(rows)
+        state = directions.gather(self.started(state, rows), rows[:count, :])
+        return _in_order(directions.refresh(state, self.memory ** (count / self.refresh), self.damping))
+
+    def _part(self, rows: Array) -> int:
+        """Return how many rows of a batch the directions are followed by."""
+        return max(1, int(0.5 + self.fraction * rows.shape[0]))
 
     def refreshed(self, state: Directions) -> Directions:
         """Return the directions with what was gathered since the last refresh."""
@@ -133,23 +146,32 @@ class SubspaceDecorrelation:
         values, rest = self._damped(state)
         return directions.along(state, rows, rest / values - 1.0, projected), 1.0 / rest[0]
 
+    def whiten(self, state: Directions, rows: Array) -> Array:
+        """Return rows (B, n) times ``(M + d I)^(-1/2)``: each direction V then has a power below 1."""
+        unit, gains = self._root(state)
+        return directions.along(state, rows * astype(unit, rows.dtype)[:, None], gains)
+
     def decorrelate(self, state: Directions, rows: Array) -> Array:
         """Return decorrelated rows (B, n), ``x = y R.T``."""
-        xp = namespace(state.values)
-        values, rest = self._damped(state)
-        scale = xp.sqrt(directions.damped(state.power, self.damping) / rest)
-        return directions.along(state, _times(rows, scale), xp.sqrt(rest / values) - 1.0)
+        root = namespace(state.power).sqrt(directions.damped(state.power, self.damping))
+        return self.whiten(state, rows * astype(root, rows.dtype)[:, None])
 
-    def correlate(self, state: Directions, rows: Array) -> Array:
-        """Return the rows (B, n) that `decorrelate` makes these rows of: x times the inverse of R."""
-        xp = namespace(state.values)
-        values, rest = self._damped(state)
-        scale = xp.sqrt(rest / directions.damped(state.power, self.damping))
-        return directions.along(state, _times(rows, scale), xp.sqrt(values / rest) - 1.0)
+    def carry(self, weight: Array, old: Directions, new: Directions) -> kernels.RankK:
+        """Return the change of W to ``W R R'^(-1)``, which with the new R' of `whiten` does what W did with R.
 
-    def carry(self, weight: Array, old: Directions, new: Directions) -> Array:
-        """Return ``W R R'^(-1)`` (m, n): weights that with the new R' do what W did with the old R."""
-        return self.correlate(new, self.decorrelate(old, weight))
+        It has rank 2k, so it costs 8mnk operations.
+        """
+        xp, dtype = namespace(weight), weight.dtype
+        (unit, gains), (new_unit, new_gains) = self._root(old), self._root(new)
+        inverse = astype(1.0 / (1.0 + new_gains) - 1.0, dtype)[None, :]
+        vectors, new_vectors = astype(old.vectors, dtype), astype(new.vectors, dtype)
+        left = directions.project(old, weight) * astype(gains, dtype)[None, :]
+        across = xp.matmul(left, xp.matmul(vectors, xp.matrix_transpose(new_vectors)))
+        left = xp.concat([left, (directions.project(new, weight) + across) * inverse], axis=1)
+        scale = astype(unit / new_unit, dtype)
+        columns = scale * xp.ones_like(weight[0, :])
+        right = xp.concat([vectors, new_vectors], axis=0)
+        return kernels.RankK(xp.matrix_transpose(left * scale[:, None]), right, 1.0, None, columns)
 
     def descent(
         self, state: Directions, rows: Array, perturbations: Array, rate: Any, projected: Array | None = None
@@ -158,11 +180,23 @@ class SubspaceDecorrelation:
         moved, unit = self.precondition(state, rows, projected)
         return kernels.RankK(perturbations, moved, astype(unit * (rate / rows.shape[0]), rows.dtype))
 
+    def _root(self, state: Directions) -> tuple[Array, Array]:
+        """Return u (1,) and g (k,) of ``(M + d I)^(-1/2) = u (I + V.T diag(g) V)``."""
+        xp = namespace(state.values)
+        values, rest = self._damped(state)
+        return 1.0 / xp.sqrt(rest), xp.sqrt(rest / values) - 1.0
+
     def _damped(self, state: Directions) -> tuple[Array, Array]:
         """Return eigenvalues plus d: in the directions (k,), and in all others (1,)."""
         damping = directions.damped(state.power, self.damping)
         return state.values + damping, state.rest + damping
 
 
-def _times(rows: Array, scale: Array) -> Array:
-    return rows * astype(scale, rows.dtype)[:, None]
+def _in_order(state: Directions) -> Directions:
+    """Return the same directions by falling power, each in one of its two senses: alike on every library."""
+    xp = namespace(state.values)
+    order = xp.argsort(state.values, descending=True)
+    vectors = xp.take(state.vectors, order, axis=0)
+    odd = xp.sum(vectors**3, axis=1)
+    vectors = vectors * xp.where(odd < 0, -xp.ones_like(odd), xp.ones_like(odd))[:, None]
+    return state._replace(vectors=vectors, values=xp.take(state.values, order))

@@ -147,9 +147,12 @@ def check_batch(network: Network, parameters: Parameters, inputs: Array, targets
 
 
 def check_method(network: Network, state: State, settings: Settings) -> None:
-    """Check that the settings can learn in a network: its last activation, and its dtype."""
-    check_loss(settings.method.loss, network.layers[-1].activation)
-    settings.method.optimizer.check(first_array(state.parameters))
+    """Check that the settings can learn in a network: its last activation, its dtype, and its layers."""
+    _, _, loss, optimizer = settings.method
+    check_loss(loss, network.layers[-1].activation)
+    optimizer.check(first_array(state.parameters))
+    for layer in network.layers:
+        layer.check_optimizer(optimizer)
 
 
 def step(
