@@ -142,8 +142,10 @@ def _blocks(features: Array) -> Iterator[Array]:
     def batches() -> Iterator[Array]:
         return (wide_floats(features[rows, ...]) for rows in parts)
 
-    largest = or_one(reduce(xp.maximum, (xp.max(xp.abs(batch), axis=0) for batch in batches())))
-    norms = or_one(xp.sqrt(total(xp.sum(xp.square(batch / largest), axis=0) for batch in batches())))
+    largest = or_one(reduce(xp.maximum, (xp.max(xp.abs(batch), axis=0, keepdims=True) for batch in batches())))
+    norms = or_one(
+        xp.sqrt(total(xp.sum(xp.square(batch / largest), axis=0, keepdims=True) for batch in batches()))
+    )
     for columns in slices(features.shape[1], _FEATURES):
         scaled = (batch / largest / norms for batch in batches())
         yield total(xp.matmul(xp.matrix_transpose(part[:, columns]), part) for part in scaled)
