@@ -9,6 +9,7 @@ from benchmarks.machine import sweeper
 from benchmarks.sides import Side, installed, left_out, numpy_engines, take_turns
 from benchmarks.table import Column, Scope, Table
 from pycopi._array import aligned_copy
+from pycopi.kernels import RankK
 from pycopi.kernels.protocol import Engine
 
 _SIZES, _RANKS = (256, 1024, 3072, 4096), (1, 8, 50, 128, 1000)
@@ -73,10 +74,10 @@ def _measure(n: int, k: int, scope: Scope) -> dict[str, float]:
 def _engine_sides(
     name: str, engine: Engine, matrix: Any, left: Any, right: Any, columns: Any
 ) -> dict[str, Side]:
-    update = engine.rank_k_update
+    plain, scaled = RankK(left, right, _SCALE), RankK(left, right, _SCALE, None, columns)
     return {
-        f"{name} plain": lambda: update(matrix, left, right, _SCALE, None, None, False),
-        f"{name} scaled": lambda: update(matrix, left, right, _SCALE, None, columns, False),
+        f"{name} plain": lambda: engine.rank_k_update(matrix, plain, False),
+        f"{name} scaled": lambda: engine.rank_k_update(matrix, scaled, False),
     }
 
 

@@ -112,10 +112,10 @@ def test_updates_agree(m, n, k, dtype, seed, scales, copy):
     draw = lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
     matrix, left, right = draw(m, n), draw(k, m), draw(k, 2 * n)[:, ::2]
     rows, columns = draw(m) if "r" in scales else None, draw(n) if "c" in scales else None
-    inputs = (matrix, left, right, 0.75, rows, columns)
-    expected = portable.rank_k_update(*map(wide, inputs), True)
+    update = RankK(left, right, 0.75, rows, columns)
+    expected = portable.rank_k_update(wide(matrix), wide(update), True)
     before = matrix.copy()
-    result = engine.rank_k_update(*inputs, copy)
+    result = engine.rank_k_update(matrix, update, copy)
     assert_agree([result], [expected], dtype, k + 4)
     assert (result is matrix) == (copy is not True)
     if copy is True:
@@ -144,8 +144,8 @@ def test_a_scale_that_is_on_the_device_agrees(m, n, k, dtype, seed):
     generator = np.random.default_rng(seed)
     draw = lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
     matrix, change = draw(m, n), RankK(draw(k, m), draw(k, n), np.asarray(0.75, dtype), draw(m), None)
-    expected = portable.rank_k_update(wide(matrix), *wide(change), True)
-    assert_agree([engine.rank_k_update(matrix, *change, True)], [expected], dtype, k + 4)
+    expected = portable.rank_k_update(wide(matrix), wide(change), True)
+    assert_agree([engine.rank_k_update(matrix, change, True)], [expected], dtype, k + 4)
 
 
 def test_plans():
@@ -164,7 +164,7 @@ def test_what_may_not_be_overwritten_is_refused():
     matrix.flags.writeable = False
     message = "matrix cannot be changed in place, as copy=False asks: it is a read-only numpy array"
     with pytest.raises(ValueError, match=exactly(f"{message}; pass copy=None or copy=True")):
-        engine.rank_k_update(matrix, np.ones((1, 2)), np.ones((1, 2)), 1.0, None, None, False)
+        engine.rank_k_update(matrix, RankK(np.ones((1, 2)), np.ones((1, 2)), 1.0), False)
 
 
 def test_arrays_of_other_libraries_are_not_taken():

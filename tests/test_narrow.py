@@ -11,7 +11,7 @@ from assertions import assert_same, within
 import pycopi
 from pycopi._array import from_numpy, to_numpy
 from pycopi.data import load_dataset
-from pycopi.kernels import portable
+from pycopi.kernels import RankK, portable
 from pycopi.losses import LOSSES
 from pycopi.rules.power import mean_square
 from pycopi.rules.stability import largest_power
@@ -180,7 +180,7 @@ def test_sums_over_a_batch_do_not_overflow(narrow):
     np.testing.assert_allclose(to_numpy(largest), 2 * 250.0**2 / 50, rtol=1e-2)
     left, right = narrow.array(np.full((50, 2), 1000.0)), narrow.array(np.full((50, 3), 2.0))
     matrix = narrow.array(np.ones((2, 3)))
-    found = portable.rank_k_update(matrix, left, right, 1e-3, None, None, True)
+    found = portable.rank_k_update(matrix, RankK(left, right, 1e-3), True)
     np.testing.assert_allclose(to_numpy(found), 101.0, rtol=1e-2)
 
 

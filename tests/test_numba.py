@@ -79,15 +79,15 @@ def test_rank_k_updates_agree(m, n, k, dtype, seed, scales, layouts, copy):
     rows, columns = draw(m) if "r" in scales else None, draw(2 * n)[::2] if "c" in scales else None
     if layouts[0] in ("read-only", "Fortran"):
         matrix, copy = laid_out(matrix, "read-only"), True
-    inputs = (matrix, left, right, 0.75, rows, columns)
-    expected = portable.rank_k_update(*map(wide, inputs), True)
+    update = RankK(left, right, 0.75, rows, columns)
+    expected = portable.rank_k_update(wide(matrix), wide(update), True)
     before = matrix.copy()
-    result = engine.rank_k_update(*inputs, copy)
+    result = engine.rank_k_update(matrix, update, copy)
     assert_agree([result], [expected], dtype, k + 4)
     assert (result is matrix) == (not copy)
     if copy:
         assert_same(matrix, before)
-        assert_same(engine.rank_k_update(*inputs, copy), result)
+        assert_same(engine.rank_k_update(matrix, update, copy), result)
 
 
 @given(
@@ -137,7 +137,7 @@ def test_threads_change_nothing(shape, dtype, monkeypatch):
     deep = RankK(draw(20, m), draw(20, n), 0.5, draw(m), draw(n))
 
     def everything():
-        updates = [engine.rank_k_update(matrix, *update, True) for update in (change, deep)]
+        updates = [engine.rank_k_update(matrix, update, True) for update in (change, deep)]
         return *updates, *engine.update_then_project(matrix, change, sample, True, True)
 
     shared, again = everything(), everything()
@@ -154,7 +154,7 @@ def test_python_threads_may_call_at_once():
 
     def call(_):
         barrier.wait()
-        return [engine.rank_k_update(matrix, left, left, 0.5, None, None, True) for _ in range(5)]
+        return [engine.rank_k_update(matrix, RankK(left, left, 0.5), True) for _ in range(5)]
 
     with ThreadPoolExecutor(4) as pool:
         for results in pool.map(call, range(4)):
@@ -166,10 +166,11 @@ def test_python_threads_may_call_at_once():
 def test_a_forked_child_goes_on_without_threads():
     code = """
 import os, numpy as np
+from pycopi.kernels import RankK
 from pycopi.kernels import numba as engine
 from pycopi.kernels.numba import threads
 matrix, left = np.ones((1200, 1200)), np.ones((1, 1200))
-update = lambda: engine.rank_k_update(matrix, left, left, 0.5, None, None, True)
+update = lambda: engine.rank_k_update(matrix, RankK(left, left, 0.5), True)
 update()
 child = os.fork()
 if child == 0:
@@ -187,9 +188,9 @@ def test_both_engines_refuse_the_same():
     message = "matrix cannot be changed in place, as copy=False asks: it is a read-only numpy array"
     for module in (engine, portable):
         with pytest.raises(ValueError, match=exactly(f"{message}; pass copy=None or copy=True")):
-            module.rank_k_update(read_only, left, right, 1.0, None, None, False)
+            module.rank_k_update(read_only, RankK(left, right, 1.0), False)
         shared = np.ones((3, 3))
-        changed = module.rank_k_update(shared, shared[:1], shared[:1], 1.0, None, None, None)
+        changed = module.rank_k_update(shared, RankK(shared[:1], shared[:1], 1.0), None)
         assert changed is not shared
         assert_same(changed, np.full((3, 3), 2.0))
 
@@ -211,11 +212,11 @@ def test_a_matrix_is_kept_where_inputs_share_memory(k, which, strided):
     }
     rows = matrix[: 2 * k : 2] if strided else matrix[-k:]
     inputs[which] = rows if which in ("left", "right") else matrix[:, 3] if strided else matrix[3]
-    wanted = portable.rank_k_update(wide(matrix), *map(wide, inputs.values()), True)
+    wanted = portable.rank_k_update(wide(matrix), RankK(*map(wide, inputs.values())), True)
     with pytest.raises(ValueError, match="it shares memory with another argument; pass copy=None or copy=True"):
-        engine.rank_k_update(matrix, *inputs.values(), False)
+        engine.rank_k_update(matrix, RankK(*inputs.values()), False)
     assert_same(matrix, before)
-    assert_agree([engine.rank_k_update(matrix, *inputs.values(), None)], [wanted], np.float32, k + 4)
+    assert_agree([engine.rank_k_update(matrix, RankK(*inputs.values()), None)], [wanted], np.float32, k + 4)
     assert_same(matrix, before)
 
 
@@ -226,8 +227,10 @@ def test_code_on_disk_is_as_new_as_all_it_was_made_of(tmp_path):
     )
     code = """
 import numpy as np
+from pycopi.kernels import RankK
 from pycopi.kernels import numba as engine
-print(engine.rank_k_update(np.ones((8, 16)), np.ones((1, 8)), np.ones((1, 16)), 1.0, None, None, False)[0, 0])
+change = RankK(np.ones((1, 8)), np.ones((1, 16)), 1.0)
+print(engine.rank_k_update(np.ones((8, 16)), change, False)[0, 0])
 """
     found = []
     loops = tmp_path / "pycopi" / "kernels" / "numba" / "vectors.py"
@@ -260,11 +263,12 @@ def test_a_forced_engine_does_the_work_of_a_run():
 
 WORK = """
 import numpy as np
+from pycopi.kernels import RankK
 from pycopi.kernels import numba as engine
 def work():
     for k in (1, 3):
         factors = np.ones((k, 8)), np.ones((k, 40))
-        assert (engine.rank_k_update(np.ones((8, 40)), *factors, 1.0, None, None, None) == 1 + k).all()
+        assert (engine.rank_k_update(np.ones((8, 40)), RankK(*factors, 1.0), None) == 1 + k).all()
 """
 
 

@@ -23,7 +23,7 @@ __all__ = [
 
 def apply(matrix: Array, change: RankK, copy: bool | None = None) -> Array:
     """Return the rank-k update of ``matrix`` that ``change`` describes; see `pycopi.rank_k_update`."""
-    return engine_for(matrix).rank_k_update(matrix, *change, copy)
+    return engine_for(matrix).rank_k_update(matrix, change, copy)
 
 
 def stream_block(projected: Array, rule: SampleRule) -> Block:

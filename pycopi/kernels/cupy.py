@@ -13,6 +13,7 @@ import numpy as np
 
 from pycopi._array import Array, is_cupy, may_overwrite, namespace
 from pycopi.kernels import portable
+from pycopi.kernels.portable import RankK
 
 SOURCE = Path(__file__).with_name("update.cu")
 TYPES = {"float32": "float", "float64": "double"}
@@ -54,16 +55,9 @@ def accepts(matrix: Array) -> bool:
     )
 
 
-def rank_k_update(
-    matrix: Array,
-    left: Array,
-    right: Array,
-    scale: float,
-    row_scale: Array | None,
-    column_scale: Array | None,
-    copy: bool | None,
-) -> Array:
-    """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
+def rank_k_update(matrix: Array, update: RankK, copy: bool | None) -> Array:
+    """Return an updated matrix."""
+    left, right, scale, row_scale, column_scale = update
     xp = namespace(matrix)
     if not isinstance(scale, (int, float)):  # computed on the device: to look at it would be to wait for it
         left, scale = left * scale, 1.0

@@ -47,16 +47,9 @@ def accepts(matrix: Array) -> bool:
     return bool(flags.aligned and (flags.c_contiguous or matrix.strides[1] == matrix.itemsize))
 
 
-def rank_k_update(
-    matrix: Matrix,
-    left: Matrix,
-    right: Matrix,
-    scale: float,
-    row_scale: Matrix | None,
-    column_scale: Matrix | None,
-    copy: bool | None,
-) -> Matrix:
-    """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
+def rank_k_update(matrix: Matrix, update: RankK, copy: bool | None) -> Matrix:
+    """Return an updated matrix."""
+    left, right, scale, row_scale, column_scale = update
     if copy is not True:
         try:
             if len(left) == 1:  # not by `_sweep`: where a matrix is small, calls count
@@ -70,7 +63,7 @@ def rank_k_update(
         else:
             return matrix
     if len(left) == 1:
-        return _sweep(matrix, (left, right, scale, row_scale, column_scale), copy)
+        return _sweep(matrix, update, copy)
     overwrite = overwrites(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     left, right = _contiguous(left), _contiguous(right)
@@ -135,7 +128,7 @@ def pull_then_update(
 
 def _sweep(
     matrix: Matrix,
-    update: tuple[Matrix, Matrix, float, Matrix | None, Matrix | None] | None,
+    update: RankK | None,
     copy: bool | None,
     *,
     pulled: Matrix | None = None,

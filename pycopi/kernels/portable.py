@@ -44,16 +44,9 @@ def accepts(matrix: Array) -> bool:
     return True
 
 
-def rank_k_update(
-    matrix: Array,
-    left: Array,
-    right: Array,
-    scale: float,
-    row_scale: Array | None,
-    column_scale: Array | None,
-    copy: bool | None,
-) -> Array:
+def rank_k_update(matrix: Array, update: RankK, copy: bool | None) -> Array:
     """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
+    left, right, scale, row_scale, column_scale = update
     xp = namespace(matrix)
     overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
     if is_narrow(matrix):  # a sum over a batch may be beyond float16 before it is scaled
@@ -132,7 +125,7 @@ def _updated(
         return matrix
     if not may_overwrite("matrix", matrix, copy, other):
         copy = True
-    return apply(matrix, *update, copy)
+    return apply(matrix, update, copy)
 
 
 def product(rows: Array, matrix: Array, transposed: bool) -> Array:

@@ -20,17 +20,7 @@ class Engine(Protocol):
     def accepts(self, matrix: Array, /) -> bool:
         """Return whether this engine takes ``matrix``."""
 
-    def rank_k_update(
-        self,
-        matrix: Array,
-        left: Array,
-        right: Array,
-        scale: float,
-        row_scale: Array | None,
-        column_scale: Array | None,
-        copy: bool | None,
-        /,
-    ) -> Array:
+    def rank_k_update(self, matrix: Array, update: RankK, copy: bool | None, /) -> Array:
         """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
 
     def product(self, rows: Array, matrix: Array, transposed: bool, /) -> Array:

@@ -47,9 +47,10 @@ def fault() -> str | None:
 def _probe() -> bool:
     """Return whether an update is right, of a matrix with rows and columns that fill no register."""
     from pycopi.kernels.numba.engine import rank_k_update
+    from pycopi.kernels.portable import RankK
 
     ones = np.ones((5, 45), np.float32)
-    found = rank_k_update(ones, ones[:2, :5], ones[:2], 0.5, 3.0 * ones[0, :5], None, True)
+    found = rank_k_update(ones, RankK(ones[:2, :5], ones[:2], 0.5, 3.0 * ones[0, :5]), True)
     return bool((found == 4.0).all())
 
 

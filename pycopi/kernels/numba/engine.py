@@ -26,18 +26,11 @@ _BLOCK = 128 + 32
 accepts = native.accepts
 
 
-def rank_k_update(
-    matrix: Matrix,
-    left: Matrix,
-    right: Matrix,
-    scale: float,
-    row_scale: Matrix | None,
-    column_scale: Matrix | None,
-    copy: bool | None,
-) -> Matrix:
-    """Return ``diag(row_scale) @ matrix @ diag(column_scale) + scale * left.T @ right``."""
+def rank_k_update(matrix: Matrix, update: RankK, copy: bool | None) -> Matrix:
+    """Return an updated matrix."""
+    left, right, scale, row_scale, column_scale = update
     if len(left) > (_MOST_OF_NARROW if matrix.shape[1] < _NARROW else _MOST_RANKS):
-        updated: Matrix = portable.rank_k_update(matrix, left, right, scale, row_scale, column_scale, copy)
+        updated: Matrix = portable.rank_k_update(matrix, update, copy)
         return updated
     none = _nothing(matrix.dtype, 1)
     rows = none if row_scale is None else _compact(row_scale)
