@@ -262,17 +262,9 @@ def _check_network(path: str | os.PathLike[str], description: dict[str, Any], ne
         raise ValueError(msg)
 
 
-<<<<<<< HEAD
-=======
-def _part(tensors: dict[str, HostArray], prefix: str) -> dict[str, HostArray]:
-    """Return the tensors whose names begin with a prefix, by the rest of their names."""
-    return {n.removeprefix(prefix): array for n, array in tensors.items() if n.startswith(prefix)}
-
-
 _KINDS: dict[str, type[Dense | SubspaceDense]] = {"dense": Dense, "subspace": SubspaceDense}
 
 
->>>>>>> c8d469a (A dense layer decorrelates in closed form in few directions, W and R apart)
 def _describe(layer: Any) -> dict[str, Any]:
     """Return a layer as JSON has it; one of another type, or with such an activation, as its text alone."""
     kinds = {kind: name for name, kind in _KINDS.items()}

@@ -84,7 +84,10 @@ METHODS = {
         optimizer=pycopi.Decorrelated(inputs=FEW, perturbations=FEW, momentum=0.5, decay=0.1),
     ),
     "feedback-momentum": method(credit="feedback_alignment", rate=0.01, optimizer="momentum"),
+    "apart": method(step_bound=1.0),
 }
+FORMS = dict.fromkeys(METHODS, True) | {"apart": FEW}
+NETWORKS = {name: pycopi.mlp(SIZES, bias=True, decorrelated=form) for name, form in FORMS.items()}
 
 RATES = {
     "both": pycopi.Rates(0.05, 0.02),
@@ -92,16 +95,17 @@ RATES = {
     "decorrelation": pycopi.Rates(None, 0.02),
     "layers": pycopi.Rates(0.05, (0.02, None, 0.01)),
 }
-ELSEWHERE = ("bounded", "fraction", "node-perturbation", "decorrelated")
+ELSEWHERE = ("bounded", "fraction", "node-perturbation", "decorrelated", "apart")
 NO_ORACLE = (*ELSEWHERE, *(name for name in METHODS if name.startswith("own-")))
 NOISY = ("node-perturbation",)  # other rows, or other units, get other noise
 
 
 def begin(settings, network=NETWORK, dtype=np.float64):
     """Return the state of a run whose parameters are not trivial, and whose second step comes next."""
-    parameters = scrambled(network, 2, dtype)
+    apart = isinstance(network.layers[0], pycopi.SubspaceDense)  # its directions are orthonormal
+    parameters = network.init(2, like=Y.astype(dtype)) if apart else scrambled(network, 2, dtype)
     state = pycopi.start(network, settings, seed=3, parameters=parameters)
-    if not named_arrays(state.optimizer):
+    if not apart and not named_arrays(state.optimizer):
         return state
     return pycopi.train_step(network, state, Y.astype(dtype), CLASSES, settings)[0]
 

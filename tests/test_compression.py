@@ -95,6 +95,16 @@ def test_compress_is_the_plain_formula(xp, first, last):
     assert len(network.layers) == len(merged) == 3 - (last - first)
 
 
+@pytest.mark.parametrize("decorrelated", [True, pycopi.SubspaceDecorrelation(rank=2)])
+def test_what_a_compressed_layer_does_to_its_inputs_stays(decorrelated):
+    """Its scaling, and its R, which a single input cannot be correlated in."""
+    network = pycopi.mlp([1, 3, 2], activation="identity", decorrelated=decorrelated, standardized=True)
+    y = np.random.default_rng(0).normal(100.0, 5.0, size=(40, 1))
+    parameters = network.init(0, data=y, like=y)
+    short, merged = analysis.compress(network, parameters, y, first=1, last=2)
+    assert_close(short.predict(merged, y), network.predict(parameters, y), NUMPY, y, rtol=1e-12)
+
+
 @given(
     shape=st.lists(sizes(1, 5), min_size=2, max_size=5), data=st.data(), seed=SEEDS, dtype=DTYPES,
     bias=st.booleans(), end=st.sampled_from(["identity", "tanh"]),

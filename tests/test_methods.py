@@ -13,8 +13,10 @@ from assertions import assert_close, assert_same, exactly, tolerance
 from backends import NUMPY
 from methods import (
     CLASSES,
+    FORMS,
     METHODS,
     NETWORK,
+    NETWORKS,
     NO_ORACLE,
     NOISY,
     RATES,
@@ -68,7 +70,8 @@ def twice(network, state, inputs, targets, settings, rates):
 @pytest.mark.parametrize("kind", ["plain", "bias", "decorrelated", "both"])
 def test_one_row_equals_two_that_are_the_same(name, rates, kind):
     settings, rates = METHODS[name], RATES[rates]
-    network = pycopi.mlp(SIZES, bias=kind in ("bias", "both"), decorrelated=kind in ("decorrelated", "both"))
+    form = kind in ("decorrelated", "both") and FORMS[name]
+    network = pycopi.mlp(SIZES, bias=kind in ("bias", "both"), decorrelated=form)
     state = begin(settings, network)
     expected = twice(network, state, Y[:1], CLASSES[:1], settings, rates)
     learned, metrics = pycopi.train_step(network, state, Y[:1], CLASSES[:1], settings, rates)
@@ -79,10 +82,10 @@ def test_one_row_equals_two_that_are_the_same(name, rates, kind):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_backend_and_dtype_agree_for_one_row(xp, name):
     for dtype in (np.float32, np.float64):
-        settings, x = METHODS[name], Y[:1].astype(dtype)
-        state = begin(settings, dtype=dtype)
-        expected, _ = pycopi.train_step(NETWORK, state, x, CLASSES[:1], settings, RATES["both"])
-        step = functools.partial(pycopi.train_step, NETWORK, settings=settings, rates=RATES["both"])
+        settings, network, x = METHODS[name], NETWORKS[name], Y[:1].astype(dtype)
+        state = begin(settings, network, dtype)
+        expected, _ = pycopi.train_step(network, state, x, CLASSES[:1], settings, RATES["both"])
+        step = functools.partial(pycopi.train_step, network, settings=settings, rates=RATES["both"])
         moved = state.map(xp.asarray)
         learned, _ = xp.call(step, moved, xp.asarray(x), xp.asarray(CLASSES[:1]))
         loose = 100 if name in NOISY else 1  # a difference of two losses
@@ -119,14 +122,14 @@ def test_each_matrix_is_read_twice_and_written_once(monkeypatch):
 @pytest.mark.parametrize("samples", [1, 6])
 @pytest.mark.parametrize("name", METHODS)
 def test_copy_says_what_a_step_may_overwrite(name, samples):
-    settings, batch = METHODS[name], (Y[:samples], CLASSES[:samples])
-    state = begin(settings)
+    settings, network, batch = METHODS[name], NETWORKS[name], (Y[:samples], CLASSES[:samples])
+    state = begin(settings, network)
     before = {place: array.copy() for place, array in arrays_of(state).items()}
-    learned, _ = pycopi.train_step(NETWORK, state, *batch, settings)
+    learned, _ = pycopi.train_step(network, state, *batch, settings)
     assert learned.step == state.step + 1
     for place, array in arrays_of(state).items():
         assert_same(array, before[place])
-    in_place, _ = pycopi.train_step(NETWORK, state, *batch, settings, copy=False)
+    in_place, _ = pycopi.train_step(network, state, *batch, settings, copy=False)
     for place, array in arrays_of(in_place).items():
         if not place.startswith("credit"):  # what credit keeps is not what a step writes to
             assert array is arrays_of(state)[place], place
@@ -135,12 +138,12 @@ def test_copy_says_what_a_step_may_overwrite(name, samples):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_block_of_steps_is_its_steps(name):
-    settings = METHODS[name]
-    state = one_by_one = begin(settings)
+    settings, network = METHODS[name], NETWORKS[name]
+    state = one_by_one = begin(settings, network)
     block = np.stack([Y, Y[::-1]]), np.stack([CLASSES, CLASSES[::-1]])
-    learned, _ = pycopi.train_steps(NETWORK, state, *block, settings)
+    learned, _ = pycopi.train_steps(network, state, *block, settings)
     for batch in zip(*block, strict=True):
-        one_by_one, _ = pycopi.train_step(NETWORK, one_by_one, *batch, settings)
+        one_by_one, _ = pycopi.train_step(network, one_by_one, *batch, settings)
     assert learned.step == one_by_one.step
     for place, array in arrays_of(one_by_one).items():
         assert_same(arrays_of(learned)[place], array)
@@ -152,7 +155,8 @@ def test_a_block_of_steps_is_its_steps(name):
 @pytest.mark.parametrize("samples", [1, 6])
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in NOISY])
 def test_units_in_another_order_learn_the_same(name, samples):
-    settings, order = METHODS[name], {6: RNG.permutation(6), 5: RNG.permutation(5)}
+    settings, network = METHODS[name], NETWORKS[name]
+    order = {6: RNG.permutation(6), 5: RNG.permutation(5)}
 
     def permuted(array):
         for axis, size in enumerate(array.shape):
@@ -160,9 +164,9 @@ def test_units_in_another_order_learn_the_same(name, samples):
         return array.copy()
 
     batch = Y[:samples], CLASSES[:samples]
-    state = begin(settings)
-    one, _ = pycopi.train_step(NETWORK, state.map(permuted), *batch, settings)
-    other = pycopi.train_step(NETWORK, state, *batch, settings)[0].map(permuted)
+    state = begin(settings, network)
+    one, _ = pycopi.train_step(network, state.map(permuted), *batch, settings)
+    other = pycopi.train_step(network, state, *batch, settings)[0].map(permuted)
     assert_states_close(one, other, NUMPY, Y, tolerance(Y.dtype, 100))
 
 
@@ -171,21 +175,22 @@ def test_units_in_another_order_learn_the_same(name, samples):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_run_goes_on_from_its_file_bit_for_bit(name, tmp_path):
-    settings, (x, y) = METHODS[name], (Y.astype(np.float32), CLASSES)
+    settings, network, (x, y) = METHODS[name], NETWORKS[name], (Y.astype(np.float32), CLASSES)
     how = {"settings": settings, "batch_size": 2, "progress": False}
-    whole = pycopi.fit(NETWORK, pycopi.start(NETWORK, settings, seed=4), x, y, epochs=4, **how)
-    half = pycopi.fit(NETWORK, pycopi.start(NETWORK, settings, seed=4), x, y, epochs=2, **how)
+    whole = pycopi.fit(network, pycopi.start(network, settings, seed=4), x, y, epochs=4, **how)
+    half = pycopi.fit(network, pycopi.start(network, settings, seed=4), x, y, epochs=2, **how)
     with pycopi.Checkpoint(tmp_path / "run") as checkpoint:
-        checkpoint.save(NETWORK, half)
+        checkpoint.save(network, half)
         stored = checkpoint.load().state
     assert stored.history == half.history
     assert stored.step == half.step == 6
     for state in (half, stored):
-        rest = pycopi.fit(NETWORK, state, x, y, epochs=4, **how)
+        rest = pycopi.fit(network, state, x, y, epochs=4, **how)
         assert set(arrays_of(rest)) == set(arrays_of(whole))
         for place, array in arrays_of(whole).items():
             assert_same(arrays_of(rest)[place], array)
     model = pycopi.load(tmp_path / "run" / "model.safetensors")
+    assert model.network == network
     assert_same(model.parameters[0].weight, half.parameters[0].weight)
 
 

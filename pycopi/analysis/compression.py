@@ -1,12 +1,13 @@
 """How much of a network is linear: spans of layers replaced by one, and what that costs."""
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from pycopi._array import Array, namespace, number
 from pycopi._checks import as_float
 from pycopi.analysis.inference import constant_part, infer_maps
 from pycopi.analysis.passes import BATCH, answers, check_layer, check_rows, passes
-from pycopi.layers import Dense, DenseParameters
+from pycopi.layers import Dense, DenseParameters, SubspaceDense
 from pycopi.losses import accuracy
 from pycopi.network import Network, Parameters
 
@@ -102,11 +103,18 @@ def compress(
         batch_size=batch_size,
     )
     below, above = network.layers[first - 1], network.layers[last - 1]
-    layer = Dense(below.inputs, above.outputs, above.activation, offset is not None, below.decorrelated)
-    own = DenseParameters(weight, parameters[first - 1].decorrelator, offset)
+    fields: dict[str, Any] = {
+        "outputs": above.outputs,
+        "activation": above.activation,
+        "bias": offset is not None,
+    }
+    if isinstance(below, (Dense, SubspaceDense)):
+        layer, kept = replace(below, **fields), parameters[first - 1]._replace(weight=weight, bias=offset)
+    else:
+        layer, kept = Dense(below.inputs, **fields, decorrelated=False), DenseParameters(weight, bias=offset)
     return CompressedNetwork(
         Network((*network.layers[: first - 1], layer, *network.layers[last:])),
-        (*parameters[: first - 1], own, *parameters[last:]),
+        (*parameters[: first - 1], kept, *parameters[last:]),
     )
 
 
