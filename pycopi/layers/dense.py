@@ -179,7 +179,7 @@ class Dense(Layer):
         self, own: DenseParameters, record: Record, perturbations: Array | None, learning: Learning
     ) -> Changes:
         """Return the changes of W, R and b by their names."""
-        power = mean_square(record.decorrelated)
+        power = learning.power(record.decorrelated)
         proposed = inferred(own, record, power, perturbations, learning)
         if own.decorrelator is not None and learning.decorrelation is not None:
             how, rates = learning.decorrelation, learning.rates
@@ -215,7 +215,7 @@ def preactivations(own: DenseParameters, decorrelated: Array) -> Array:
 
 
 def inferred(
-    own: DenseParameters, record: Sent, power: Array, perturbations: Array | None, learning: Learning
+    own: DenseParameters, record: Sent, power: Array | None, perturbations: Array | None, learning: Learning
 ) -> Changes:
     """Return the changes of W and b by their names; none where there are no perturbations."""
     if perturbations is None:
@@ -231,13 +231,13 @@ def inferred(
 
 
 def _decorrelation(
-    own: DenseParameters, record: Record, power: Array, how: Decorrelation, rates: Rates
+    own: DenseParameters, record: Record, power: Array | None, how: Decorrelation, rates: Rates
 ) -> kernels.RankK:
     """Return the change of R, by the product that the record holds or one that is made here."""
     sampled, product = how.sample(record.decorrelated), record.reprojected
     if product is None:
         product = kernels.product(sampled, own.decorrelator, transposed=how.transposed)
-    if sampled is not record.decorrelated:
+    if power is None or sampled is not record.decorrelated:
         power = mean_square(sampled)
     return how.change(sampled, product, power, rates.decorrelation, rates.share)
 

@@ -23,7 +23,6 @@ from pycopi.layers.dense import (
 from pycopi.optimizers import Changes, Optimizer
 from pycopi.rules.directions import Directions
 from pycopi.rules.learning import Learning
-from pycopi.rules.power import mean_square
 from pycopi.rules.subspace import SubspaceDecorrelation
 
 
@@ -144,12 +143,11 @@ class SubspaceDense(Layer):
     ) -> Changes:
         """Return the changes of W, b, and the directions, by their names."""
         if learning.decorrelation is None:
-            return inferred(own, record, mean_square(record.decorrelated), perturbations, learning)
+            return inferred(own, record, learning.power(record.decorrelated), perturbations, learning)
         how, old = self.decorrelation, _directions(own)
         new = how.learned(old, record.inputs)
         record = record._replace(decorrelated=how.whiten(new, record.inputs))
-        power = mean_square(record.decorrelated)
-        proposed = inferred(own, record, power, perturbations, learning)
+        proposed = inferred(own, record, learning.power(record.decorrelated), perturbations, learning)
         carried = how.carry(own.weight, old, new)
         step = proposed.get("weight")
         proposed["weight"] = carried if step is None else _after(carried, step)

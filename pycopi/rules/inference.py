@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pycopi import kernels
 from pycopi._array import Array, namespace
@@ -25,9 +25,12 @@ class Sent(Protocol):
 class WeightRule(ABC):
     """How the weights of a layer learn from its perturbations: a frozen, hashable object."""
 
+    needs_power: ClassVar[bool] = True
+    """Whether its change depends on the power of the inputs; else that may be None."""
+
     @abstractmethod
     def change(
-        self, sent: Sent, power: Array, perturbations: Array, bias: Array | None, rate: Any
+        self, sent: Sent, power: Any, perturbations: Array, bias: Array | None, rate: Any
     ) -> kernels.RankK:
         """Return the change of the weights (m, n) that perturbations (B, m) ask for.
 
@@ -62,7 +65,7 @@ class COPI(WeightRule):
         object.__setattr__(self, "epsilon", as_float("epsilon", self.epsilon))
 
     def change(
-        self, sent: Sent, power: Array, perturbations: Array, bias: Array | None, rate: Any
+        self, sent: Sent, power: Any, perturbations: Array, bias: Array | None, rate: Any
     ) -> kernels.RankK:
         """Return the step towards what the perturbed state infers."""
         targets = sent.preactivations + perturbations
@@ -85,8 +88,10 @@ class COPI(WeightRule):
 class Gradient(WeightRule):
     """The plain gradient form, see `gradient_update`."""
 
+    needs_power: ClassVar[bool] = False
+
     def change(
-        self, sent: Sent, power: Array, perturbations: Array, bias: Array | None, rate: Any
+        self, sent: Sent, power: Any, perturbations: Array, bias: Array | None, rate: Any
     ) -> kernels.RankK:
         """Return the step that the perturbations point to."""
         return descent(perturbations, sent.decorrelated, rate)

@@ -43,6 +43,11 @@ class Learning(NamedTuple):
     bound: float | None = None
     rescales: bool = False
 
+    def power(self, decorrelated: Array) -> Array | None:
+        """Return the mean square (n,) of inputs (B, n), or None where the weights learn without it."""
+        bounded = self.bound is not None and not self.rescales
+        return mean_square(decorrelated) if self.rule.needs_power or bounded else None
+
     def step_size(self, decorrelated: Array, power: Array | None = None, constant: float = 0.0) -> Any:
         """Return the step size for inputs (B, n), within the bound and times the share of a full batch.
 
