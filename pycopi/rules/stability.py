@@ -6,6 +6,9 @@ from pycopi import kernels
 from pycopi._array import Array, astype, is_numpy, namespace, number, wide_floats
 from pycopi._checks import as_float
 
+BOUND = 0.5
+"""The usual bound: a quarter of the largest step that does not overshoot."""
+
 _SQUARINGS = (
     3  # the bound is at most the eighth root of the batch above the eigenvalue: 1.6 times at 50 samples
 )
