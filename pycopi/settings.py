@@ -30,7 +30,7 @@ class Method(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a network learns; with the defaults every step is within what is stable, whatever the scale of the data.
+    """How a network learns; by default every step is within what is stable, whatever the scale of the data.
 
     The paper's settings are `pycopi.presets.PAPER`: the same rates and gain, without bounds.
 
@@ -54,8 +54,8 @@ class Settings:
     step_bound : float or None
         Largest effective step ``gain * rate * lambda`` of a layer's weights, where lambda bounds the largest
         eigenvalue of the second moment of its decorrelated inputs over the batch; a larger step is
-        scaled down to it. Beyond 2 a step overshoots. None, as in the paper, takes every step as it is. It
-        is for optimizers that take changes as they are; the others, such as Adam, make steps of a size of their own.
+        scaled down to it. Beyond 2 a step overshoots. None, as in the paper, takes every step as it is.
+        Optimizers that scale their steps themselves, such as Adam, have no use for it.
     decorrelation : Decorrelation or tuple of Decorrelation
         How the decorrelating matrices learn; a tuple has one for each layer, the last for all layers beyond.
 

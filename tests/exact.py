@@ -1,4 +1,4 @@
-"""Settings whose steps are as large as their rates say, as in the paper: for plain equations, and to diverge."""
+"""Settings whose steps are as large as their rates say, as in the paper."""
 
 import pycopi
 

@@ -1,5 +1,6 @@
 """The guard: a run that diverges ends with its last good parameters, and no healthy run is ended."""
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_same, within
@@ -41,7 +42,7 @@ def test_a_loss_that_explodes_while_parameters_do_not_is_noticed_too(gain):
     """Seven layers multiply weights that are each within the limit."""
     deep = pycopi.mlp([6, *[20] * 7, 3])
     with pytest.raises(pycopi.DivergenceError) as caught:
-        run(parameters=deep.init(0), network=deep, settings=pycopi.Settings(gain=gain), weight_schedule=abs)
+        run(parameters=deep.init(0), network=deep, settings=exact.settings(gain=gain), weight_schedule=abs)
     error = caught.value
     assert f"layer {error.layer}, epoch {error.epoch}, step {error.step}: " in str(error)
     assert pycopi.evaluate(deep, error.parameters, X, CLASSES).loss < 1e6

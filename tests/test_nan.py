@@ -1,5 +1,6 @@
 """NaN is never silent: a step, a block of steps and a prediction say that the network has diverged."""
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_same, exactly, within
@@ -8,7 +9,7 @@ from networks import move
 
 import pycopi
 
-LARGE = pycopi.Settings(rate=1.0, gain=1e8)
+LARGE = exact.settings(rate=1.0, gain=1e8)
 
 
 def diverge(network, parameters, inputs, targets, **keywords):
