@@ -73,6 +73,14 @@ def test_the_guard_keeps_parameters_between_epochs():
         pycopi.Guard(every=0)
 
 
+def test_a_run_without_a_guard_is_an_error_whose_advice_works():
+    message = "guard is a NoneType; expected a pycopi.Guard, which every run needs; to look only at the end"
+    with pytest.raises(TypeError, match=within(message)) as caught:
+        run(guard=None)
+    assert str(caught.value).endswith("give pycopi.Guard(every=10**9)")
+    assert len(run(guard=pycopi.Guard(every=10**9), epochs=2).history) == 2
+
+
 def test_inputs_that_overflow_on_other_samples_are_a_divergence():
     """The last batch is answered well, but the first samples of the data are far larger."""
     data = X.copy()

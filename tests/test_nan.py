@@ -70,7 +70,7 @@ def test_single_samples_at_the_papers_settings_need_their_share():
         rows = slice(index % 120, index % 120 + 1)
         rates = pycopi.Rates(1e-3, 1e-3, share=1 / 50)
         parameters, metrics = pycopi.train_step(
-            network, parameters, X[rows], CLASSES[rows], pycopi.Settings(), rates
+            network, parameters, X[rows], CLASSES[rows], exact.settings(), rates
         )
         right += float(metrics.accuracy) * (index >= 480)
     assert right / 120 > 0.95
