@@ -206,24 +206,3 @@ def test_the_recipe_learns_a_table_of_any_scale_without_tuning(scale):
     state = pycopi.start(network, settings, data=x)
     state = pycopi.fit(network, state, x, classes, progress=False, **arguments)
     assert state.history[-1].accuracy > 0.8
-
-
-ZEROS = {
-    "all": lambda x: x * 0.0,
-    "columns": lambda x: x * (np.arange(x.shape[1]) < 1),
-    "rows": lambda x: x * (np.arange(len(x)) < 5)[:, None],
-    "one constant row": lambda x: 0.0 * x + (np.arange(len(x)) == 7)[:, None],
-}
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("features", [3, 10, 30])
-@pytest.mark.parametrize("kind", ZEROS)
-def test_inputs_of_zeros_do_not_diverge(kind, features, dtype):
-    """With as many samples of each class, the biases leave hidden units that are zero but for rounding."""
-    x = ZEROS[kind](np.random.default_rng(0).normal(size=(60, features))).astype(dtype)
-    network, settings, arguments = pycopi.subspace_recipe([features, 100, 2], epochs=10, batch_size=60)
-    for rows in (20, 30, 60):
-        state = pycopi.start(network, settings, like=x)
-        state = pycopi.fit(network, state, x[:rows], np.arange(rows) % 2, progress=False, **arguments)
-        assert state.history[-1].loss < 1.0

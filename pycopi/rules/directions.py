@@ -22,7 +22,7 @@ class Directions(NamedTuple):
     ``vectors`` (k, n) has orthonormal rows V, nearly the leading eigenvectors of M; ``values`` (k,) are their
     eigenvalues, and ``power`` (1,) is the mean of all n eigenvalues. Since the last refresh ``gathered`` (k, n)
     has summed ``(V y) y.T`` over samples y, and ``sums`` (3,) their ``|y|^2 / n`` and their number; its third
-    is the number of samples that the moments rest on, 0 while all were zero. All are at least 32 bits wide.
+    is the number of samples that the moments rest on, 0 before the first. All are at least 32 bits wide.
     """
 
     vectors: Array
@@ -134,8 +134,7 @@ def refresh(state: Directions, memory: float, damping: float) -> Directions:
     if vectors.shape[0] < vectors.shape[1]:
         stepped = xp.matmul(turn, moved) + damped(power, damping)[:, None] * vectors
         vectors = xp.where(seen[:, None], orthonormal(stepped), vectors)
-    known = xp.where(power > 0, before + samples, xp.zeros_like(samples))  # rows of zeros have no directions
-    return _fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power, known)
+    return _fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power, before + samples)
 
 
 def damped(power: Array, damping: float) -> Array:
