@@ -144,7 +144,10 @@ def test_bad_batches_change_nothing(case):
     [
         ({"rule": "hebb"}, "rule is 'hebb'; expected one of copi, gradient, adam"),
         ({"credit": "magic"}, f"credit is 'magic'; expected one of {', '.join(CREDIT)}"),
-        ({"loss": "hinge"}, "loss is 'hinge'; expected one of squared_error, cross_entropy"),
+        (
+            {"loss": "hinge"},
+            "loss is 'hinge'; expected one of squared_error, cross_entropy, binary_cross_entropy",
+        ),
         ({"gain": float("nan")}, "gain is nan; expected a finite number of at least 0"),
         ({"rate": float("inf")}, "rate is inf; expected a finite number of at least 0"),
         (
