@@ -3,6 +3,7 @@
 import gc
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 
 from benchmarks.step import BATCH, PAPER, QUICK
 from benchmarks.table import Column, Scope, Table
+from pycopi import presets
 from pycopi.network import mlp
-from pycopi.settings import Settings
 from pycopi.training.fit import fit
 from pycopi.training.guard import Guard
 from pycopi.training.schedules import Schedule
@@ -59,7 +60,7 @@ def allocations(sizes: tuple[int, ...], batch: int, steps: int = _STEPS) -> tupl
             parameters,
             watched,
             epochs=1,
-            settings=Settings(gain=1.0),
+            settings=replace(presets.PAPER, gain=1.0),
             weight_schedule=Schedule(),  # the weights learn from the first step on
             guard=Guard(every=steps + 1),  # it looks after the last step
             progress=False,

@@ -44,10 +44,10 @@ VARIANTS: dict[str, tuple[dict[str, Any], tuple[float | None, ...], bool]] = {
 def steps_of(sizes: list[int], name: str) -> Callable[[], None]:
     """Return a function that takes some steps of a variant."""
     own, rates, kept = VARIANTS[name]
-    fields = dict(own)
+    fields = {"step_bound": None, **own}
     fractions = fields.pop("fractions", (fields.pop("fraction", 1.0),))
     hows = tuple(pycopi.Decorrelation(rate=TINY, fraction=one, **fields) for one in fractions)
-    bound = FAST.step_bound if "step_bound" in fields else None
+    bound = FAST.step_bound if "step_bound" in own else None
     settings = pycopi.Settings(rate=TINY, gain=TINY, step_bound=bound, decorrelation=hows)
     network = pycopi.mlp(sizes)
     if kept:

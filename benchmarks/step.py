@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle, pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -11,10 +12,11 @@ import numpy as np
 from benchmarks.sides import Side, installed, left_out, needed, take_turns
 from benchmarks.table import Column, Scope, Table
 from benchmarks.torch_programs import AdamTraining, PlainEquations
+from pycopi import presets
 from pycopi._buffers import Buffers, reuse
 from pycopi.network import mlp
 from pycopi.presets import CIFAR10, MNIST, Preset
-from pycopi.settings import Rates, Settings
+from pycopi.settings import Rates
 from pycopi.state import State
 from pycopi.training.step import step
 
@@ -99,7 +101,7 @@ def sides_of(sizes: tuple[int, ...], batch: int) -> dict[str, Side]:
 
 def step_side(sizes: tuple[int, ...], batch: int) -> Side:
     """Return the exact step of pycopi on NumPy, as `pycopi.fit` makes it."""
-    network, settings, buffers = mlp(sizes), Settings(gain=_GAIN), Buffers()
+    network, settings, buffers = mlp(sizes), replace(presets.PAPER, gain=_GAIN), Buffers()
     rates, state = Rates(_RATE, _RATE), State(network.init(0))
     batches = cycle(_batches(sizes, batch))
 

@@ -65,7 +65,7 @@ def draw_analyses() -> None:
     mnist = load_dataset("mnist")
     x, images = mnist.x_train, mnist.x_test[:10]
     network = pycopi.mlp([784, 500, 500, 500, 500, 500, 500, 10])
-    start, settings = network.init(seed=0), pycopi.Settings()
+    start, settings = network.init(seed=0), pycopi.presets.PAPER
     parameters = pycopi.fit(network, start, x, mnist.y_train, epochs=3, settings=settings).parameters
     fields = analysis.receptive_fields(network, parameters, x, layer=3)
     title = "receptive fields of layer 3"

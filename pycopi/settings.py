@@ -14,7 +14,7 @@ from pycopi.optimizers import OPTIMIZERS, Optimizer
 from pycopi.rules.decorrelation import Decorrelation, for_layer
 from pycopi.rules.inference import RULES, WeightRule
 from pycopi.rules.learning import Learning, Rates
-from pycopi.rules.stability import checked_bound
+from pycopi.rules.stability import BOUND, checked_bound
 
 __all__ = ["Method", "Rates", "Settings", "checked_rates"]
 
@@ -30,7 +30,9 @@ class Method(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a network learns; the defaults are the paper's for MNIST and CIFAR-10.
+    """How a network learns; by default every step is within what is stable, whatever the scale of the data.
+
+    The paper's settings are `pycopi.presets.PAPER`: the same rates and gain, without bounds.
 
     Parameters
     ----------
@@ -53,6 +55,7 @@ class Settings:
         Largest effective step ``gain * rate * lambda`` of a layer's weights, where lambda bounds the largest
         eigenvalue of the second moment of its decorrelated inputs over the batch; a larger step is
         scaled down to it. Beyond 2 a step overshoots. None, as in the paper, takes every step as it is.
+        Optimizers that scale their steps themselves, such as Adam, have no use for it.
     decorrelation : Decorrelation or tuple of Decorrelation
         How the decorrelating matrices learn; a tuple has one for each layer, the last for all layers beyond.
 
@@ -74,7 +77,7 @@ class Settings:
     credit: str | Credit = "backpropagation"
     loss: str | Loss = "squared_error"
     optimizer: str | Optimizer = "plain"
-    step_bound: float | None = None
+    step_bound: float | None = BOUND
     decorrelation: Decorrelation | tuple[Decorrelation, ...] = field(default_factory=Decorrelation)
 
     def __post_init__(self) -> None:
@@ -83,7 +86,7 @@ class Settings:
             object.__setattr__(self, name, as_float(name, getattr(self, name)))
         object.__setattr__(self, "step_bound", checked_bound(self.step_bound))
         optimizer = self.method.optimizer
-        if self.step_bound is not None and optimizer.rescales:
+        if self.step_bound not in (None, BOUND) and optimizer.rescales:
             name = type(optimizer).__name__
             msg = f"step_bound is given with the optimizer {name}, which scales its steps itself; leave it out"
             raise ValueError(msg)

@@ -1,5 +1,6 @@
 """A small problem and a run of fit on it, for every test of training."""
 
+import exact
 import numpy as np
 from assertions import assert_same
 
@@ -11,7 +12,7 @@ CLASSES = np.arange(120) % 3
 X = (CENTRES[CLASSES] + 0.1 * RNG.normal(size=(120, 6))).astype(np.float32)
 NETWORK = pycopi.mlp([6, 8, 3])
 START = NETWORK.init(0)
-SETTINGS = pycopi.Settings(rate=1e-2, gain=100.0, decorrelation=pycopi.Decorrelation(rate=1e-2))
+SETTINGS = exact.settings(rate=1e-2, gain=100.0, decorrelation=exact.decorrelation(rate=1e-2))
 
 
 def run(inputs=X, targets=CLASSES, parameters=START, network=NETWORK, **changes):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import exact
 import numpy as np
 import pytest
 import reference
@@ -22,8 +23,8 @@ NETWORK = pycopi.mlp(SIZES, bias=True)
 
 def method(of_r=None, /, **fields):
     """Return settings with these fields, and those of the decorrelation in a dictionary."""
-    how = pycopi.Decorrelation(rate=0.02, **of_r or {})
-    return pycopi.Settings(**{"gain": 2.0, "rate": 0.05, "decorrelation": how} | fields)
+    how = exact.decorrelation(rate=0.02, **of_r or {})
+    return exact.settings(**{"gain": 2.0, "rate": 0.05, "decorrelation": how} | fields)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ METHODS = {
     "whitening": method({"whitening": 0.3}),
     "local-whitening": method({"rule": "local", "whitening": 0.3}),
     "fraction": method({"fraction": 0.5}),
-    "by-layer": method(decorrelation=tuple(pycopi.Decorrelation(rate=rate) for rate in (0.02, 0.0, 0.01))),
+    "by-layer": method(decorrelation=tuple(exact.decorrelation(rate=rate) for rate in (0.02, 0.0, 0.01))),
     "feedback": method(credit="feedback_alignment"),
     "direct-feedback": method(credit="direct_feedback_alignment"),
     "sign-symmetric": method(credit="sign_symmetric"),
@@ -78,7 +79,7 @@ METHODS = {
     "adam-copi": method(rule="copi", rate=0.01, optimizer="adam"),
     "own-credit": method(credit=Broadcast(), rate=0.01),
     "own-optimizer": method(optimizer=SignDescent(), rate=0.01),
-    "own-decorrelation": method(decorrelation=Halved(rate=0.02)),
+    "own-decorrelation": method(decorrelation=Halved(rate=0.02, step_bound=None)),
     "decorrelated": method(
         rule="gradient",
         optimizer=pycopi.Decorrelated(inputs=FEW, perturbations=FEW, momentum=0.5, decay=0.1),

@@ -1,5 +1,6 @@
 """Angles of updates to the gradient, and of credit to backpropagation's."""
 
+import exact
 import numpy as np
 import pytest
 import reference
@@ -11,13 +12,13 @@ from pycopi import analysis
 from pycopi.data import load_dataset
 
 SETTINGS = {
-    "copi": pycopi.Settings(gain=3.0),
-    "weak": pycopi.Settings(gain=0.1),
-    "gradient": pycopi.Settings(rule="gradient", gain=7.0),
-    "scaled": pycopi.Settings(gain=2.0, rule=pycopi.COPI(variance_scaled=True, epsilon=0.1)),
+    "copi": exact.settings(gain=3.0),
+    "weak": exact.settings(gain=0.1),
+    "gradient": exact.settings(rule="gradient", gain=7.0),
+    "scaled": exact.settings(gain=2.0, rule=pycopi.COPI(variance_scaled=True, epsilon=0.1)),
     "aligned": ALIGNED,
-    "bounded": pycopi.Settings(gain=3.0, step_bound=0.5),
-    "entropy": pycopi.Settings(gain=2.0, loss="cross_entropy"),
+    "bounded": exact.settings(gain=3.0, step_bound=0.5),
+    "entropy": exact.settings(gain=2.0, loss="cross_entropy"),
 }
 
 
@@ -34,7 +35,7 @@ def test_update_alignment_is_the_angle_of_the_step_to_the_gradient(eager, name, 
     network = pycopi.mlp([5, 6, 4, 3], activation="tanh", bias=bias)
     chosen = SETTINGS[name]
     state = pycopi.start(network, chosen, parameters=scrambled(network, 5))
-    descent = pycopi.Settings(rule="gradient", gain=1.0, loss=chosen.loss)
+    descent = exact.settings(rule="gradient", gain=1.0, loss=chosen.loss)
     wanted = np.zeros(3)
     for rows in (slice(0, 6), slice(6, 11)):
         batch = Y[rows], CLASSES[rows]
@@ -53,11 +54,11 @@ def test_update_alignment_is_the_angle_of_the_step_to_the_gradient(eager, name, 
 
 def test_update_alignment_of_adam_is_that_of_its_step():
     network = pycopi.mlp([5, 6, 3], bias=True)
-    settings = pycopi.Settings(rule="adam", rate=0.1, gain=1.0)
+    settings = exact.settings(rule="adam", rate=0.1, gain=1.0)
     state = pycopi.start(network, settings, like=Y)
     for _ in range(3):
         state, _ = pycopi.train_step(network, state, Y, CLASSES, settings)
-    descent = pycopi.Settings(rule="gradient", gain=1.0)
+    descent = exact.settings(rule="gradient", gain=1.0)
     pairs = zip(
         steps_of(network, state, Y, CLASSES, settings),
         steps_of(network, state, Y, CLASSES, descent),
@@ -72,7 +73,7 @@ def test_update_alignment_of_adam_is_that_of_its_step():
 def test_copi_with_decorrelated_inputs_is_the_gradient_rule():
     network = pycopi.mlp([5, 3], decorrelated=False)
     y, parameters = uncorrelated(11, 5, 1), scrambled(network, 1)
-    chosen = pycopi.Settings(gain=1.0)
+    chosen = exact.settings(gain=1.0)
     aligned = analysis.update_alignment(network, parameters, y, CLASSES, chosen)
     assert aligned == pytest.approx([0.0], abs=1e-10)
     assert analysis.update_alignment(network, parameters, Y, CLASSES, chosen)[0] > 1.0
@@ -109,7 +110,7 @@ def test_what_has_no_direction_has_no_angle():
     parameters = tuple(own.map(np.zeros_like) for own in scrambled(network, 1))
     state = pycopi.start(network, ALIGNED, parameters=parameters)
     zero = np.zeros((11, 3))
-    assert np.isnan(analysis.update_alignment(network, parameters, Y, zero, pycopi.Settings())[0])
+    assert np.isnan(analysis.update_alignment(network, parameters, Y, zero, exact.settings())[0])
     angles = analysis.credit_angles(network, state, Y, zero, ALIGNED)
     assert np.isnan([*angles.samples, *angles.batches]).all()
     half = np.concatenate([zero[:6], np.ones((5, 3))])
@@ -120,7 +121,7 @@ def test_what_has_no_direction_has_no_angle():
 def test_training_with_feedback_aligns_the_network_with_it(name):
     digits = load_dataset("digits")
     network = pycopi.mlp([64, 32, 10])
-    chosen = pycopi.Settings(rate=1e-2, gain=30.0, credit=name, decorrelation=pycopi.Decorrelation(rate=1e-2))
+    chosen = exact.settings(rate=1e-2, gain=30.0, credit=name, decorrelation=exact.decorrelation(rate=1e-2))
     start = pycopi.start(network, chosen)
     data = digits.x_train, digits.y_train
     state = pycopi.fit(network, start, *data, epochs=6, batch_size=20, settings=chosen)
@@ -137,7 +138,7 @@ def test_the_noise_of_node_perturbation_points_downhill_on_the_whole():
     digits = load_dataset("digits")
     network, chosen = (
         pycopi.mlp([64, 32, 10]),
-        pycopi.Settings(rule="gradient", credit="node_perturbation", gain=1.0),
+        exact.settings(rule="gradient", credit="node_perturbation", gain=1.0),
     )
     state, data = pycopi.start(network, chosen), (digits.x_train[:1000], digits.y_train[:1000])
     assert 75 < analysis.credit_angles(network, state, *data, chosen).samples[0] < 90

@@ -65,7 +65,7 @@ def test_presets_of_named_sets() -> None:
     assert digits.hidden == (128, 128)
     assert (mnist.hidden, mnist.batch_size, mnist.epochs) == ((500,) * 6, 50, 20)
     assert (cifar10.hidden, cifar10.gain, cifar10.rate) == ((1000,) * 4, 1000.0, 1e-3)
-    assert mnist.recipe.settings == pycopi.Settings()
+    assert mnist.recipe.settings == pycopi.presets.PAPER
 
 
 class FakeModule(SimpleNamespace):

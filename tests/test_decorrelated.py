@@ -2,6 +2,7 @@
 
 import functools
 
+import exact
 import numpy as np
 import pytest
 import reference
@@ -57,7 +58,7 @@ def test_a_first_step_is_that_of_the_inverse_moments_on_every_backend(xp, sides)
 def test_momentum_goes_on_with_the_same_steps():
     fields = {"inputs": None, "perturbations": None, "momentum": 0.6, "decay": 0.0}
     ours = settings_of(**fields)
-    theirs = pycopi.Settings(
+    theirs = exact.settings(
         rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=pycopi.Momentum(momentum=0.6)
     )
     one, other = (pycopi.start(NETWORK, settings, like=Y) for settings in (ours, theirs))

@@ -1,5 +1,6 @@
 """The guard: a run that diverges ends with its last good parameters, and no healthy run is ended."""
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_same, within
@@ -41,7 +42,7 @@ def test_a_loss_that_explodes_while_parameters_do_not_is_noticed_too(gain):
     """Seven layers multiply weights that are each within the limit."""
     deep = pycopi.mlp([6, *[20] * 7, 3])
     with pytest.raises(pycopi.DivergenceError) as caught:
-        run(parameters=deep.init(0), network=deep, settings=pycopi.Settings(gain=gain), weight_schedule=abs)
+        run(parameters=deep.init(0), network=deep, settings=exact.settings(gain=gain), weight_schedule=abs)
     error = caught.value
     assert f"layer {error.layer}, epoch {error.epoch}, step {error.step}: " in str(error)
     assert pycopi.evaluate(deep, error.parameters, X, CLASSES).loss < 1e6
@@ -70,6 +71,14 @@ def test_the_guard_keeps_parameters_between_epochs():
     assert any(np.abs(a - b).max() > 0 for a, b in zip(flat(kept), flat(state.parameters), strict=True))
     with pytest.raises(ValueError, match="every is 0; expected a whole number of at least 1"):
         pycopi.Guard(every=0)
+
+
+def test_a_run_without_a_guard_is_an_error_whose_advice_works():
+    message = "guard is a NoneType; expected a pycopi.Guard, which every run needs; to look only at the end"
+    with pytest.raises(TypeError, match=within(message)) as caught:
+        run(guard=None)
+    assert str(caught.value).endswith("give pycopi.Guard(every=10**9)")
+    assert len(run(guard=pycopi.Guard(every=10**9), epochs=2).history) == 2
 
 
 def test_inputs_that_overflow_on_other_samples_are_a_divergence():

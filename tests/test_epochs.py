@@ -121,6 +121,10 @@ def test_schedules_of_the_wrong_kind_are_named():
     message = "decorrelation_schedule is a Course, which is for weight_schedule; expected a pycopi.Schedule"
     with pytest.raises(ValueError, match=exactly(message)):
         run(decorrelation_schedule=pycopi.Course(epochs=4))
+    for name in ("weight_schedule", "decorrelation_schedule"):
+        message = f"{name} is a float; expected a pycopi.Schedule or a function of the epoch"
+        with pytest.raises(TypeError, match=exactly(message)):
+            run(**{name: 0.5})
     message = "weight_schedule returned a tuple; expected a number, for all layers learn at one rate"
     with pytest.raises(ValueError, match=within(message)):
         run(weight_schedule=lambda epoch: (1.0, 0.5))

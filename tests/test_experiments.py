@@ -81,7 +81,7 @@ def test_the_papers_settings():
     assert (mnist.hidden, cifar10.hidden) == ((500,) * 6, (1000,) * 4)
     for preset in (mnist, cifar10):
         settings = preset.using("copi-bp").settings
-        assert settings == preset.settings == pycopi.Settings()
+        assert settings == preset.settings == pycopi.presets.PAPER
         assert (settings.rate, settings.gain, settings.decorrelation.rate) == (1e-3, 1000.0, 1e-3)
         gradient = preset.using("bp-decor").settings
         assert gradient.rate * gradient.gain == 1.0

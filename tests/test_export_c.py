@@ -2,6 +2,7 @@
 
 import re
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_close
@@ -26,30 +27,30 @@ pytestmark = needs_compiler
 FIXED = 1e-3  # of the largest output: the error of 16 bits that docs/export.md names
 
 LEARNING = {
-    "copi": ("leaky_relu", pycopi.Settings(gain=10.0), pycopi.Rates(1e-3, 1e-3)),
-    "bounded": ("relu", pycopi.Settings(gain=50.0, step_bound=0.5), None),
-    "classes": ("tanh", pycopi.Settings(gain=20.0, loss="cross_entropy"), pycopi.Rates(1e-2, 1e-2, 0.1)),
-    "squared classes": ("sigmoid", pycopi.Settings(gain=20.0), None),
-    "gradient": ("plain", pycopi.Settings(rule="gradient", rate=1e-2, gain=1.0), None),
-    "one layer": ("identity", pycopi.Settings(gain=10.0), None),
-    "units": ("affine", pycopi.Settings(gain=10.0), None),
-    "mixed": ("mixed", pycopi.Settings(gain=2.0, step_bound=0.3), None),
-    "units inside": ("affine inside", pycopi.Settings(gain=5.0, step_bound=0.5), None),
+    "copi": ("leaky_relu", exact.settings(gain=10.0), pycopi.Rates(1e-3, 1e-3)),
+    "bounded": ("relu", exact.settings(gain=50.0, step_bound=0.5), None),
+    "classes": ("tanh", exact.settings(gain=20.0, loss="cross_entropy"), pycopi.Rates(1e-2, 1e-2, 0.1)),
+    "squared classes": ("sigmoid", exact.settings(gain=20.0), None),
+    "gradient": ("plain", exact.settings(rule="gradient", rate=1e-2, gain=1.0), None),
+    "one layer": ("identity", exact.settings(gain=10.0), None),
+    "units": ("affine", exact.settings(gain=10.0), None),
+    "mixed": ("mixed", exact.settings(gain=2.0, step_bound=0.3), None),
+    "units inside": ("affine inside", exact.settings(gain=5.0, step_bound=0.5), None),
     "scaled": (
         "one output",
-        pycopi.Settings(
+        exact.settings(
             rule=pycopi.COPI(variance_scaled=True, epsilon=0.1), rate=1e-4, gain=10.0, step_bound=0.5
         ),
         None,
     ),
-    "local": ("leaky_relu", pycopi.Settings(gain=10.0, decorrelation=pycopi.Decorrelation(rule="local")), None),
+    "local": ("leaky_relu", exact.settings(gain=10.0, decorrelation=exact.decorrelation(rule="local")), None),
     "whitening": (
         "relu",
-        pycopi.Settings(
+        exact.settings(
             gain=10.0,
             decorrelation=(
-                pycopi.Decorrelation(whitening=0.3, step_bound=0.1, rate=1e-2),
-                pycopi.Decorrelation(rule="local", whitening=0.5),
+                exact.decorrelation(whitening=0.3, step_bound=0.1, rate=1e-2),
+                exact.decorrelation(rule="local", whitening=0.5),
             ),
         ),
         pycopi.Rates(1e-3, (1e-2, 1e-3, None)),
@@ -120,7 +121,7 @@ def test_predict_and_learn_one_of_digits(tmp_path):
     """A larger network, from fresh weights on, whose matrices R begin as the identity and take no flash."""
     digits = pycopi.data.load_dataset("digits")
     made = pycopi.mlp([64, 50, 10])
-    parameters, settings = made.init(0), pycopi.Settings(gain=100.0)
+    parameters, settings = made.init(0), exact.settings(gain=100.0)
     sizes = pycopi.export.c(
         made, parameters, tmp_path / "model.h", classes=range(10), settings=settings, calibration=digits.x_test
     )
@@ -162,7 +163,7 @@ fwrite(y, sizeof y, 1, stdout);
 
 def test_labels_probabilities_and_what_is_not_learned_from(tmp_path):
     made, parameters = network("leaky_relu")
-    settings = pycopi.Settings(gain=10.0, loss="cross_entropy")
+    settings = exact.settings(gain=10.0, loss="cross_entropy")
     labels = ["", "x", 'a"?\u00fc@', "*/", "\n"]
     header = tmp_path / "model.h"
     pycopi.export.c(made, parameters, header, classes=labels, probabilities=True, settings=settings)
@@ -180,7 +181,7 @@ def test_labels_probabilities_and_what_is_not_learned_from(tmp_path):
 def test_two_networks_in_one_program(tmp_path):
     made, parameters = network("affine")
     sizes = pycopi.export.c(made, parameters, tmp_path / "model.h")
-    pycopi.export.c(made, parameters, tmp_path / "other.h", prefix="other", settings=pycopi.Settings())
+    pycopi.export.c(made, parameters, tmp_path / "other.h", prefix="other", settings=exact.settings())
     text = (tmp_path / "other.h").read_text()
     assert "copi_" not in text.replace("pycopi", "")
     body = "float z[other_outputs];\n(void)x;\nother_predict(x, z);\ncopi_predict(x, y);\n"
@@ -211,16 +212,16 @@ def test_predict_takes_what_the_header_says(tmp_path):
     ("given", "message"),
     [
         (
-            {"settings": pycopi.Settings(credit="feedback_alignment")},
+            {"settings": exact.settings(credit="feedback_alignment")},
             "the credit of the settings is .*; expected Backpro",
         ),
-        ({"settings": pycopi.Settings(rule="adam")}, "the optimizer of the settings is Adam.*; expected Plain"),
+        ({"settings": exact.settings(rule="adam")}, "the optimizer of the settings is Adam.*; expected Plain"),
         (
-            {"settings": pycopi.Settings(loss="cross_entropy")},
+            {"settings": exact.settings(loss="cross_entropy")},
             "the loss 'cross_entropy' takes preactivations .*",
         ),
         (
-            {"settings": pycopi.Settings(), "rates": pycopi.Rates(None, 1e-3)},
+            {"settings": exact.settings(), "rates": pycopi.Rates(None, 1e-3)},
             "rates.weights is None; expected .*",
         ),
         ({"prefix": "2x"}, "prefix is '2x'; expected a name of C .*"),

@@ -1,5 +1,6 @@
 """NaN is never silent: a step, a block of steps and a prediction say that the network has diverged."""
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_same, exactly, within
@@ -8,7 +9,7 @@ from networks import move
 
 import pycopi
 
-LARGE = pycopi.Settings(rate=1.0, gain=1e8)
+LARGE = exact.settings(rate=1.0, gain=1e8)
 
 
 def diverge(network, parameters, inputs, targets, **keywords):
@@ -69,7 +70,7 @@ def test_single_samples_at_the_papers_settings_need_their_share():
         rows = slice(index % 120, index % 120 + 1)
         rates = pycopi.Rates(1e-3, 1e-3, share=1 / 50)
         parameters, metrics = pycopi.train_step(
-            network, parameters, X[rows], CLASSES[rows], pycopi.Settings(), rates
+            network, parameters, X[rows], CLASSES[rows], exact.settings(), rates
         )
         right += float(metrics.accuracy) * (index >= 480)
     assert right / 120 > 0.95

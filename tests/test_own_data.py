@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same, exactly, within
@@ -19,9 +20,7 @@ X = (CENTRES[CLASSES] + 0.5 * RNG.normal(size=(N, 5))).astype(np.float32)
 SCALES = np.array([1e-6, 1e6, 1.0, 255.0, 1e-2], np.float32)
 RAW = X * SCALES + 100.0 * SCALES
 NETWORK = pycopi.mlp([5, 16, 3], bias=True, standardized=True)
-BOUNDED = pycopi.Settings(
-    loss="cross_entropy", step_bound=0.5, decorrelation=pycopi.Decorrelation(step_bound=0.5)
-)
+BOUNDED = pycopi.Settings(loss="cross_entropy")
 
 
 def fit(inputs=RAW, targets=CLASSES, network=NETWORK, parameters=None, **changes):
@@ -179,7 +178,7 @@ def test_targets_of_any_scale_are_learned_in_their_units(unit, columns):
     wanted = X @ RNG.normal(size=(5, columns)).astype(np.float32)
     targets = (unit * (wanted + 40.0)).astype(np.float32)
     network = pycopi.mlp([5, 16, columns], bias=True, standardized=True, output_activation=Affine.of(targets))
-    settings = pycopi.Settings(step_bound=0.5, decorrelation=pycopi.Decorrelation(step_bound=0.5))
+    settings = pycopi.Settings()
     state = fit(targets=targets, network=network, settings=settings, epochs=40)
     found = network.predict(state.parameters, RAW)
     errors = ((found - targets) ** 2).sum(axis=0) / ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)
@@ -201,13 +200,13 @@ def test_a_change_of_units_is_undone_by_its_inverse(eager):
 
 
 DIVERGING = {
-    "large inputs": (RAW, CLASSES, {}, pycopi.Settings(gain=10.0)),
-    "pixels": (np.abs(X) * np.float32(255.0), CLASSES, {}, pycopi.Settings()),
-    "steps of R": (X, CLASSES, {}, pycopi.Settings(gain=1.0, decorrelation=pycopi.Decorrelation(rate=30.0))),
-    "steps of the weights": (X, CLASSES, {}, pycopi.Settings(gain=1e5)),
-    "gradient": (X, CLASSES, {}, pycopi.Settings(rule="gradient", rate=1e3, gain=1.0)),
-    "large targets": (X, (X[:, :1] * np.float32(1e4)).astype(np.float32), {}, pycopi.Settings(gain=1e4)),
-    "adam": (X, CLASSES, {}, pycopi.Settings(rule="adam", rate=1e5, gain=1.0)),
+    "large inputs": (RAW, CLASSES, {}, exact.settings(gain=10.0)),
+    "pixels": (np.abs(X) * np.float32(255.0), CLASSES, {}, exact.settings()),
+    "steps of R": (X, CLASSES, {}, exact.settings(gain=1.0, decorrelation=exact.decorrelation(rate=30.0))),
+    "steps of the weights": (X, CLASSES, {}, exact.settings(gain=1e5)),
+    "gradient": (X, CLASSES, {}, exact.settings(rule="gradient", rate=1e3, gain=1.0)),
+    "large targets": (X, (X[:, :1] * np.float32(1e4)).astype(np.float32), {}, exact.settings(gain=1e4)),
+    "adam": (X, CLASSES, {}, exact.settings(rule="adam", rate=1e5, gain=1.0)),
 }
 
 
@@ -251,7 +250,7 @@ def test_the_advice_of_a_divergence_makes_that_run_finish(case):
 
 
 def test_tiny_inputs_are_named_and_the_advice_helps():
-    x, settings = X * np.float32(1e-12), pycopi.Settings(rate=1.0, gain=1e6, loss="cross_entropy")
+    x, settings = X * np.float32(1e-12), exact.settings(rate=1.0, gain=1e6, loss="cross_entropy")
     network = pycopi.mlp([5, 16, 3], bias=True)
     with pytest.raises(
         pycopi.DivergenceError, match=r"the inputs have a root mean square of 1.*e-12"

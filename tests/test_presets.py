@@ -8,13 +8,15 @@ from assertions import exactly
 from command import call, save_set
 
 import pycopi
-from pycopi.presets import CIFAR10, DIGITS, FILES, METHODS, MNIST, PRESETS, preset_for
+from pycopi.presets import CIFAR10, DIGITS, FILES, METHODS, MNIST, PAPER, PRESETS, preset_for
 
 
 def test_the_papers_networks():
+    assert (PAPER.rate, PAPER.gain, PAPER.step_bound) == (1e-3, 1000.0, None)
+    assert PAPER.decorrelation == pycopi.Decorrelation(rate=1e-3, step_bound=None)
     assert (MNIST.hidden, CIFAR10.hidden) == ((500,) * 6, (1000,) * 4)
     for preset in (MNIST, CIFAR10):
-        assert preset.settings == pycopi.Settings()  # whose defaults are the paper's
+        assert preset.settings == PAPER
         assert (preset.batch_size, preset.weight_schedule) == (50, pycopi.Schedule(start=1))
         assert (preset.bias, preset.standardized, preset.keep_decorrelated) == (False, False, False)
     assert [preset_for(name) for name in ("digits", "cifar10", "mine.npz")] == [DIGITS, CIFAR10, FILES]

@@ -1,5 +1,6 @@
 """Doing less work than the paper: parts of a batch, some steps, frozen layers, and the bound of a step."""
 
+import exact
 import numpy as np
 import pytest
 import reference
@@ -21,11 +22,11 @@ Y = RNG.normal(size=(10, 4))
 CLASSES = np.arange(10) % 3
 NETWORK = pycopi.mlp([4, 5, 3], bias=True)
 START = scrambled(NETWORK, 1)
-PLAIN = pycopi.Settings(gain=50.0, rate=1e-2, decorrelation=pycopi.Decorrelation(rate=1e-2))
+PLAIN = exact.settings(gain=50.0, rate=1e-2, decorrelation=exact.decorrelation(rate=1e-2))
 
 
 def settings_of(**how):
-    return pycopi.Settings(gain=50.0, rate=1e-2, decorrelation=pycopi.Decorrelation(rate=1e-2, **how))
+    return exact.settings(gain=50.0, rate=1e-2, decorrelation=exact.decorrelation(rate=1e-2, **how))
 
 
 def step(settings, rates=None):
@@ -40,9 +41,9 @@ def fit(**changes):
 @pytest.mark.parametrize("rule", ["covariance", "local"])
 @pytest.mark.parametrize("credit", ["backpropagation", "feedback_alignment"])
 def test_a_part_of_the_batch_moves_the_decorrelators_alone(xp, rule, credit):
-    how = tuple(pycopi.Decorrelation(rate=0.1, rule=rule, fraction=share) for share in (0.3, 0.5))
-    settings = pycopi.Settings(gain=50.0, rate=1e-2, credit=credit, decorrelation=how)
-    whole = pycopi.Settings(gain=50.0, rate=1e-2, credit=credit, decorrelation=pycopi.Decorrelation(rate=0.0))
+    how = tuple(exact.decorrelation(rate=0.1, rule=rule, fraction=share) for share in (0.3, 0.5))
+    settings = exact.settings(gain=50.0, rate=1e-2, credit=credit, decorrelation=how)
+    whole = exact.settings(gain=50.0, rate=1e-2, credit=credit, decorrelation=exact.decorrelation(rate=0.0))
     like, targets = xp.asarray(Y), xp.asarray(CLASSES)
     state = pycopi.start(NETWORK, settings, parameters=scrambled(NETWORK, 1))
     parameters = state.parameters
@@ -62,13 +63,13 @@ def test_a_part_of_the_batch_moves_the_decorrelators_alone(xp, rule, credit):
 def test_shares_of_a_batch_are_rounded_and_at_least_one_row():
     rows = np.zeros((50, 2))
     shares = (1.0, 0.25, 0.01)
-    assert [len(pycopi.Decorrelation(fraction=share).sample(rows)) for share in shares] == [50, 13, 1]
-    assert len(pycopi.Decorrelation().sample(rows[:3])) == 3
+    assert [len(exact.decorrelation(fraction=share).sample(rows)) for share in shares] == [50, 13, 1]
+    assert len(exact.decorrelation().sample(rows[:3])) == 3
 
 
 def test_each_layer_has_its_own_decorrelation_and_the_last_stands_for_those_beyond():
-    hows = tuple(pycopi.Decorrelation(rate=rate) for rate in (1e-2, 2e-2))
-    settings = pycopi.Settings(rate=1e-2, decorrelation=hows)
+    hows = tuple(exact.decorrelation(rate=rate) for rate in (1e-2, 2e-2))
+    settings = exact.settings(rate=1e-2, decorrelation=hows)
     assert settings.rates == pycopi.Rates(1e-2, (1e-2, 2e-2))
     found = [learning.decorrelation for learning in settings.for_layers(settings.rates, 3)]
     assert found == [hows[0], hows[1], hows[1]]
@@ -76,12 +77,12 @@ def test_each_layer_has_its_own_decorrelation_and_the_last_stands_for_those_beyo
 
 def test_layers_may_learn_their_matrices_in_different_steps():
     """One layer in each step and one in every second: as two runs, each with one of the two schedules."""
-    often, seldom = (pycopi.Decorrelation(rate=1e-2, every=every) for every in (1, 2))
+    often, seldom = (exact.decorrelation(rate=1e-2, every=every) for every in (1, 2))
     how = {"weight_schedule": pycopi.Schedule(start=9), "epochs": 3}
-    both = fit(settings=pycopi.Settings(decorrelation=(seldom, often)), **how)
-    first = fit(settings=pycopi.Settings(decorrelation=seldom), **how)
+    both = fit(settings=exact.settings(decorrelation=(seldom, often)), **how)
+    first = fit(settings=exact.settings(decorrelation=seldom), **how)
     assert_same(both.parameters[0].decorrelator, first.parameters[0].decorrelator)
-    second = fit(settings=pycopi.Settings(decorrelation=often), **how)
+    second = fit(settings=exact.settings(decorrelation=often), **how)
     assert np.abs(both.parameters[1].decorrelator - first.parameters[1].decorrelator).max() > 1e-6
     assert np.abs(both.parameters[0].decorrelator - second.parameters[0].decorrelator).max() > 1e-6
 
@@ -169,17 +170,17 @@ def test_the_largest_power_scales_with_the_square(x, factor):
 
 
 def test_a_bound_beyond_every_step_is_no_bound_to_the_last_bit(xp):
-    settings = pycopi.Settings(gain=50.0, rate=1e-2, step_bound=1e9)
-    exact = pycopi.Settings(gain=50.0, rate=1e-2)
+    settings = exact.settings(gain=50.0, rate=1e-2, step_bound=1e9)
+    unbounded = exact.settings(gain=50.0, rate=1e-2)
     live, like, targets = move(START, xp), xp.asarray(Y), xp.asarray(CLASSES)
     bounded, _ = pycopi.train_step(NETWORK, live, like, targets, settings)
-    plain, _ = pycopi.train_step(NETWORK, live, like, targets, exact)
+    plain, _ = pycopi.train_step(NETWORK, live, like, targets, unbounded)
     for own, other in zip(bounded, plain, strict=True):
         assert_close(own.weight, np.asarray(xp.numpy(other.weight), np.float64), xp, like, rtol=1e-15)
 
 
 def test_a_bound_is_the_same_on_every_backend(xp):
-    settings = pycopi.Settings(gain=50.0, rate=1e-2, step_bound=0.1)
+    settings = exact.settings(gain=50.0, rate=1e-2, step_bound=0.1)
     live, like, targets = move(START, xp), xp.asarray(Y), xp.asarray(CLASSES)
 
     def take(parameters, inputs, targets):
@@ -190,15 +191,15 @@ def test_a_bound_is_the_same_on_every_backend(xp):
     for index, x in enumerate(trace.decorrelated):
         rate = float(bounded_rate(1e-2, 50.0, x, mean_square(x), 0.1, 1.0))
         assert rate == pytest.approx(min(1e-2, 0.1 / 50.0 / (power_of(x) + 1.0)))  # 1 is of the bias
-        slow = pycopi.Settings(gain=50.0, rate=rate)
+        slow = exact.settings(gain=50.0, rate=rate)
         wanted.append(step(slow)[index].weight)
     for own, weight in zip(xp.call(take, live, like, targets), wanted, strict=True):
         assert_close(own.weight, weight, xp, like, rtol=1e-11)
 
 
 def test_the_bound_of_decorrelation_is_a_smaller_rate(xp):
-    how = pycopi.Decorrelation(rate=5.0, fraction=0.5, step_bound=0.5)
-    settings = pycopi.Settings(gain=50.0, rate=1e-2, decorrelation=how)
+    how = exact.decorrelation(rate=5.0, fraction=0.5, step_bound=0.5)
+    settings = exact.settings(gain=50.0, rate=1e-2, decorrelation=how)
     live, like, targets = move(START, xp), xp.asarray(Y), xp.asarray(CLASSES)
     learned, _ = pycopi.train_step(NETWORK, live, like, targets, settings)
     trace = NETWORK.forward(START, Y)
@@ -215,21 +216,21 @@ def test_the_bound_tames_a_step_that_overshoots():
     network = pycopi.mlp([4, 3])
     how = {"epochs": 8, "batch_size": 20, "progress": False, "weight_schedule": pycopi.Schedule()}
     data = network, network.init(0), x, np.arange(200) % 3
-    slow = pycopi.Decorrelation(rate=1e-6)
+    slow = exact.decorrelation(rate=1e-6)
     with pytest.raises(pycopi.DivergenceError):
-        pycopi.fit(*data, settings=pycopi.Settings(decorrelation=slow), **how)
-    state = pycopi.fit(*data, settings=pycopi.Settings(decorrelation=slow, step_bound=1.0), **how)
+        pycopi.fit(*data, settings=exact.settings(decorrelation=slow), **how)
+    state = pycopi.fit(*data, settings=exact.settings(decorrelation=slow, step_bound=1.0), **how)
     assert state.history[-1].loss < state.history[0].loss
 
 
 ERRORS = {
-    "fraction": (lambda: pycopi.Decorrelation(fraction=0.0), "fraction is 0.0; expected a number above 0 and"),
-    "fractions": (lambda: pycopi.Decorrelation(fraction=(1.0, 0.5)), "fraction is a tuple; expected a number"),
-    "every": (lambda: pycopi.Decorrelation(every=0), "every is 0; expected a whole number of at least 1"),
-    "bound": (lambda: pycopi.Settings(step_bound=0.0), "step_bound is 0.0, which allows no step; expected"),
-    "R's bound": (lambda: pycopi.Decorrelation(step_bound=0), "step_bound is 0.0, which allows no step; exp"),
+    "fraction": (lambda: exact.decorrelation(fraction=0.0), "fraction is 0.0; expected a number above 0 and"),
+    "fractions": (lambda: exact.decorrelation(fraction=(1.0, 0.5)), "fraction is a tuple; expected a number"),
+    "every": (lambda: exact.decorrelation(every=0), "every is 0; expected a whole number of at least 1"),
+    "bound": (lambda: exact.settings(step_bound=0.0), "step_bound is 0.0, which allows no step; expected"),
+    "R's bound": (lambda: exact.decorrelation(step_bound=0), "step_bound is 0.0, which allows no step; exp"),
     "adam": (
-        lambda: pycopi.Settings(rule="adam", step_bound=1.0),
+        lambda: exact.settings(rule="adam", step_bound=1.0),
         "step_bound is given with the optimizer Adam,",
     ),
 }

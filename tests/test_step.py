@@ -1,5 +1,6 @@
 """Credit and the training step: against finite differences, plain formulas, and between backends."""
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same, exactly, within
@@ -28,7 +29,7 @@ def test_the_gradient_rule_descends_the_loss(loss, decorrelated):
     """One step of rate 1 and gain 1 is minus the gradient of the mean loss."""
     network = pycopi.mlp([4, 5, 3], activation="tanh", bias=True, decorrelated=decorrelated)
     parameters = scrambled(network, 0)
-    settings = pycopi.Settings(rule="gradient", rate=1.0, gain=1.0, loss=loss)
+    settings = exact.settings(rule="gradient", rate=1.0, gain=1.0, loss=loss)
     stepped, metrics = pycopi.train_step(network, parameters, Y, CLASSES, settings, pycopi.Rates(weights=1.0))
     assert float(metrics.loss) == pytest.approx(loss_of(network, parameters, loss), rel=1e-12)
     for index, own in enumerate(parameters):
@@ -143,7 +144,10 @@ def test_bad_batches_change_nothing(case):
     [
         ({"rule": "hebb"}, "rule is 'hebb'; expected one of copi, gradient, adam"),
         ({"credit": "magic"}, f"credit is 'magic'; expected one of {', '.join(CREDIT)}"),
-        ({"loss": "hinge"}, "loss is 'hinge'; expected one of squared_error, cross_entropy"),
+        (
+            {"loss": "hinge"},
+            "loss is 'hinge'; expected one of squared_error, cross_entropy, binary_cross_entropy",
+        ),
         ({"gain": float("nan")}, "gain is nan; expected a finite number of at least 0"),
         ({"rate": float("inf")}, "rate is inf; expected a finite number of at least 0"),
         (

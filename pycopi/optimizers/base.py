@@ -21,7 +21,7 @@ class Optimizer(ABC):
     """
 
     rescales: ClassVar[bool] = False
-    """Whether it makes steps of its own size: changes then come at a rate of 1."""
+    """Whether it makes steps of its own size: changes then come at a rate of 1, and without a bound."""
 
     sweeps: ClassVar[bool] = False
     """Whether it takes changes as they are, so that one sweep can pull back a row and change the matrix."""

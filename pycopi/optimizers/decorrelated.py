@@ -1,7 +1,7 @@
 """Steps along the gradient in decorrelated inputs and perturbations, for layers that keep A = W R."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pycopi import kernels
 from pycopi._array import Array, copy_array, is_writable, may_overwrite, namespace
@@ -44,6 +44,8 @@ class Decorrelated(Optimizer):
     ``decorrelated=False``.
     """
 
+    rescales: ClassVar[bool] = True
+
     inputs: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
     perturbations: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
     momentum: float = 0.0
@@ -73,6 +75,7 @@ class Decorrelated(Optimizer):
 
     def step(self, parameter: Array, memory: Tree, change: Array, rate: Any) -> tuple[Array, Tree]:
         """Return a parameter and its velocity after a change in which nothing is decorrelated."""
+        change = rate * change
         if self.momentum:
             change = self.momentum * memory["velocity"] + change
             memory = {**memory, "velocity": change}
@@ -102,7 +105,7 @@ class Decorrelated(Optimizer):
         kept = dict(memory)
         left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left)
         right, unit = _decorrelated(self.inputs, kept, "inputs", change.right)
-        change = kernels.RankK(left, right, change.scale * unit)
+        change = kernels.RankK(left, right, change.scale * rate * unit)
         ones = namespace(matrix).ones_like(matrix[:, 0])
         decayed = ones * (1.0 - rate * self.decay) if self.decay else None
         if not self.momentum:

@@ -6,7 +6,17 @@ apart from these: it is made for the sizes of a network.
 """
 
 from pycopi.presets.methods import METHODS, Method
-from pycopi.presets.named import CIFAR10, DIGITS, FILES, MNIST, PAPER_EPOCHS, PAPER_SEEDS, PRESETS, preset_for
+from pycopi.presets.named import (
+    CIFAR10,
+    DIGITS,
+    FILES,
+    MNIST,
+    PAPER,
+    PAPER_EPOCHS,
+    PAPER_SEEDS,
+    PRESETS,
+    preset_for,
+)
 from pycopi.presets.preset import VARIANCE_SCALED_EPSILON, Preset
 from pycopi.presets.subspace import Recipe, subspace_recipe
 
@@ -16,6 +26,7 @@ __all__ = [
     "FILES",
     "METHODS",
     "MNIST",
+    "PAPER",
     "PAPER_EPOCHS",
     "PAPER_SEEDS",
     "PRESETS",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pycopi.optimizers import Adam
 
-PAPER = "Ahmad, Schrader and van Gerven, TMLR 2023 (arXiv 2203.13203)"
+SOURCE = "Ahmad, Schrader and van Gerven, TMLR 2023 (arXiv 2203.13203)"
 """Where the paper's numbers come from."""
 
 
@@ -45,30 +45,30 @@ METHODS: Mapping[str, Method] = {
         Method(
             name="copi-bp",
             title="COPI, backpropagated perturbations",
-            source=f"{PAPER}: rates 1e-3, gain 1000, batch 50, the first epoch decorrelates alone",
+            source=f"{SOURCE}: rates 1e-3, gain 1000, batch 50, the first epoch decorrelates alone",
         ),
         Method(
             name="copi-fa",
             title="COPI, feedback alignment",
-            source=f"{PAPER}: as copi-bp, with a fixed random matrix in place of W R on the way back",
+            source=f"{SOURCE}: as copi-bp, with a fixed random matrix in place of W R on the way back",
             credit="feedback_alignment",
         ),
         Method(
             name="bp-decor",
             title="backpropagation + decorrelation",
-            source=f"{PAPER}: the gradient step on decorrelated inputs, of the same size gain * rate = 1",
+            source=f"{SOURCE}: the gradient step on decorrelated inputs, of the same size gain * rate = 1",
             rule="gradient",
         ),
         Method(
             name="copi-local",
             title="COPI, local decorrelation rule",
-            source=f"{PAPER}: as copi-bp, with R C in place of C R, which needs what a synapse has at hand",
+            source=f"{SOURCE}: as copi-bp, with R C in place of C R, which needs what a synapse has at hand",
             decorrelation_rule="local",
         ),
         Method(
             name="bp-adam",
             title="backpropagation, Adam",
-            source=f"{PAPER}, the baseline as described: rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8; Adam "
+            source=f"{SOURCE}, the baseline as described: rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8; Adam "
             "as Kingma and Ba, arXiv 1412.6980",
             rule="adam",
             decorrelation_rule=None,
@@ -76,7 +76,7 @@ METHODS: Mapping[str, Method] = {
         Method(
             name="bp-adam-published",
             title="backpropagation, published “Adam”",
-            source=f"{PAPER}, the baseline as it was run: moments divided by 1 - beta in every step, so that "
+            source=f"{SOURCE}, the baseline as it was run: moments divided by 1 - beta in every step, so that "
             "steps are 0.316 of Adam's",
             rule="adam",
             decorrelation_rule=None,

@@ -8,7 +8,7 @@ from pycopi import kernels
 from pycopi._array import Array
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
 from pycopi.rules.power import mean_square
-from pycopi.rules.stability import bounded_rate, checked_bound
+from pycopi.rules.stability import BOUND, bounded_rate, checked_bound
 
 RULES = ("covariance", "local")
 
@@ -42,7 +42,7 @@ class Decorrelation:
     whitening: float = 0.0
     fraction: float = 1.0
     every: int = 1
-    step_bound: float | None = None
+    step_bound: float | None = BOUND
 
     def __post_init__(self) -> None:
         """Check the fields."""

@@ -6,6 +6,9 @@ from pycopi import kernels
 from pycopi._array import Array, astype, is_numpy, namespace, number, wide_floats
 from pycopi._checks import as_float
 
+BOUND = 0.5
+"""The usual bound: a quarter of the largest step that does not overshoot."""
+
 _SQUARINGS = (
     3  # the bound is at most the eighth root of the batch above the eigenvalue: 1.6 times at 50 samples
 )
@@ -25,14 +28,14 @@ def bounded_rate(
     matrix multiplies it by ``1 - rate C``, whose eigenvalues are bounded likewise. ``constant`` is the power of
     an input beside x that does not change: 1 for a bias, by which lambda can grow at most.
     """
+    if is_numpy(decorrelated) and isinstance(rate, float):
+        times = rate * gain / bound
+        if times * (number(power.sum()) + constant) <= 1.0:  # the trace, which the eigenvalue is not above
+            return rate
+        return rate / max(times * (number(largest_power(decorrelated, power)) + constant), 1.0)
     xp = namespace(decorrelated)
     largest = largest_power(decorrelated, power)
-    largest = largest + constant if constant else largest
-    if is_numpy(decorrelated) and isinstance(
-        rate, float
-    ):  # for one row, calls of the library take longer than the numbers
-        return rate / max(number(largest) * (rate * gain / bound), 1.0)
-    excess = largest * (rate * gain / bound)
+    excess = (largest + constant if constant else largest) * (rate * gain / bound)
     return rate / xp.maximum(excess, xp.ones_like(excess))
 
 
@@ -53,7 +56,7 @@ def largest_power(decorrelated: Array, power: Array) -> Array:
     divisor = samples * xp.where(trace > 0, trace, xp.ones_like(trace))
     gram = kernels.product(decorrelated, decorrelated, transposed=True) / divisor
     for _ in range(_SQUARINGS - 1):
-        gram = kernels.product(gram, gram)
+        gram = xp.matmul(gram, gram)
     return astype(trace * xp.sum(xp.square(gram)) ** (0.5**_SQUARINGS), dtype)
 
 

@@ -8,11 +8,8 @@ from pycopi.activations import Identity
 from pycopi.credit import NodePerturbation
 from pycopi.network import Network, Parameters
 from pycopi.rules.power import mean_square
-from pycopi.rules.stability import largest_power
+from pycopi.rules.stability import BOUND, largest_power
 from pycopi.settings import Rates, Settings
-
-BOUND = 0.5
-"""The bound to try: a quarter of the largest step that does not overshoot."""
 
 _LARGE, _SMALL = 3.0, 1e-3  # root mean squares beyond which inputs or targets are not of the order of 1
 

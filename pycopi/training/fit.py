@@ -13,7 +13,7 @@ from pycopi.network import Network, Parameters
 from pycopi.settings import Settings
 from pycopi.state import EpochRecord, State, as_state, check_kept, check_state, start
 from pycopi.training.batches import open_batches, open_validation
-from pycopi.training.guard import Guard
+from pycopi.training.guard import Guard, check_guard
 from pycopi.training.history import (
     Callback,
     EarlyStopping,
@@ -90,7 +90,7 @@ def fit(
         None shows a line on the standard error stream if that is a terminal or a notebook's; True always, in
         a file a line an epoch; False never. A callable gets a `Report` about ten times a second.
     guard : Guard
-        When to look for divergence.
+        When to look for divergence; ``Guard(every=10**9)`` looks at the end of each epoch alone.
     checkpoint : path, Checkpoint or None
         Folder that keeps the run: it is written after each epoch, and a call that finds it there goes on after
         the last complete epoch, as if the run had not been interrupted. No other process may work in it
@@ -245,6 +245,7 @@ def _opened(
     **how: Any,
 ) -> tuple[Run, State]:
     """Return a run whose arguments have been checked, and the state that it begins with."""
+    check_guard(how["guard"])
     network.check_parameters(state.parameters)
     state = as_state(network, state, settings)
     _check_state(network, state, settings)

@@ -40,6 +40,14 @@ class Guard:
         object.__setattr__(self, "limit", as_float("limit", self.limit))
 
 
+def check_guard(guard: Any) -> None:
+    """Check that a guard is one: a run ends with the last state that it found good."""
+    if not isinstance(guard, Guard):
+        msg = f"guard is a {type(guard).__name__}; expected a pycopi.Guard, which every run needs"
+        msg += "; to look only at the end of each epoch, give pycopi.Guard(every=10**9)"
+        raise TypeError(msg)
+
+
 class Watch:
     """Looks at one run, and keeps the last state that it found good, without its history.
 

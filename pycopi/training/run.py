@@ -37,7 +37,12 @@ class Schedules(NamedTuple):
     decorrelation: Callable[[int], Factor]
 
     def check(self) -> None:
-        """Check that a schedule is for what it is given to."""
+        """Check that schedules can be asked for a factor, and are for what they are given to."""
+        for name, schedule in self._asdict().items():
+            if not callable(schedule):
+                msg = f"{name}_schedule".replace("weights", "weight")
+                msg += f" is a {type(schedule).__name__}; expected a pycopi.Schedule or a function of the epoch"
+                raise TypeError(msg)
         if isinstance(self.decorrelation, Course):
             msg = "decorrelation_schedule is a Course, which is for weight_schedule; expected a pycopi.Schedule"
             raise ValueError(msg)

@@ -86,13 +86,13 @@ def train_step(
     Notes
     -----
     A loop should begin with an epoch that only decorrelates, ``Rates(None, rate)``, as `fit` does: at the
-    paper's gain, learning from inputs that are still correlated diverges. A batch that is smaller than the
-    others should take its share of a step, as in `fit`: ``Rates(rate, rate, share=b / B)``. The rates of the
-    paper are for batches of 50, so that single samples take a share of 1/50. All perturbations are computed
-    before any parameter changes; the output's is ``gain * (t - f(a)) f'(a)`` for squared error. Pure: the same
-    arguments give the same result, and it may be compiled as ``jax.jit(pycopi.train_step,
-    static_argnames=("network", "settings"))``, for a state without its history, whose records JAX would make
-    arrays of: ``state._replace(history=())``.
+    paper's gain, learning from inputs that are still correlated diverges without a bound, and is slow with
+    one. A batch that is smaller than the others should take its share of a step, as in `fit`: ``Rates(rate,
+    rate, share=b / B)``. The rates of the paper are for batches of 50, so that single samples take a share
+    of 1/50. All perturbations are computed before any parameter changes; the output's is ``gain * (t -
+    f(a)) f'(a)`` for squared error. Pure: the same arguments give the same result, and it may be compiled
+    as ``jax.jit(pycopi.train_step, static_argnames=("network", "settings"))``, for a state without its
+    history, whose records JAX would make arrays of: ``state._replace(history=())``.
 
     Examples
     --------
