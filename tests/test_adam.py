@@ -1,5 +1,6 @@
 """Adam, against its algorithm written down plainly and against PyTorch's."""
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_close, exactly
@@ -16,12 +17,12 @@ STEPS = 5
 
 
 def settings_of(correction="exact"):
-    return pycopi.Settings(rule="gradient", rate=0.01, gain=1.0, optimizer=pycopi.Adam(correction=correction))
+    return exact.settings(rule="gradient", rate=0.01, gain=1.0, optimizer=pycopi.Adam(correction=correction))
 
 
 def gradients(parameters):
     """Return minus the gradient of the mean loss by weights and biases, from one step of the plain rule."""
-    plain = pycopi.Settings(rule="gradient", rate=1.0, gain=1.0)
+    plain = exact.settings(rule="gradient", rate=1.0, gain=1.0)
     stepped, _ = pycopi.train_step(NETWORK, parameters, Y, CLASSES, plain)
     return [
         (new.weight - old.weight, new.bias - old.bias) for new, old in zip(stepped, parameters, strict=True)

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import exact
 import numpy as np
 import pytest
 from command import assert_error, call, save_set, start
@@ -42,12 +43,8 @@ def test_numbers_are_those_of_the_functions(run: Path, results: dict) -> None:
     network, parameters, _ = pycopi.load(run / "model.safetensors")
     data = load_dataset("digits")
     x, y = data.x_train, data.y_train
-    settings = pycopi.Settings(
-        rate=1e-2,
-        gain=30.0,
-        credit="feedback_alignment",
-        decorrelation=pycopi.Decorrelation(rate=1e-2),
-    )
+    decorrelation = exact.decorrelation(rate=1e-2)
+    settings = exact.settings(rate=1e-2, gain=30.0, credit="feedback_alignment", decorrelation=decorrelation)
     layers = results["layers"]
     assert [row["layer"] for row in layers] == [1, 2, 3]
     assert (results["samples"], results["test_samples"]) == (1437, 360)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import exact
 import numpy as np
 import pytest
 from assertions import exactly, within
@@ -256,7 +257,7 @@ def test_an_interrupted_race_goes_on_as_if_it_had_not_been(tmp_path):
 
 
 def test_a_learner_says_when_it_diverges():
-    wild = accuracy.COPI((64, 16, 10), load_dataset("digits"), {"settings": pycopi.Settings(gain=1e9)})
+    wild = accuracy.COPI((64, 16, 10), load_dataset("digits"), {"settings": exact.settings(gain=1e9)})
     assert wild.epoch() is not None  # the first epoch only decorrelates
     assert wild.epoch() is None
 

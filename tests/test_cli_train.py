@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import exact
 import numpy as np
 import pytest
 from backends import BACKENDS, Backend
@@ -32,7 +33,7 @@ def test_train_leaves_model_history_and_picture(run: Path) -> None:
 def test_train_is_what_the_library_does(run: Path) -> None:
     data = pycopi.data.load_dataset("digits")
     network = pycopi.mlp([64, 16, 10])
-    decorrelation = pycopi.Decorrelation(rate=1e-2)
+    decorrelation = exact.decorrelation(rate=1e-2)
     state = pycopi.fit(
         network,
         network.init(0),
@@ -40,7 +41,7 @@ def test_train_is_what_the_library_does(run: Path) -> None:
         data.y_train,
         epochs=3,
         batch_size=20,
-        settings=pycopi.Settings(rate=1e-2, gain=100.0, decorrelation=decorrelation),
+        settings=exact.settings(rate=1e-2, gain=100.0, decorrelation=decorrelation),
     )
     saved = pycopi.load(run / "model.safetensors").parameters
     for own, other in zip(state.parameters, saved, strict=True):

@@ -156,16 +156,16 @@ def test_a_finished_run_is_not_repeated_and_a_longer_one_goes_on(tmp_path):
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
     seen = []
 
-    class Begins(Watcher):
-        def begin(self, run, done):
-            seen.append((run.name, done))
+    class Epochs(Watcher):
+        def epoch(self, run, entry, seconds):
+            seen.append((run.name, entry["epoch"]))
 
-    run_plan(PAIR, tmp_path, watcher=Begins())
+    run_plan(PAIR, tmp_path, watcher=Epochs())
     assert seen == []
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == stamps
     longer = [replace(PAIR[0], epochs=5), PAIR[1]]
-    run_plan(longer, tmp_path, watcher=Begins())
-    assert seen == [(PAIR[0].name, 3)]
+    run_plan(longer, tmp_path, watcher=Epochs())
+    assert seen == [(PAIR[0].name, 4), (PAIR[0].name, 5)]
     fresh = tmp_path / "fresh"
     run_plan(longer, fresh)
     assert results_text(longer, tmp_path) == results_text(longer, fresh)

@@ -48,7 +48,7 @@ network = pycopi.mlp([4, 3])
 x, y = np.random.default_rng(0).random((64, 4), np.float32), np.arange(64) % 3
 
 def of_gain(gain):
-    settings = pycopi.Settings(gain=gain)
+    settings = pycopi.Settings(gain=gain, step_bound=None)
     state = pycopi.fit(network, network.init(0), x, y, epochs=3, settings=settings, weight_schedule=abs)
     return state.history[-1].loss
 

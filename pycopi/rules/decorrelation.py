@@ -147,7 +147,7 @@ def decorrelation_update(
     array([[ 1.  , -0.05],
            [-0.05,  1.  ]])
     """
-    settings = Decorrelation(rate=0.0, rule=rule, whitening=whitening)
+    settings = Decorrelation(rate=0.0, rule=rule, whitening=whitening, step_bound=None)
     rate = as_float("rate", rate)
     check_floats(decorrelator=decorrelator, decorrelated=decorrelated)
     check_shape("decorrelated", decorrelated, (None, None), "it must be a batch of rows")
