@@ -48,6 +48,14 @@ def test_a_loss_that_explodes_while_parameters_do_not_is_noticed_too(gain):
     assert pycopi.evaluate(deep, error.parameters, X, CLASSES).loss < 1e6
 
 
+def test_a_network_without_decorrelation_is_not_told_of_its_steps():
+    plain = pycopi.mlp([6, 20, 3], decorrelated=False)
+    settings = exact.settings(gain=1e6, decorrelation=exact.decorrelation(rate=1e3))
+    with pytest.raises(pycopi.DivergenceError, match="step of the weights") as caught:
+        run(parameters=plain.init(0), network=plain, settings=settings, weight_schedule=abs)
+    assert "step of R" not in str(caught.value)
+
+
 def test_a_loss_in_large_units_is_no_divergence():
     targets = (2e5 + 1e4 * X[:, :1]).astype(np.float64)
     network = pycopi.mlp([6, 1], bias=True)

@@ -75,7 +75,7 @@ def _unbounded_steps(
     largest = number(largest_power(x, mean_square(x)))
     found = []
     size = (rates.for_layer(0).decorrelation or 0.0) * largest
-    if not size <= BOUND and settings.decorrelations[0].step_bound is None:
+    if network.layers[0].decorrelated and not size <= BOUND and settings.decorrelations[0].step_bound is None:
         found.append(_overshoot("R", size, f"Decorrelation(step_bound={BOUND})", "--decorrelation-bound"))
     size = settings.gain * (rates.weights or 0.0) * largest
     if not size <= BOUND and settings.step_bound is None and not settings.method.optimizer.rescales:
