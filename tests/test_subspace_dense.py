@@ -2,6 +2,7 @@
 
 import functools
 
+import exact
 import numpy as np
 import pytest
 import reference
@@ -87,7 +88,7 @@ def test_a_step_is_the_plain_equations_on_every_backend(xp, rule, seed, rank):
     """R follows the batch to R', W becomes W R R'^(-1), and then learns in x = y R'.T."""
     network, y = network_of(rank, refresh=50), rows(seed)
     parameters = begun(network, rows(seed + 1))
-    how = pycopi.Settings(rule=RULES[rule], rate=0.05, gain=2.0)
+    how = exact.settings(rule=RULES[rule], rate=0.05, gain=2.0)
     like = xp.asarray(y)
     step = functools.partial(pycopi.train_step, network, settings=how)
     moved = pycopi.State(parameters).map(xp.asarray).parameters
