@@ -72,7 +72,7 @@ def hundred_steps(backend, dtype, rates):
         y = (np.repeat(np.eye(4)[classes], 4, axis=1) + generator.uniform(size=(20, 16))).astype(dtype)
         arguments = parameters, backend.asarray(y), backend.asarray(classes)
         parameters, metrics = pycopi.train_step(
-            network, *arguments, pycopi.Settings(gain=50.0, rate=1e-2), rates, copy=None
+            network, *arguments, exact.settings(gain=50.0, rate=1e-2), rates, copy=None
         )
         losses.append(float(metrics.loss))
     return losses

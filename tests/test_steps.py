@@ -1,5 +1,6 @@
 """A block of steps is the same as the steps, on every library; `fit` takes blocks on JAX."""
 
+import exact
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same, exactly
@@ -119,7 +120,7 @@ def test_fit_on_jax_ends_where_single_steps_do():
 def test_a_divergence_on_jax_is_noticed_at_the_same_step():
     jax = pytest.importorskip("jax")
     x, y = np.concatenate(X), np.concatenate(Y)
-    wild = pycopi.Settings(rate=10.0, gain=1e4)
+    wild = exact.settings(rate=10.0, gain=1e4)
     found = []
     for like in (x, jax.numpy.asarray(x)):
         with pytest.raises(pycopi.DivergenceError) as raised:
