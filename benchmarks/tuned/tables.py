@@ -152,12 +152,12 @@ def _words(setting: Mapping[str, Any]) -> str:
 
 
 def times(network: str, found: Sequence[Found]) -> Table:
-    """Return the seconds to shares of AdamW's best; no rows before AdamW's runs are there."""
+    """Return the seconds to shares of AdamW's best; no rows before AdamW's longest runs are there."""
     ran = {one.entry: one for one in found if one.runs and one.epoch_seconds is not None}
     adamw, sgd = (ran.get(Entry(network, name, _USUAL)) for name in ("AdamW", "SGD"))
     body: list[tuple[Cell, ...]] = []
     heads = ["method (inputs)"]
-    if adamw is not None:
+    if adamw is not None and FINAL_EPOCHS[-1] in adamw.runs:
         best = max(fmean(seeds.values()) for seeds in adamw.runs.values())
         targets = [share * best for share in SHARES]
         body = [(one.name, *_to(targets, one, adamw, sgd)) for one in ran.values()]
