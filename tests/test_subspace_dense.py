@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from strategies import SEEDS
 
 import pycopi
+from pycopi.kernels import RankK, apply
+from pycopi.layers.subspace import _after
 
 RNG = np.random.default_rng(4)
 CLASSES = np.array([0, 1, 2, 0, 1, 2, 0, 1])
@@ -233,3 +235,14 @@ def test_an_optimizer_with_steps_of_its_own_is_an_error(optimizer):
     )
     with pytest.raises(ValueError, match=exactly(message)):
         pycopi.train_step(network, pycopi.start(network, how, like=y), y, CLASSES, how)
+
+
+def test_two_changes_one_after_the_other_are_one(rng):
+    """A rule of another's may scale rows, too."""
+    first = RankK(rng.normal(size=(2, 3)), rng.normal(size=(2, 4)), 1.0, None, rng.normal(size=4))
+    second = RankK(
+        rng.normal(size=(5, 3)), rng.normal(size=(5, 4)), 0.3, rng.normal(size=3), rng.normal(size=4)
+    )
+    matrix = rng.normal(size=(3, 4))
+    wanted = apply(apply(matrix, first, True), second, True)
+    assert_close(apply(matrix, _after(first, second), True), wanted, NUMPY, matrix, rtol=1e-13)
