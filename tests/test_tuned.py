@@ -53,6 +53,11 @@ class TestSpaces:
         space = spaces.SPACES["AdamW"]
         assert spaces.beyond(space, space.range, space.rate, 1) is None
 
+    def test_the_last_settings_are_near_the_best_rate(self):
+        rates = [one["rate"] for one in spaces.near(spaces.SPACES["SGD"], 0.5)]
+        assert len(set(rates)) == spaces.CLOSER
+        assert all(0.5 / 2.7 < rate < 0.5 * 2.7 for rate in rates)
+
 
 class TestChoosing:
     def test_validation_alone_decides(self):
@@ -82,7 +87,7 @@ class TestChoosing:
             return Row(what, (1 / (1 + place),), (1.0,), (1.0,), None, "")
 
         chosen = race.search(Entry("digits", "SGD", "raw"), run)
-        assert chosen.settings == spaces.SETTINGS + spaces.MORE
+        assert chosen.settings == spaces.SETTINGS + spaces.MORE + spaces.CLOSER
         assert chosen.setting["rate"] > space.range.high
         assert {what.part for what in tried} == {"search"}
 

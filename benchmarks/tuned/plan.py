@@ -37,6 +37,7 @@ _ALL, _SHORT = len(FINAL_SEEDS), FINAL_EPOCHS[:-1]
 PLAN = (
     Stage(usual("cifar10", *_MAIN), 3, _SHORT),
     Stage(usual("cifar10", *_MAIN), 3, FINAL_EPOCHS),
+    Stage(usual("mnist", *_MAIN), 3, FINAL_EPOCHS),
     Stage(usual("mnist", *_MAIN, *_SLOW, *_ABLATIONS, *_BASELINES), _ALL, FINAL_EPOCHS),
     Stage(controls("cifar10"), 3, _SHORT),
     Stage(usual("cifar10", *_ABLATIONS), 3, _SHORT),

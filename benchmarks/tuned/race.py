@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.tuned import pycopi_methods, torch_methods
 from benchmarks.tuned.inputs import load
-from benchmarks.tuned.spaces import SETTINGS, SPACES, WIDENINGS, beyond, first
+from benchmarks.tuned.spaces import SETTINGS, SPACES, WIDENINGS, beyond, first, near
 from benchmarks.tuned.store import keep, stored
 from benchmarks.tuned.trial import SIZES, Entry, Row, Trial
 
@@ -69,7 +69,7 @@ def line(row: Row) -> str:
 
 
 def search(entry: Entry, run: Runner) -> Chosen:
-    """Return what the search of an entry chooses, widened while the best rate is at an edge."""
+    """Return what the search of an entry chooses: widened while the best rate is at an edge, then near it."""
     space = SPACES[entry.method]
     settings, covered = first(space), space.range
     chosen = _searched(entry, settings, run)
@@ -79,7 +79,7 @@ def search(entry: Entry, run: Runner) -> Chosen:
             break
         settings, covered = [*settings, *found[0]], found[1]
         chosen = _searched(entry, settings, run)
-    return chosen
+    return _searched(entry, [*settings, *near(space, chosen.setting["rate"])], run)
 
 
 def _searched(entry: Entry, settings: Sequence[dict[str, Any]], run: Runner) -> Chosen:

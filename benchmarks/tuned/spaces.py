@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SETTINGS, MORE = 12, 4
-"""Settings of a first search, and of each widening of it."""
+SETTINGS, MORE, CLOSER = 12, 4, 6
+"""Settings of a first search, of each widening of it, and of the last part, near the best rate."""
 
 WIDENINGS = 2
 """How often a search is widened at most, while the best rate is at an edge."""
@@ -16,6 +16,7 @@ DECADES = 2.5
 
 _EDGE = 1 / 6  # share of the range at each end where an optimum is not believed
 _BEYOND = 1 / 3  # of the first range: how far a widening goes
+_NEAR = 1 / 6  # of the first range: how far from the best rate the last part goes, to each side
 
 
 class Log(NamedTuple):
@@ -82,6 +83,12 @@ def beyond(space: Space, covered: Log, best: float, widening: int) -> tuple[list
         return None
     settings = _drawn(space, wider, MORE, widening)
     return settings, Log(min(covered.low, wider.low), max(covered.high, wider.high))
+
+
+def near(space: Space, best: float) -> list[dict[str, Any]]:
+    """Return settings whose rates are near the best one."""
+    step = 10 ** (_NEAR * DECADES)
+    return _drawn(space, Log(best / step, best * step), CLOSER, WIDENINGS + 1)
 
 
 def _drawn(space: Space, rates: Log, count: int, stream: int) -> list[dict[str, Any]]:
