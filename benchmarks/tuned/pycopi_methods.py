@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.tuned.inputs import Data, Split
@@ -54,10 +54,42 @@ def exact(sizes: Sequence[int], setting: Setting) -> Made:
     return _exact(sizes, setting, rule="copi", rate=setting["rate"] / _GAIN, gain=_GAIN)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Partly(Decorrelated):
+    """`Decorrelated` for the inputs of the layers with so many features, or for those of all others."""
+
+    features: int = 0
+    others: bool = False
+
+    def init(self, parameter: Any) -> Any:
+        """Return what is remembered, without the inputs that are left as they are."""
+        memory = dict(super().init(parameter))
+        if parameter.ndim == 2 and (parameter.shape[1] == self.features) == self.others:
+            del memory["inputs"]
+        return memory
+
+
+def ablated(sizes: Sequence[int], setting: Setting) -> Made:
+    """Return `pycopi.subspace_recipe` with parts left out: the inputs or perturbations of some layers."""
+    parts, rank = setting["parts"], setting["rank"]
+    if not rank and rank is not None:
+        return _folded(sizes, setting, None, None)
+    how = SubspaceDecorrelation(rank=rank, damping=setting["damping"], refresh=setting["refresh"])
+    inputs = how if parts != "perturbations" else None
+    perturbations = how if parts in ("all", "perturbations") else None
+    network, settings = _folded(sizes, setting, inputs, perturbations)
+    if parts in ("first layer", "hidden layers"):
+        others = parts == "hidden layers"
+        partly = _Partly(inputs=inputs, perturbations=None, features=sizes[0], others=others)
+        settings = replace(settings, optimizer=partly)
+    return network, settings
+
+
 METHODS: Mapping[str, Callable[[Sequence[int], Setting], Made]] = {
     "COPI subspace": subspace,
     "COPI subspace, inputs only": lambda sizes, setting: subspace(sizes, setting, perturbations=False),
     "COPI subspace, rank 0": rank_zero,
+    "COPI subspace, in parts": ablated,
     "FOOF": foof,
     "BP, learned R": learned,
     "COPI exact": exact,
