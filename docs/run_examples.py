@@ -4,6 +4,7 @@ The programs run in a copy of the folder, because they write files where they ar
 installed, or calls a compiler that is not there, does not run: its first lines say what it prints.
 """
 
+import os
 import re
 import shutil
 from importlib.util import find_spec
@@ -23,6 +24,7 @@ FIRST = ["digits.py", "stream.py", "sklearn_pipeline.py", "memory_map.py", "shut
 
 def settings() -> dict[str, Any]:
     """Return what ``sphinx_gallery_conf`` is to be."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # or JAX says which others it has not found
     shutil.copytree(DOCS.parent / "examples", BUILT, dirs_exist_ok=True)
     run = [path for path in BUILT.rglob("*.py") if is_runnable(path)]
     for path in run:  # what it prints is below, so that nobody reads it twice

@@ -32,6 +32,25 @@ def test_folder_that_holds_a_run(run: Path) -> None:
     assert before == {path.name: path.read_bytes() for path in run.iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("table.csv", "--target", "speceis"), ".*expected one column of the name 'speceis', got 0 among width, species; .*"),
+        (("nowhere.csv",), ".*nowhere.csv: there is no such file; .*"),
+        (("digits", "--target", "y"), "target is 'y', but digits is no CSV file, .*"),
+        (("digits", "--device", "cuda"), "--device is 'cuda', which numpy cannot use .*"),
+        (("digits", "--patience", "1", "--decorrelation-fraction", "2"), ".*fraction.*"),
+    ],
+    ids=str,
+)
+def test_what_was_typed_wrong_comes_before_a_run_that_is_in_the_way(
+    words: tuple[str, ...], expected: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text("width,species\n1,a\n2,a\n3,b\n4,b\n", encoding="utf-8")
+    assert_error(expected, "train", *words, "--output", run)
+
+
 def test_overwrite_replaces_the_run_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "last-good.safetensors").write_text("of an earlier run")
     (tmp_path / "notes.txt").write_text("mine")

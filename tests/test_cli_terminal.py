@@ -45,6 +45,18 @@ def test_nothing_is_wider_than_the_terminal(columns: int, run: Path, tmp_path: P
     assert "decorrelating" in without_codes(reproduced)
 
 
+@pytest.mark.parametrize(("columns", "seconds"), [(60, ""), (120, r"  \d+\.\d\d s")])
+def test_an_epoch_is_one_line_with_what_fits(columns: int, seconds: str, tmp_path: Path) -> None:
+    flags = ("--hidden", "16", "--epochs", "10", "--output", "run")
+    text = without_codes(show("train", "digits", *flags, cwd=tmp_path, columns=columns))
+    result = r"loss \d\.\d{4}( \d+\.\d%)?  test loss \d\.\d{4}( \d+\.\d%)?"
+    lines = [line for line in re.split(r"[\r\n]+", text) if "test loss" in line and "│" not in line]
+    assert len(lines) == 10
+    assert not re.search(r"[\r\n]+ +\d", text), text  # the rest of a line
+    for line in lines:
+        assert re.fullmatch(rf"epoch [ \d]\d/10  (decorrelating  )?{result}{seconds} *", line), line
+
+
 def test_bar_of_a_regression_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 

@@ -237,7 +237,7 @@ def test_lines_where_there_is_no_terminal(tmp_path):
     lines = text.splitlines()
     assert len(lines) == 2 * 4 + 1
     pattern = r"digits copi-bp-seed-0  epoch {}/4  {}  \d+\.\d s  left .+"
-    results = r"training \d+\.\d\d%  test \d+\.\d\d%"
+    results = r"test \d+\.\d\d%  training \d+\.\d\d%"
     assert re.fullmatch(pattern.format(1, "decorrelating"), lines[0]), lines[0]
     assert re.fullmatch(pattern.format(2, results), lines[1]), lines[1]
     assert re.fullmatch(pattern.format(1, results).replace("copi-bp", "bp-adam"), lines[4]), lines[4]
@@ -347,5 +347,5 @@ def test_live_bar_over_the_plan_in_a_terminal(tmp_path):
     assert re.search(r"digits copi-bp-seed-0  epoch 1/3  decorrelating", text), text
     for name in ("copi-bp", "bp-adam"):
         for epoch in range(1 + (name == "copi-bp"), 4):
-            assert len(re.findall(rf"{name}-seed-0  epoch {epoch}/3  training [^\r\n]*left", text)) == 1
+            assert len(re.findall(rf"{name}-seed-0  epoch {epoch}/3  test [^\r\n]*left", text)) == 1
     assert "\x1b[?25h" in shown  # the cursor is back

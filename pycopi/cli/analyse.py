@@ -109,7 +109,7 @@ def analyse(given: f.Given) -> None:
     console = Console(highlight=False)
     _print_findings(console, findings)
     console.print(f"samples: {results['samples']} for training, of {data}", soft_wrap=True)
-    console.print(f"output: {folder}: {', '.join(files)}", soft_wrap=True)
+    console.print(f"output: {folder}: {', '.join(files)}", soft_wrap=not console.is_terminal)
 
 
 def _subject(

@@ -117,9 +117,12 @@ class Job(NamedTuple):
 
 
 def start(given: Given, checkpoint: Checkpoint) -> Job:
-    """Return a new run; a run in its folder stays until the first epoch is complete."""
-    replaces = holds_a_run(checkpoint.folder, overwrite="overwrite" in given)
+    """Return a new run; a run in its folder stays until the first epoch is complete.
+
+    What was typed wrong is named before a run that is in the way.
+    """
     origin, splits, like = _open(new_plan(given["data"], _planned(given)), given)
+    replaces = holds_a_run(checkpoint.folder, overwrite="overwrite" in given)
     recipe = origin.plan.recipe
     inputs, targets = splits.train
     network = recipe.network(inputs.shape[1], splits.outputs, targets)

@@ -43,7 +43,7 @@ def show_progress(
 
     def after(state: State) -> None:
         if verbose or has_a_line(state.history[-1].epoch, epochs):
-            print_line(console, describe_epoch(state.history[-1], epochs), live=live)
+            print_line(console, describe_epoch(state.history[-1], epochs), live=live, spare=1)
 
     if quiet:
         yield False, lambda state: None
@@ -80,15 +80,20 @@ _WIDE = 70  # columns from which on the bar is long
 _TIME = " 00:00"  # that is left
 
 
-def print_line(console: Console, text: str, *, live: bool) -> None:
-    """Print parts with two spaces between: one line in a file, as many as they need in a live terminal."""
+def print_line(console: Console, text: str, *, live: bool, spare: int = 0) -> None:
+    """Print parts with two spaces between: one line in a file, as many as they need in a live terminal.
+
+    ``spare`` of the last parts are left out there, one by one, if the line is too long with them.
+    """
     if not live:
         print(text, flush=True)
         return
-    lines = [""]
-    for part in text.split("  "):
-        longer = f"{lines[-1]}  {part}" if lines[-1] else part
-        if lines[-1] and len(longer) > console.width:
+    first, *parts = text.split("  ")
+    while spare and len("  ".join([first, *parts])) > console.width:
+        parts, spare = parts[:-1], spare - 1
+    lines = [first]
+    for part in parts:
+        if len(longer := f"{lines[-1]}  {part}") > console.width:
             lines.append(f"  {part}")
         else:
             lines[-1] = longer

@@ -141,7 +141,8 @@ class _Shown(Watcher):
         """Print what an epoch came to."""
         self.done += _cost(run, 1)
         if self.verbose or has_a_line(entry["epoch"], run.epochs):
-            self.print(f"{describe_epoch(run, entry, seconds)}  left {self.left()}")
+            text = f"{describe_epoch(run, entry, seconds)}  left {self.left()}"
+            self.print(text, spare=text.count("  ") - 2)  # name, epoch and result are always there
 
     def end(self, run: Run, failure: dict[str, Any] | None) -> None:
         """Print how a run failed; the rest goes on."""
@@ -150,9 +151,9 @@ class _Shown(Watcher):
             what = f"{failure['kind']} in epoch {failure['epoch']}: {failure['reason']}"
             self.print(f"{run.data} {run.name}: {what}")
 
-    def print(self, text: str) -> None:
-        """Print a line."""
-        print_line(self.console, text, live=self.bar is not None)
+    def print(self, text: str, spare: int = 0) -> None:
+        """Print a line, in a narrow terminal without as many of its last parts as may be spared."""
+        print_line(self.console, text, live=self.bar is not None, spare=spare)
 
     def left(self) -> str:
         """Return the time left as a text."""
@@ -178,7 +179,7 @@ def watch_plan(runs: Sequence[Run], output: Path, *, quiet: bool, verbose: bool 
 
 def describe_epoch(run: Run, entry: Entry, seconds: float) -> str:
     """Return what an epoch came to; no accuracies where only the decorrelating matrices learned."""
-    results = f"training {entry['train_accuracy']:.2%}  test {entry['test_accuracy']:.2%}"
+    results = f"test {entry['test_accuracy']:.2%}  training {entry['train_accuracy']:.2%}"
     if entry["weight_rate"] == 0 and entry["decorrelation_rate"] > 0 and run.preset.decorrelated:
         results = "decorrelating"
     return f"{run.data} {run.name}  {name_epoch(entry['epoch'], run.epochs)}  {results}  {seconds:.1f} s"
