@@ -35,7 +35,10 @@ def test_folder_that_holds_a_run(run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("table.csv", "--target", "speceis"), ".*expected one column of the name 'speceis', got 0 among width, species; .*"),
+        (
+            ("table.csv", "--target", "speceis"),
+            ".*expected one column of the name 'speceis', got 0 among width, species; .*",
+        ),
         (("nowhere.csv",), ".*nowhere.csv: there is no such file; .*"),
         (("digits", "--target", "y"), "target is 'y', but digits is no CSV file, .*"),
         (("digits", "--device", "cuda"), "--device is 'cuda', which numpy cannot use .*"),

@@ -284,6 +284,7 @@ def test_every_block_is_rendered_and_escaped(tmp_path):
         Text("x & y"),
         Code("pycopi <x>"),
         Table(("a", "b"), [["1|2", "<3>"]], "caption <c>"),
+        Table(("a", "b", "c"), [["d", "4", "why a number is not another one"]]),
         Gallery([Picture(picture, 'say "hello" <now>')]),
     ]
     text = render_html("t < u", blocks)
@@ -292,7 +293,8 @@ def test_every_block_is_rendered_and_escaped(tmp_path):
     for words in ("A &lt; B", "x &amp; y", "pycopi &lt;x&gt;", "&lt;3&gt;", "caption &lt;c&gt;", "t &lt; u"):
         assert words in text
     plain = render_markdown(blocks)
-    assert "| 1\\|2 | <3> |" in plain
+    assert "| --- | ---: |\n| 1\\|2 | <3> |" in plain
+    assert "| --- | ---: | --- |\n| d | 4 | why " in plain
     assert '![say "hello" <now>](a.png)' in plain
 
 

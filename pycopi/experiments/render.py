@@ -62,8 +62,13 @@ def _in_html(block: Block) -> str:
             return '<div class="gallery">\n' + "\n".join(map(_picture_in_html, pictures)) + "\n</div>"
 
 
+def _of_words(table: Table) -> list[bool]:
+    """Return which columns have long texts, and so begin at the left."""
+    return [max(map(len, column)) > _WORDS for column in zip(*table.rows, strict=True)]
+
+
 def _table_in_html(table: Table) -> str:
-    words = [max(map(len, column)) > _WORDS for column in zip(*table.rows, strict=True)]
+    words = _of_words(table)
     head = "".join(_cell("th", name, wide) for name, wide in zip(table.header, words, strict=True))
     rows = "\n".join(
         "<tr>" + "".join(_cell("td", text, wide) for text, wide in zip(row, words, strict=True)) + "</tr>"
@@ -108,7 +113,7 @@ def _in_markdown(block: Block) -> str:
 
 
 def _table_in_markdown(table: Table) -> str:
-    marks = ["---", *["---:"] * (len(table.header) - 1)]
+    marks = ["---", *("---" if wide else "---:" for wide in _of_words(table)[1:])]
     lines = [table.header, marks, *table.rows]
     text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return f"{table.caption}\n\n{text}" if table.caption else text
