@@ -11,6 +11,7 @@ import json
 import re
 import runpy
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -105,6 +106,27 @@ def test_examples_print_what_their_docstrings_say(path, tmp_path, monkeypatch):
     for picture in re.findall(r"Draws (\S+\.png), ", names["__doc__"]):
         assert Path(picture).stat().st_size > 0
     assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_make_docs_runs_every_program_of_the_gallery():
+    """What a program imports comes with the package, the extra ``docs`` or the Makefile's own line for it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    docs = extras["docs"]
+    (first,) = (one for one in docs if one.startswith("pycopi["))
+    parts = [part for name in first[len("pycopi[") : -1].split(",") for part in extras[name]]
+    alone = re.findall(r"--no-deps '(\w+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    installed = set(re.findall(r"[\w-]+", " ".join([*docs, *parts, *alone]))) | {
+        "pycopi",
+        "numpy",
+        "array_api_compat",
+    }
+    others = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+    for path in EXAMPLES:
+        for name in re.findall(r"^(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.M):
+            known = name in sys.stdlib_module_names or others.get(name, name) in installed
+            assert known, f"{path.name} imports {name}, which make docs does not install"
 
 
 @pytest.mark.parametrize(
