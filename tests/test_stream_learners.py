@@ -59,11 +59,12 @@ def test_the_step_is_the_one_of_train_step():
     model = StreamClassifier(**SMALL, classes=(0, 1, 2))
     for row, label in zip(rows[:-1], labels[:-1], strict=True):
         model.learn_one(row, label)
-    inner, state, settings = model._inner, model._state, model._settings
+    inner, settings = model._inner, model._settings
+    state = model._state._replace(parameters=model._settled())
     scaled = model._scale.after(rows[-1], model._most).standardised(rows[-1])
     wanted, _ = pycopi.train_step(inner, state, scaled, np.array([labels[-1]]), settings)
     model.learn_one(rows[-1], labels[-1])
-    for found, expected in zip(model._state.parameters, wanted.parameters, strict=True):
+    for found, expected in zip(model._settled(), wanted.parameters, strict=True):
         for name, array in found.named().items():
             np.testing.assert_allclose(array, expected.named()[name], rtol=1e-6, atol=1e-7)
 

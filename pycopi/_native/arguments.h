@@ -20,7 +20,7 @@ typedef struct {
 } argument_rule;
 
 /* Checked arguments, at their positions; an array that is None has the data NULL. */
-#define MOST_ARGUMENTS 11
+#define MOST_ARGUMENTS 22
 typedef struct {
     Py_ssize_t k, m, n;
     size_t itemsize; /* of all arrays: of float or double */

@@ -12,7 +12,7 @@
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define AHEAD 16            /* rows of packed values that a tile calls into the first cache before it reads them */
 #define SHALLOW_ROWS 4      /* of such a tile; out of few rows takes it, too */
-#define CACHED 8000000      /* bytes from which a matrix lies in no cache: a sweep of so many fetches rows ahead */
+#define CACHED 524288       /* bytes from which a matrix is far: a sweep of so many fetches rows ahead */
 #define CACHE_LINE 64
 #define PACKED_WIDTH(rows) ROUND_UP(rows, 8) /* what a tile's rows of left take up: whole vectors */
 
@@ -77,6 +77,13 @@ static sample_step step_of(const stream_arguments *a, double power)
     const double largest = (whitening < 0.5 ? 1 - whitening : whitening) * power + whitening;
     const double excess = rate * largest / a->bound, e = excess <= 1 ? rate : rate / excess;
     return (sample_step){1 + e * whitening, e * (1 - 2 * whitening), -e * (1 - whitening)};
+}
+
+/* A step size times `power` that is within the bound. */
+static double bounded(double rate, double bound, double power)
+{
+    const double excess = rate * power / bound;
+    return excess > 1 ? rate / excess : rate;
 }
 
 /* What the templates write with, for the T, SET and ROWS of the moment. */
@@ -148,4 +155,9 @@ size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)
 size_t sweep_workspace(ptrdiff_t n, int parts)
 {
     return (size_t)parts * ROUND_UP((size_t)n * sizeof(double) + 1, CACHE_LINE); /* never none */
+}
+
+size_t row_workspace(ptrdiff_t m, ptrdiff_t n, int parts)
+{
+    return sweep_workspace(n, parts) + (2 * (size_t)n + (size_t)m) * sizeof(double);
 }

@@ -65,11 +65,38 @@ typedef struct {
     strided matrix, pulled, projected, returned, vector, left, right, row_scale, column_scale, sample;
 } sweep_arguments;
 
+/* An update of rank 1 that the next row's sweep makes: with column scales of W, row scales of R. */
+typedef struct {
+    strided left, right, scale;
+} late_update;
+
+/* One row through a dense layer with n inputs y and m outputs, of weights W, decorrelating matrix R and bias b, of which
+ * the last two need not be there; without R, x is y itself and `decorrelated` and `returned` are not there either.
+ *
+ *     forward:  x = R y,  returned = R^T x,  a = W x + b,  outputs = a where a > 0, slope a elsewhere
+ *     learn:    e = min(rate, bound / (|x|^2 + (1 with b))),  z = a + delta - b
+ *               below = R^T W^T delta, times the slope where y <= 0
+ *               W = W diag(1 - e x^2) + e z x^T,  or without `infers`  W + e delta x^T;   b = b + e delta
+ *               f = min(decorrelation_rate, decorrelation_bound / |x|^2),  k = whitening
+ *               R = diag(1 + f (k + (1 - 2 k) x^2)) R - f (1 - k) x returned^T
+ *
+ * delta is `perturbations`, a `preactivations`; `below` need not be there, nor `returned` where nothing is learned. All
+ * is found by the parameters as they were before. Where there is no `below`, the updates of W and R may be late:
+ * learning writes them down, and the forward pass of the next row makes them first, which spares a read of both.
+ * preactivations, outputs, perturbations and b have m values, the other vectors n. */
+typedef struct {
+    ptrdiff_t m, n;
+    int infers;
+    double slope, rate, bound, decorrelation_rate, decorrelation_bound, whitening; /* bounds are infinite for none */
+    strided weight, decorrelator, bias, inputs, decorrelated, returned, preactivations, outputs, perturbations, below;
+    late_update late_weight, late_decorrelator;
+} row_arguments;
+
 /* A kernel for one element type; `arguments` is the structure of its operation. It works in so many parts, on whose
  * number only a sweep's `pulled` and `returned` depend, and then no further than by rounding. */
 typedef void kernel(const void *arguments, int parts, void *workspace);
 
-enum { RANK_K, STREAM, SWEEP, OPERATIONS };
+enum { RANK_K, STREAM, SWEEP, ROW_FORWARD, ROW_LEARN, OPERATIONS };
 
 typedef struct {
     const char *name;
@@ -86,6 +113,7 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX]);
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts);
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize);
 size_t sweep_workspace(ptrdiff_t n, int parts);
+size_t row_workspace(ptrdiff_t m, ptrdiff_t n, int parts);
 
 /* How many threads a large call would use now: as many as OpenMP would, which libraries such as threadpoolctl can
  * limit. */

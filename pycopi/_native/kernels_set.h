@@ -4,11 +4,13 @@
 #include "rank_k_template.h"
 #include "stream_template.h"
 #include "sweep_template.h"
+#include "row_template.h"
 #undef T
 #define T double
 #include "rank_k_template.h"
 #include "stream_template.h"
 #include "sweep_template.h"
+#include "row_template.h"
 #undef T
 
 static const instruction_set JOINED(set, SET) = {
@@ -17,7 +19,9 @@ static const instruction_set JOINED(set, SET) = {
     VECTORS * (VECTOR_BYTES ? VECTOR_BYTES : sizeof(double)),
     {{JOINED(rank_k_float, SET), JOINED(rank_k_double, SET)},
      {JOINED(stream_float, SET), JOINED(stream_double, SET)},
-     {JOINED(sweep_float, SET), JOINED(sweep_double, SET)}},
+     {JOINED(sweep_float, SET), JOINED(sweep_double, SET)},
+     {JOINED(row_forward_float, SET), JOINED(row_forward_double, SET)},
+     {JOINED(row_learn_float, SET), JOINED(row_learn_double, SET)}},
 };
 
 #undef SET

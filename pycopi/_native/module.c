@@ -134,6 +134,91 @@ static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t co
     return run(module, SWEEP, &call, &taken, parts, sweep_workspace(call.n, parts));
 }
 
+/* The arrays of a row come first in both functions: matrices, bias, late updates, and what the forward pass finds. */
+#define ROW_ARRAYS(matrices, bias, late, found)                                                                        \
+    {"weight", "mn", matrices}, {"decorrelator", "nn", OPTIONAL | (matrices)}, {"bias", "m", OPTIONAL | (bias)},       \
+        {"weight_left", "m", OPTIONAL | (late)}, {"weight_right", "n", OPTIONAL | (late)},                             \
+        {"weight_scale", "n", OPTIONAL | (late)}, {"decorrelator_left", "n", OPTIONAL | (late)},                       \
+        {"decorrelator_right", "n", OPTIONAL | (late)}, {"decorrelator_scale", "n", OPTIONAL | (late)},                \
+        {"inputs", "n", 0}, {"decorrelated", "n", OPTIONAL | (found)}, {"returned", "n", OPTIONAL | (found)},          \
+        {"preactivations", "m", found}
+
+static row_arguments row_of(const arguments *taken)
+{
+    const strided *in = taken->arrays;
+    return (row_arguments){.m = taken->m, .n = taken->n, .weight = in[0], .decorrelator = in[1], .bias = in[2],
+                           .late_weight = {in[3], in[4], in[5]}, .late_decorrelator = {in[6], in[7], in[8]},
+                           .inputs = in[9], .decorrelated = in[10], .returned = in[11], .preactivations = in[12]};
+}
+
+static PyObject *run_row(PyObject *module, int operation, const row_arguments *call, arguments *taken)
+{
+    const late_update w = call->late_weight, r = call->late_decorrelator;
+    const int linear = !call->decorrelator.data, learns = operation == ROW_LEARN, late = w.left.data != NULL;
+    const char *fault = NULL;
+    if (linear != !call->decorrelated.data || (learns ? linear != !call->returned.data : linear && call->returned.data))
+        fault = "expected decorrelated, and returned to learn from, with decorrelator, and without it none";
+    else if (!late != !w.right.data || !late != !w.scale.data || (late && !linear) != (r.left.data != NULL) ||
+             !r.left.data != !r.right.data || !r.left.data != !r.scale.data || (late && call->below.data))
+        fault = "expected left, right and scale of late updates of each matrix, without below, or none of them";
+    if (fault) {
+        release_arguments(taken);
+        PyErr_SetString(PyExc_ValueError, fault);
+        return NULL;
+    }
+    const double rows = (double)(call->m < call->n && !linear ? call->n : call->m);
+    const int parts = threads_claim(rows * (double)call->n * (double)taken->itemsize, 1);
+    return run(module, operation, call, taken, parts, row_workspace(call->m, call->n, parts));
+}
+
+PyDoc_STRVAR(row_forward_doc,
+             "row_forward(weight, decorrelator, bias, weight_left, weight_right, weight_scale, decorrelator_left, "
+             "decorrelator_right, decorrelator_scale, inputs, decorrelated, returned, preactivations, outputs, slope, /)"
+             "\n--\n\nSend one row through a dense layer; see kernels.h.");
+
+static PyObject *row_forward(PyObject *module, PyObject *const *objects, Py_ssize_t count)
+{
+    const int late = count > 3 && objects[3] != Py_None;
+    const argument_rule rules[] = {
+        ROW_ARRAYS(late ? WRITTEN : 0, 0, 0, WRITTEN), {"outputs", "m", WRITTEN}, {"slope", "", 0}};
+    arguments taken;
+    if (take_arguments(&taken, "row_forward", rules, COUNT(rules), objects, count) < 0)
+        return NULL;
+    row_arguments call = row_of(&taken);
+    call.outputs = taken.arrays[13];
+    call.slope = taken.numbers[14];
+    return run_row(module, ROW_FORWARD, &call, &taken);
+}
+
+PyDoc_STRVAR(row_learn_doc,
+             "row_learn(weight, decorrelator, bias, weight_left, weight_right, weight_scale, decorrelator_left, "
+             "decorrelator_right, decorrelator_scale, inputs, decorrelated, returned, preactivations, perturbations, "
+             "below, slope, infers, rate, bound, decorrelation_rate, decorrelation_bound, whitening, /)"
+             "\n--\n\nLet a dense layer learn from one row; see kernels.h.");
+
+static PyObject *row_learn(PyObject *module, PyObject *const *objects, Py_ssize_t count)
+{
+    static const argument_rule rules[] = {
+        ROW_ARRAYS(WRITTEN, WRITTEN, WRITTEN, 0), {"perturbations", "m", 0}, {"below", "n", OPTIONAL | WRITTEN},
+        {"slope", "", 0}, {"infers", "", 0}, {"rate", "", 0}, {"bound", "", 0}, {"decorrelation_rate", "", 0},
+        {"decorrelation_bound", "", 0}, {"whitening", "", 0}};
+    arguments taken;
+    if (take_arguments(&taken, "row_learn", rules, COUNT(rules), objects, count) < 0)
+        return NULL;
+    const double *number = taken.numbers;
+    row_arguments call = row_of(&taken);
+    call.perturbations = taken.arrays[13];
+    call.below = taken.arrays[14];
+    call.slope = number[15];
+    call.infers = number[16] != 0;
+    call.rate = number[17];
+    call.bound = number[18];
+    call.decorrelation_rate = number[19];
+    call.decorrelation_bound = number[20];
+    call.whitening = number[21];
+    return run_row(module, ROW_LEARN, &call, &taken);
+}
+
 static PyObject *get_threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
     return PyLong_FromLong(threads_available());
@@ -176,6 +261,8 @@ static PyMethodDef methods[] = {
     {"product", (PyCFunction)(void (*)(void))product, METH_FASTCALL, product_doc},
     {"stream_block", (PyCFunction)(void (*)(void))stream_block, METH_FASTCALL, stream_block_doc},
     {"sweep", (PyCFunction)(void (*)(void))sweep, METH_FASTCALL, sweep_doc},
+    {"row_forward", (PyCFunction)(void (*)(void))row_forward, METH_FASTCALL, row_forward_doc},
+    {"row_learn", (PyCFunction)(void (*)(void))row_learn, METH_FASTCALL, row_learn_doc},
     {"threads", get_threads, METH_NOARGS,
      "threads()\n--\n\nReturn how many threads a large call from this thread would use now."},
     {"instruction_set", get_instruction_set, METH_NOARGS,

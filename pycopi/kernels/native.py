@@ -5,6 +5,7 @@ among them, so that their number changes no bit. BLAS has threads of its own, wh
 call on processors that the core may need, so that it is well to change between the two seldom.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,18 @@ def pull_then_update(
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
     pulled = None if vector is None else buffers.empty(matrix.shape[1:], matrix.dtype)
     return _sweep(matrix, update, copy, pulled=pulled, vector=vector), pulled
+
+
+def send_row(calls: Iterable[Sequence[Any]]) -> None:
+    """Send a row through dense layers; each has the arguments of its call, see `pycopi.layers.row`."""
+    for arguments in calls:
+        _core.row_forward(*arguments)
+
+
+def learn_row(calls: Iterable[Sequence[Any]]) -> None:
+    """Let dense layers learn from a row, each in a call."""
+    for arguments in calls:
+        _core.row_learn(*arguments)
 
 
 def _sweep(

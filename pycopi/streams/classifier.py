@@ -44,7 +44,8 @@ class StreamClassifier(StreamLearner):
 
     Notes
     -----
-    A step on an array is the scaling of its inputs and the equations of one row, on NumPy in float32. A dict
+    A step on an array is the scaling of its inputs and the equations of one row, on NumPy in float32, in two
+    calls of the C core for a layer where its activation is a rectifier, leaky or not, or the identity. A dict
     takes one look-up for each feature beside it. Memory depends on the numbers of features and classes alone.
 
     Examples

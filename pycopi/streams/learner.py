@@ -9,6 +9,7 @@ from pycopi._array import HostArray
 from pycopi._checks import as_float, as_whole
 from pycopi.credit import Problem
 from pycopi.layers import Dense, DenseParameters
+from pycopi.layers.row import RowPass
 from pycopi.network import Network, Parameters, mlp
 from pycopi.presets import FILES
 from pycopi.rules.decorrelation import Decorrelation
@@ -45,6 +46,7 @@ class StreamLearner:
         self._index = FeatureIndex()
         self._scale = NOTHING
         self._inner: Network | None = None
+        self._rows: RowPass | None = None
         self._settings = Settings(
             rate=self.rate,
             gain=self.gain,
@@ -70,7 +72,7 @@ class StreamLearner:
     def parameters_(self) -> Parameters:
         """A copy of the parameters of `network_`."""
         self._begun()
-        first, *others = (own.map(np.copy) for own in self._state.parameters)
+        first, *others = (own.map(np.copy) for own in self._settled())
         spread = np.maximum(self._scale.spread, np.finfo(np.float32).tiny)
         mean, spread = (part.astype(np.float32) for part in (self._scale.mean, spread))
         return (first._replace(mean=mean, spread=spread), *others)
@@ -89,21 +91,46 @@ class StreamLearner:
         if self._inner is None or (self._inner.inputs, self._inner.outputs) != (len(row), wanted.shape[1]):
             self._grow(len(row), wanted.shape[1])
         self._scale = self._scale.after(row, self._most)
-        network, state = self._begun(), self._state
         inputs = self._scale.standardised(row)
-        trace = network.trace(state.parameters, inputs, self._how)
-        if not np.isfinite(trace.outputs).all():
-            msg = "the outputs for a sample are not finite, so these parameters have diverged before"
-            msg += "; set step_bound=0.5"
-            raise DivergenceError(msg, len(network.layers), state.parameters)
-        loss = self._settings.method.loss
-        problem = Problem(
-            network.layers, state.parameters, inputs, wanted, trace, loss, gain=self._settings.gain
-        )
-        state = learn(network, state, trace, problem, self._settings, self._how, None)
-        self._state = state._replace(step=state.step + 1)
+        self._step(inputs, wanted)
         if self._state.step % _TERM == 0:
             self._set_rates()
+
+    def _step(self, inputs: HostArray, wanted: HostArray) -> None:
+        """Take one step on a scaled row (1, n)."""
+        network, settings, rows = self._begun(), self._settings, self._ready()
+        loss, gain = settings.method.loss, settings.gain
+        if rows is not None:
+            outputs = rows.forward(inputs)
+            self._check(outputs)
+            rows.learn(gain * loss.error(outputs, wanted, network.layers[-1].activation))
+        else:
+            state = self._state
+            trace = network.trace(state.parameters, inputs, self._how)
+            self._check(trace.outputs)
+            problem = Problem(network.layers, state.parameters, inputs, wanted, trace, loss, gain=gain)
+            self._state = learn(network, state, trace, problem, settings, self._how, False)
+        self._state = self._state._replace(step=self._state.step + 1)
+
+    def _ready(self) -> RowPass | None:
+        """Return the calls of the C core for one row, where it may do them; else all parameters are settled."""
+        if self._rows is None or self._rows.allowed():
+            return self._rows
+        self._rows.settle()
+        return None
+
+    def _settled(self) -> Parameters:
+        """Return the parameters with all that was learned in them."""
+        if self._rows is not None:
+            self._rows.settle()
+        return self._state.parameters
+
+    def _check(self, outputs: HostArray) -> None:
+        """Raise a DivergenceError where outputs are not finite."""
+        if not np.isfinite(outputs).all():
+            msg = "the outputs for a sample are not finite, so these parameters have diverged before"
+            msg += "; set step_bound=0.5"
+            raise DivergenceError(msg, len(self._begun().layers), self._settled())
 
     def _outputs(self, features: Any) -> HostArray:
         """Return what the network answers to a sample, shape (m,), float64.
@@ -112,7 +139,11 @@ class StreamLearner:
         """
         row = readable(self._index.row(features))
         inputs = self._scale.after(row, self._most).standardised(row)
-        outputs = self._begun().trace(self._state.parameters, inputs).outputs
+        rows = self._ready()
+        if rows is not None:
+            outputs = rows.outputs(inputs)
+        else:
+            outputs = self._begun().trace(self._state.parameters, inputs).outputs
         return np.asarray(outputs[0, :], np.float64)
 
     def _grow(self, inputs: int, outputs: int) -> None:
@@ -124,7 +155,7 @@ class StreamLearner:
         if self._inner is None:
             self._begin(inputs, outputs)
         else:
-            parameters = list(self._state.parameters)
+            parameters = list(self._settled())
             parameters[0] = _widened(parameters[0], inputs - self._inner.inputs)
             parameters[-1] = _heightened(parameters[-1], outputs - self._inner.outputs)
             layers: list[Any] = list(self._inner.layers)
@@ -138,7 +169,10 @@ class StreamLearner:
         """Let the matrices R settle: constant steps on single rows would change them without end."""
         rate = self.decorrelation_rate
         rates = Rates(self.rate, rate / (1.0 + rate * self._state.step))
-        self._how = self._settings.for_layers(rates, len(self._begun().layers))
+        layers, parameters = self._begun().layers, self._settled()
+        self._how = self._settings.for_layers(rates, len(layers))
+        known = RowPass.takes(layers, parameters, self._how)
+        self._rows = RowPass(layers, parameters, self._how) if known else None
 
     def _begin(self, inputs: int, outputs: int) -> None:
         hidden = self.hidden_layer_sizes
