@@ -24,9 +24,9 @@ _RATE = 1e-6  # small, so that numbers stay as they are
 
 _HOW = (
     "One row a call. Arrays, dicts: `StreamClassifier.learn_one`, which scales its inputs and decorrelates "
-    "those of the first layer; all layers: those of every layer. scikit-learn: `MLPClassifier.partial_fit` "
-    "(Adam) on a float32 row. deep-river: its `Classifier.learn_one` on a dict. The sides take turns; ratios "
-    "are those of medians."
+    "those of the first layer; all layers: those of every layer; no layer: of none. scikit-learn: "
+    "`MLPClassifier.partial_fit` (Adam) on a float32 row. deep-river: its `Classifier.learn_one` on a dict. "
+    "The sides take turns; ratios are those of medians."
 )
 
 
@@ -88,6 +88,7 @@ def sides_of(sizes: Sequence[int]) -> dict[str, Side]:
         "arrays": _own(sizes, rows, labels, 1),
         "dicts": _own(sizes, dicts, labels, 1),
         "all layers": _own(sizes, rows, labels, None),
+        "no layer": _own(sizes, rows, labels, 0),
     }
     if installed("sklearn"):
         sides["scikit-learn"] = _sklearn(sizes, rows, labels)
