@@ -84,7 +84,8 @@ FLAGS = ((), ("--resume",), ("--overwrite",))
 
 
 def test_a_second_process_is_told_at_once(tmp_path: Path) -> None:
-    process = start("train", "digits", "--hidden", "128x3", "--epochs", 100, "--output", "run", cwd=tmp_path)
+    flags = ("--hidden", "16", "--epochs", 100_000, "--verbose", "--output", "run")
+    process = start("train", "digits", *flags, cwd=tmp_path)
     try:
         process.stdout.readline()
         place = re.escape(str(tmp_path / "run"))

@@ -208,12 +208,12 @@ def test_evaluate(run: Path) -> None:
 
 @pytest.mark.parametrize(
     "backend",
-    [b for b in BACKENDS if b.name in ("array-api-strict:device1", "torch", "jax", "cupy")],
+    [b for b in BACKENDS if b.name in ("array-api-strict", "torch", "jax", "cupy")],
     ids=str,
 )
 def test_other_array_libraries(backend: Backend, run: Path, tmp_path: Path) -> None:
     backend.require()
-    where = ["--backend", backend.library]
+    where = ["--backend", backend.name]
     if backend.device:
         where += ["--device", backend.device]
     call("train", "digits", *SMALL, *where, "--output", tmp_path / "run", "--quiet")

@@ -204,7 +204,7 @@ def test_seconds_of_adam_are_said_to_be_those_of_our_own_code(folder):
 
 
 def test_curves_of_methods_without_adam_say_nothing_of_it(tmp_path):
-    call("reproduce", "digits", "--quick", "--methods", "copi-bp", "--output", tmp_path, "--quiet", draws=True)
+    call("reproduce", "digits", "--quick", "--methods", "copi-bp", "--output", tmp_path, "--quiet")
     captions = re.findall(r"!\[([^]]*)\]", (tmp_path / "digits" / "report.md").read_text())
     assert captions
     assert not any("Adam" in caption for caption in captions)
@@ -214,7 +214,7 @@ def test_the_same_command_repeats_nothing(folder):
     before = (folder / "results.json").read_bytes()
     models = {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*.safetensors")}
     flags = ("--seeds", 2, "--epochs", 3, "--output", folder.parent)
-    text = call("reproduce", "digits", *flags, draws=True)
+    text = call("reproduce", "digits", *flags)
     assert text == f"report: {folder / 'report.html'}\n"
     assert (folder / "results.json").read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in models} == models
@@ -222,8 +222,8 @@ def test_the_same_command_repeats_nothing(folder):
 
 def test_an_unfinished_plan_is_reported_as_such(tmp_path):
     flags = ("--methods", "bp-adam", "--output", tmp_path)
-    call("reproduce", "digits", "--epochs", 2, "--seeds", 1, *flags, "--quiet", draws=True)
-    call("reproduce", "digits", "--epochs", 3, "--seeds", 2, *flags, "--report-only", draws=True)
+    call("reproduce", "digits", "--epochs", 2, "--seeds", 1, *flags, "--quiet")
+    call("reproduce", "digits", "--epochs", 3, "--seeds", 2, *flags, "--report-only")
     text = (tmp_path / "digits" / "report.md").read_text()
     assert "0 of 2 runs are finished" in text
     assert "| digits bp-adam-seed-0 | incomplete | 2 of 3 |" in text
@@ -233,7 +233,7 @@ def test_an_unfinished_plan_is_reported_as_such(tmp_path):
 
 def test_lines_where_there_is_no_terminal(tmp_path):
     flags = ("--quick", "--methods", "copi-bp,bp-adam", "--output", tmp_path)
-    text = call("reproduce", "digits", *flags, draws=True)
+    text = call("reproduce", "digits", *flags)
     lines = text.splitlines()
     assert len(lines) == 2 * 4 + 1
     pattern = r"digits copi-bp-seed-0  epoch {}/4  {}  \d+\.\d s  left .+"

@@ -58,7 +58,7 @@ def test_networks_stay_with_the_library_of_the_rows(other, iris, kind):
     assert_beside(model.coefs_[0], rows)
     model.partial_fit(rows, labels)
     assert_beside(model.predict(rows), rows)
-    if other.library == "torch":  # the others are switched to refuse what scikit-learn's scores need
+    if other.name == "torch":  # the others are switched to refuse what scikit-learn's scores need
         assert -1.0 <= model.score(rows, labels) <= 1.0
 
 

@@ -19,7 +19,7 @@ def other(request):
     from backends import BACKENDS
     from conftest import _provide
 
-    return _provide(next(b for b in BACKENDS if b.library == request.param))
+    return _provide(next(b for b in BACKENDS if b.name == request.param))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

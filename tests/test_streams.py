@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import COMMAND, FILES, SMALL, call, read_history, show, start, without_codes
+from command import COMMAND, FILES, SMALL, STAND_IN, call, read_history, show, start, without_codes
 
 from pycopi.cli.streams import lost, tolerant
 
@@ -127,6 +127,22 @@ ENCODINGS = {
 }
 
 
+ONE_AFTER_THE_OTHER = f"""
+import os, sys
+{STAND_IN}
+streams, words = (sys.stdout, sys.stderr), sys.argv[1:]
+while words:
+    end = words.index(";")
+    sys.argv[1:], words = words[:end], words[end + 1 :]
+    sys.stdout, sys.stderr = streams
+    try:
+        main()
+    except SystemExit as ended:
+        sys.stderr.flush()
+        os.write(1, b"\\0%d\\0" % (ended.code or 0))
+"""
+
+
 @pytest.mark.parametrize("env", ENCODINGS.values(), ids=ENCODINGS)
 def test_every_encoding_takes_every_output(env: dict[str, str], run: Path, tmp_path: Path) -> None:
     """One process prints the help, a run, an analysis and an error; its folder has letters that some lack."""
@@ -139,19 +155,20 @@ def test_every_encoding_takes_every_output(env: dict[str, str], run: Path, tmp_p
         [b"analyse", folder, b"digits", b"--samples", b"50"],
         [b"train", b"digits", b"--output", folder],
     ]
-    statuses, outputs = [], []
-    for command in commands:
-        made = subprocess.run(
-            [*map(os.fsencode, COMMAND), *command],
-            cwd=tmp_path,
-            env={**os.environ, **env},
-            capture_output=True,
-            check=False,
-        )
-        statuses.append(made.returncode)
-        outputs.append(made.stdout + made.stderr)
-        assert b"Traceback" not in outputs[-1]
-    assert statuses == [0, 0, 0, 0, 0, 2], outputs
+    words = [word for command in commands for word in (*command, b";")]
+    made = subprocess.run(
+        [*map(os.fsencode, COMMAND[:3]), b"-c", ONE_AFTER_THE_OTHER, *words],
+        cwd=tmp_path,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=True,
+    )
+    *printed, last = made.stdout.split(b"\0")
+    outputs, statuses = printed[::2], printed[1::2]
+    assert statuses == [b"0", b"0", b"0", b"0", b"0", b"2"], made.stdout
+    assert last == b""
+    assert b"Traceback" not in made.stdout
     assert b"--hidden" in outputs[0]
     assert b"numpy" in outputs[1]
     named = "прогон".encode() if env.keys() & {"LC_ALL"} or "utf-8" in env.values() else rb"\u043f\u0440\u043e"
