@@ -9,7 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 BUILT = "$$(ls $(VENV)/built/*.whl)"
 SOURCES := meson.build meson.options pyproject.toml README.md $(shell find pycopi -type f -not -path '*/__pycache__/*')
 # The suite runs on the installed package, from a folder where its sources are not in reach, in several processes.
-SUITE := -m pytest -n auto --maxprocesses 8
+# Each begins with a part in one piece, so that few fixtures are made twice, and takes from the others at the end.
+SUITE := -m pytest -n auto --maxprocesses 8 --dist worksteal
 PYTEST = cd tests && $(BIN)/python $(SUITE)
 
 .PHONY: train test test-backends test-oldest wheel sanitize bench check docs clean
@@ -23,12 +24,13 @@ test: $(VENV)/test
 
 # The suite and the doctests on every library that installs here, with the coverage they must reach. JAX has a run of
 # its own with fewer random examples, and each file in one process, because it compiles each operation for each shape.
+# No lines are counted there: that takes half as long again, and they are those of the other libraries.
 COVERAGE := --cov --cov-branch --cov-config=../pyproject.toml
 test-backends: export PYCOPI_TEST_BACKENDS = array-api-strict,torch,jax,dask
 test-backends: $(VENV)/backends
-	$(PYTEST) . -k "not jax" --doctest-modules --pyargs pycopi $(COVERAGE) --cov-report= $(ARGS)
-	$(PYTEST) . -k jax --dist loadfile --hypothesis-profile=few $(COVERAGE) --cov-append --cov-report=term:skip-covered \
+	$(PYTEST) . -k "not jax" --doctest-modules --pyargs pycopi $(COVERAGE) --cov-report=term:skip-covered \
 	  --cov-fail-under=95 $(ARGS)
+	$(PYTEST) . -k jax --dist loadfile --hypothesis-profile=few $(ARGS)
 
 # The suite on the oldest versions that pyproject.toml allows, of everything but JAX, which takes as long as all the rest,
 # and PyTorch, whose old releases for Linux bring CUDA, several gigabytes: OLDEST="test numba dask jax torch" has all.

@@ -31,6 +31,16 @@ settings.register_profile("few", settings.get_profile("pycopi"), max_examples=6)
 settings.load_profile("pycopi")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Count lines on NumPy and PyTorch: other libraries run the same, and counting makes a test half as long again."""
+    if not config.pluginmanager.hasplugin("_cov"):
+        return
+    for item in items:
+        for backend in item.callspec.params.values() if hasattr(item, "callspec") else ():
+            if isinstance(backend, Backend) and backend.name not in ("numpy", "torch"):
+                item.add_marker("no_cover")
+
+
 @pytest.fixture(autouse=True)
 def _keep_instruction_set() -> Iterator[None]:
     """Leave the C core, where there is one, in the instruction set that it had."""
