@@ -32,7 +32,7 @@ Figure.savefig = lambda figure, path: path.write_bytes({DOT!r})
 from pycopi.cli import main
 """
 UNDRAWN = (*COMMAND[:3], "-c", f"{STAND_IN}main()")
-"""The command in a process where a dot takes the place of each picture: rendering takes longer than short runs."""
+"""The command where a dot takes the place of each picture: rendering takes longer than short runs."""
 
 
 def leave_a_dot(figure: object, path: Path) -> None:

@@ -32,7 +32,7 @@ settings.load_profile("pycopi")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Count lines on NumPy and PyTorch: other libraries run the same, and counting makes a test half as long again."""
+    """Count lines on NumPy and PyTorch: others run the same, and counting makes a test half as long again."""
     if not config.pluginmanager.hasplugin("_cov"):
         return
     for item in items:
