@@ -34,10 +34,12 @@ test-backends: $(VENV)/backends
 
 # The suite on the oldest versions that pyproject.toml allows, of everything but JAX, which takes as long as all the rest,
 # and PyTorch, whose old releases for Linux bring CUDA, several gigabytes: OLDEST="test numba dask jax torch" has all.
-# What no version of a library changes is left out: processes that are killed, damaged bytes, exported C, measurements.
+# What no version of a library changes is left out: runs that are killed or repeated, files, damaged bytes, exported C,
+# measurements.
 OLDEST ?= test numba dask
 NO_VERSION := $(addprefix --ignore=, test_bench.py test_tuned.py test_tuned_optimizers.py test_tuned_tables.py test_kills.py \
-  test_interrupts.py test_cli_interrupts.py test_data_fuzz.py test_npz_damage.py test_export_c.py test_skips.py)
+  test_interrupts.py test_cli_interrupts.py test_cli_overwrite.py test_keeping.py test_experiments.py test_files.py \
+  test_storage_damage.py test_data_fuzz.py test_npz_damage.py test_export_c.py test_skips.py)
 test-oldest: $(VENV)-oldest/suite
 	cd tests && $(abspath $(VENV)-oldest)/bin/python $(SUITE) $(NO_VERSION) --hypothesis-profile=few $(ARGS)
 
