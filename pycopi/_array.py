@@ -308,7 +308,10 @@ def number(array: Array) -> float:
 
 
 def eigh(matrix: Array) -> tuple[Array, Array]:
-    """Return eigenvalues (n,), from small to large, and eigenvectors (n, n) of a symmetric matrix."""
+    """Return eigenvalues (n,), from small to large, and eigenvectors (n, n) of a symmetric matrix.
+
+    Both are NaN where a value of the matrix is not finite, of which some libraries find no eigenvalues.
+    """
     if is_dask(matrix):
         return _lazy_eigh(matrix)
     try:
@@ -316,7 +319,16 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
     except AttributeError:
         msg = f"{library(matrix)} has no linalg.eigh, which computes eigenvalues; convert the array to NumPy"
         raise NotImplementedError(msg) from None
-    values, vectors = decompose(matrix)
+    return _decomposed(decompose, matrix)
+
+
+def _decomposed(decompose: Any, matrix: Array) -> tuple[Array, Array]:
+    try:
+        values, vectors = decompose(matrix)
+    except (np.linalg.LinAlgError, RuntimeError):
+        if math.isfinite(number(namespace(matrix).sum(matrix))):
+            raise
+        return matrix[0, :] * math.nan, matrix * math.nan
     return values, vectors
 
 
@@ -324,12 +336,17 @@ def _lazy_eigh(matrix: Array) -> tuple[Array, Array]:
     """Return what `eigh` does as Dask arrays, of which NumPy finds the values when they are wanted."""
     whole = matrix.rechunk(matrix.shape)
     empty = np.empty((0, 0), matrix.dtype)
-    values = whole.map_blocks(np.linalg.eigvalsh, drop_axis=1, meta=empty.reshape(0))
+    values = whole.map_blocks(_eigenvalues, drop_axis=1, meta=empty.reshape(0))
     return values, whole.map_blocks(_eigenvectors, meta=empty)
 
 
+def _eigenvalues(matrix: HostArray) -> HostArray:
+    values: HostArray = _decomposed(np.linalg.eigh, matrix)[0]
+    return values
+
+
 def _eigenvectors(matrix: HostArray) -> HostArray:
-    vectors: HostArray = np.linalg.eigh(matrix)[1]
+    vectors: HostArray = _decomposed(np.linalg.eigh, matrix)[1]
     return vectors
 
 

@@ -15,6 +15,7 @@ from pycopi.rules.decorrelation import Decorrelation, for_layer
 from pycopi.rules.inference import RULES, WeightRule
 from pycopi.rules.learning import Learning, Rates
 from pycopi.rules.stability import BOUND, checked_bound
+from pycopi.rules.subspace import SubspaceDecorrelation
 
 __all__ = ["Method", "Rates", "Settings", "checked_rates"]
 
@@ -94,6 +95,9 @@ class Settings:
             if not isinstance(one, Decorrelation):
                 msg = f"decorrelation is a {type(self.decorrelation).__name__}"
                 msg += "; expected a pycopi.Decorrelation, or a tuple of them"
+                if isinstance(one, SubspaceDecorrelation):
+                    msg += "; give it to the network, pycopi.mlp(sizes, decorrelated=...), "
+                    msg += "or to rule='gradient' with optimizer=pycopi.Decorrelated(inputs=...)"
                 raise TypeError(msg)
 
     @cached_property

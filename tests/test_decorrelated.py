@@ -206,3 +206,38 @@ def test_the_recipe_learns_a_table_of_any_scale_without_tuning(scale):
     state = pycopi.start(network, settings, data=x)
     state = pycopi.fit(network, state, x, classes, progress=False, **arguments)
     assert state.history[-1].accuracy > 0.8
+
+
+UNITS = {"zero": np.zeros(20), "constant": np.linspace(-3, 3, 20), "large": np.full(20, 1e6)}
+
+
+@pytest.mark.parametrize("sizes", [[20, 8, 3], [20, 32, 32, 3], [20, 64, 64, 64, 3]])
+@pytest.mark.parametrize("kind", UNITS)
+def test_inputs_without_information_leave_the_recipe_at_the_loss_of_chance(kind, sizes):
+    """Hidden units are 0 or at rounding size at first: a damping relative to these alone knows no bound."""
+    rows = UNITS[kind] * (1.0 + 1e-8 * np.random.default_rng(1).normal(size=(200, 20)))
+    x, classes = rows.astype(np.float32), np.random.default_rng(0).integers(3, size=200)
+    network, settings, how = pycopi.subspace_recipe(sizes, epochs=5, batch_size=32, standardized=kind != "zero")
+    state = pycopi.start(network, settings, data=x) if kind != "zero" else pycopi.start(network, settings)
+    state = pycopi.fit(network, state, x, classes, progress=False, **how)
+    assert state.history[-1].loss < 1.1 * np.log(3)
+
+
+def test_zeros_are_learned_alike_by_every_backend(xp):
+    network = pycopi.mlp([20, 32, 32, 3], bias=True, decorrelated=False)
+    settings, zeros = settings_of(), np.zeros((12, 20), np.float32)
+    step = functools.partial(pycopi.train_step, network, settings=settings)
+    state = pycopi.start(network, settings).map(xp.asarray)
+    for _ in range(15):
+        state, metrics = xp.call(step, state, xp.asarray(zeros), xp.asarray(CLASSES))
+    assert float(metrics.loss) < 1.1 * np.log(3)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-2])
+def test_small_inputs_are_learned_by_a_deep_network(scale):
+    """What the first layer makes of them is as small at first, and grows to its usual size in a few steps."""
+    digits = pycopi.data.load_dataset("digits")
+    x, classes = digits.x_train[:800] * np.float32(scale), digits.y_train[:800]
+    network, settings, how = pycopi.subspace_recipe([64, 64, 64, 64, 64, 10], epochs=6, batch_size=32)
+    state = pycopi.fit(network, pycopi.start(network, settings), x, classes, progress=False, **how)
+    assert state.history[-1].accuracy > 0.9

@@ -161,6 +161,14 @@ def test_bad_batches_change_nothing(case):
             {"decorrelation": ()},
             "decorrelation is a tuple; expected a pycopi.Decorrelation, or a tuple of them",
         ),
+        (
+            {"decorrelation": pycopi.SubspaceDecorrelation()},
+            (
+                "decorrelation is a SubspaceDecorrelation; expected a pycopi.Decorrelation, or a tuple of them"
+                "; give it to the network, pycopi.mlp(sizes, decorrelated=...), "
+                "or to rule='gradient' with optimizer=pycopi.Decorrelated(inputs=...)"
+            ),
+        ),
         ({"optimizer": "magic"}, "optimizer is 'magic'; expected one of plain, momentum, adam, decorrelated"),
         (
             {"optimizer": 0.1},
@@ -171,6 +179,20 @@ def test_bad_batches_change_nothing(case):
 def test_settings_are_checked(fields, message):
     with pytest.raises((ValueError, TypeError), match=exactly(message)):
         pycopi.Settings(**fields)
+
+
+def test_both_ways_to_decorrelate_in_few_directions_learn():
+    """What the message about a SubspaceDecorrelation in the settings advises."""
+    how = pycopi.SubspaceDecorrelation(rank=2)
+    optimizer = pycopi.Decorrelated(inputs=how)
+    ways = (
+        (pycopi.mlp([4, 5, 3], decorrelated=how), pycopi.Settings(gain=1.0)),
+        (pycopi.mlp([4, 5, 3], decorrelated=False), pycopi.Settings(rule="gradient", optimizer=optimizer)),
+    )
+    for network, settings in ways:
+        state = pycopi.start(network, settings, like=Y)
+        stepped, _ = pycopi.train_step(network, state, Y, ONE_HOT, settings)
+        assert np.any(stepped.parameters[0].weight != state.parameters[0].weight)
 
 
 def test_custom_activations_work():

@@ -201,6 +201,28 @@ def test_inputs_that_are_all_zero_give_steps_of_zero(xp):
     assert_close(xp.call(work, zeros, delta), np.zeros((5, 4)), xp, zeros, rtol=0.0)
 
 
+def test_powers_whose_inverse_would_overflow_count_as_none():
+    rows = np.full((5, 4), 1e-20, np.float32)
+    how = SubspaceDecorrelation(rank=2)
+    assert np.all(np.isfinite(how.descent(how.start(rows), rows, np.ones((5, 2), np.float32), 0.5).scale))
+
+
+def test_a_least_power_bounds_the_step_of_weak_inputs(rng):
+    rows = 1e-6 * rng.normal(size=(50, 4))
+    for least, size in ((0.0, 1e12), (0.1, 1 / 0.1), (1e-3, 1e3)):
+        how = SubspaceDecorrelation(rank=2, damping=1.0, least=least)
+        moved, unit = how.precondition(how.start(rows), rows)
+        assert 0.3 * size < float(unit) < 3 * size
+        assert np.all(np.abs(moved) <= 1.01 * np.max(np.abs(rows)))
+
+
+def test_what_is_not_finite_has_no_eigenvalues(xp):
+    matrix = xp.asarray(np.where(np.eye(12) > 0, np.nan, 1.0).astype(np.float32))
+    values, vectors = xp.call(eigen.eigenpairs, matrix)
+    assert np.isnan(xp.numpy(values)).all()
+    assert np.isnan(xp.numpy(vectors)).all()
+
+
 @pytest.mark.parametrize("rank", [1, 16, None])
 def test_a_large_batch_of_steps_within_the_bound_converges_at_any_scale(rank, rng):
     """A linear map is learned from inputs that are far from decorrelated: no rate fits both without R."""

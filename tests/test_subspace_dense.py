@@ -246,3 +246,15 @@ def test_two_changes_one_after_the_other_are_one(rng):
     matrix = rng.normal(size=(3, 4))
     wanted = apply(apply(matrix, first, True), second, True)
     assert_close(apply(matrix, _after(first, second), True), wanted, NUMPY, matrix, rtol=1e-13)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9])
+def test_inputs_at_rounding_size_leave_the_loss_at_that_of_chance(value):
+    """R of a hidden layer that has seen next to nothing multiplies what comes later: the bound keeps it."""
+    network = pycopi.mlp([20, 32, 32, 3], bias=True, decorrelated=pycopi.SubspaceDecorrelation(rank=4))
+    settings = pycopi.Settings(loss="cross_entropy", rule="gradient", rate=0.3, gain=1.0)
+    x, classes = np.full((12, 20), value, np.float32), np.arange(12) % 3
+    state = pycopi.start(network, settings)
+    for _ in range(40):
+        state, metrics = pycopi.train_step(network, state, x, classes, settings)
+    assert float(metrics.loss) < 1.1 * np.log(3)

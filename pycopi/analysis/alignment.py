@@ -97,7 +97,8 @@ def update_alignment(
             for name in layer.learned[:1]:
                 change = {name: as_array(getattr(own, name), proposed[name])}
                 nothing = map_arrays(lambda array: namespace(array).zeros_like(array), own)
-                step, _ = settings.method.optimizer.apply(nothing, memory, change, 1.0, True)
+                within = index > 0 or layer.standardized
+                step, _ = settings.method.optimizer.apply(nothing, memory, change, 1.0, True, within=within)
                 descent = as_array(getattr(own, name), steepest[name])
                 means[index].add(angle(getattr(step, name), descent), record.preactivations.shape[0])
     return tuple(mean.value for mean in means)

@@ -53,12 +53,15 @@ class Optimizer(ABC):
             old[...] = new
         return parameter, memory
 
-    def apply(self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None) -> tuple[Any, Any]:
+    def apply(
+        self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None, *, within: bool = False
+    ) -> tuple[Any, Any]:
         """Return the parameters of a layer and what is remembered of them after a step.
 
         ``memory`` has what `init` made of each parameter that errors move, by its name; other changes, such as
         those of a decorrelating matrix, are made as they are. ``copy`` says what may be overwritten, as in
-        `pycopi.train_step`.
+        `pycopi.train_step`, and ``within`` whether the inputs of the layer are in units of the network: those
+        of hidden layers, and standardised ones.
         """
         values: dict[str, Array] = {}
         kept = dict(memory)

@@ -9,7 +9,7 @@ from pycopi._checks import as_float
 from pycopi._trees import Tree, map_arrays, named_arrays
 from pycopi.optimizers.base import Change, Changes, Optimizer
 from pycopi.rules.directions import Directions, present, project
-from pycopi.rules.subspace import SubspaceDecorrelation
+from pycopi.rules.subspace import SubspaceDecorrelation, beside_one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,10 @@ class Decorrelated(Optimizer):
     of `SubspaceDecorrelation` for the inputs, so that the step is one along the gradient in ``x = y R.T``, seen
     in A = W R. ``Q`` is the same for the perturbations, but 1 in the directions that are left out. With the
     full rank on both sides these are the factors of K-FAC (Martens and Grosse, arXiv 1503.05671); with
-    ``perturbations=None`` they are FOOF's (Benzing, arXiv 2201.12250). Both sides cost 6k / n of what a step of
-    backpropagation does. Forward and backward passes are those of a plain network, so give the layers
-    ``decorrelated=False``.
+    ``perturbations=None`` they are FOOF's (Benzing, arXiv 2201.12250). In hidden layers, and with standardised
+    inputs, d takes the mean power as at least 1 / (n + 1), what an input of 1, as a bias has, adds to it: units
+    that are 0, or nearly so, take no steps without end. Both sides cost 6k / n of a step of backpropagation.
+    Forward and backward passes are those of a plain network, so give the layers ``decorrelated=False``.
     """
 
     rescales: ClassVar[bool] = True
@@ -81,7 +82,9 @@ class Decorrelated(Optimizer):
             memory = {**memory, "velocity": change}
         return parameter + change, memory
 
-    def apply(self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None) -> tuple[Any, Any]:
+    def apply(
+        self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None, *, within: bool = False
+    ) -> tuple[Any, Any]:
         """Return the parameters of a layer and what is remembered of them after a step."""
         matrices = {
             name: change for name, change in changes.items() if name in memory and getattr(own, name).ndim == 2
@@ -90,12 +93,21 @@ class Decorrelated(Optimizer):
         learned, kept = super().apply(own, memory, others, rate, copy)
         values: dict[str, Array] = {}
         for name, change in matrices.items():
-            values[name], found = self._step(name, getattr(own, name), memory[name], change, rate, copy)
+            array = getattr(own, name)
+            inputs = beside_one(self.inputs, array.shape[1]) if self.inputs and within else self.inputs
+            values[name], found = self._step(name, array, memory[name], change, rate, copy, inputs)
             kept[name] = _written(memory[name], found, copy)
         return learned._replace(**values), kept
 
     def _step(
-        self, name: str, matrix: Array, memory: dict[str, Tree], change: Change, rate: Any, copy: bool | None
+        self,
+        name: str,
+        matrix: Array,
+        memory: dict[str, Tree],
+        change: Change,
+        rate: Any,
+        copy: bool | None,
+        inputs: SubspaceDecorrelation | None,
     ) -> tuple[Array, dict[str, Tree]]:
         """Return a matrix and what is remembered of it after a step along a gradient."""
         if not isinstance(change, kernels.RankK) or change.column_scale is not None:
@@ -104,7 +116,7 @@ class Decorrelated(Optimizer):
             raise ValueError(msg)
         kept = dict(memory)
         left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left)
-        right, unit = _decorrelated(self.inputs, kept, "inputs", change.right)
+        right, unit = _decorrelated(inputs, kept, "inputs", change.right)
         change = kernels.RankK(left, right, change.scale * rate * unit)
         ones = namespace(matrix).ones_like(matrix[:, 0])
         decayed = ones * (1.0 - rate * self.decay) if self.decay else None

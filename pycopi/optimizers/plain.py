@@ -19,7 +19,9 @@ class Plain(Optimizer):
         """Return a parameter after a change."""
         return parameter + change, memory
 
-    def apply(self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None) -> tuple[Any, Any]:
+    def apply(
+        self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None, *, within: bool = False
+    ) -> tuple[Any, Any]:
         """Return the parameters of a layer after their changes, and what nothing is remembered in."""
         values = {name: changed(name, getattr(own, name), change, copy) for name, change in changes.items()}
         return own._replace(**values), memory

@@ -137,10 +137,17 @@ def refresh(state: Directions, memory: float, damping: float) -> Directions:
     return _fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power, before + samples)
 
 
-def damped(power: Array, damping: float) -> Array:
-    """Return the damping d (1,), above 0 even where all inputs are 0."""
+def damped(power: Array, damping: float, least: float = 0.0) -> Array:
+    """Return the damping d (1,) for a mean power of at least ``least``, above 0 even where all inputs are 0.
+
+    A power that is as good as none, because what divides by it could overflow, is taken to be 1.
+    """
     xp = namespace(power)
-    return damping * xp.where(power > 0, power, xp.ones_like(power))
+    if least:
+        return damping * xp.maximum(power, least * xp.ones_like(power))
+    info = xp.finfo(power.dtype)
+    nothing = float(info.smallest_normal) / float(info.eps)
+    return damping * xp.where(power > nothing, power, xp.ones_like(power))
 
 
 def project(state: Directions, rows: Array) -> Array:

@@ -1,7 +1,7 @@
 """Decorrelation in closed form, in the few directions in which inputs have most power."""
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from pycopi import kernels
@@ -31,6 +31,9 @@ class SubspaceDecorrelation:
         Number of such samples from one refresh of the directions to the next.
     memory : float
         Share of the old moments that a refresh keeps, at least 0 and less than 1.
+    least : float
+        Mean power, in squared units of the inputs, that the damping is a multiple of where they have less, at
+        least 0. `Decorrelated` sets 1 / (n + 1) for hidden layers and standardised inputs.
 
     Raises
     ------
@@ -69,13 +72,14 @@ class SubspaceDecorrelation:
     fraction: float = 0.25
     refresh: int = 1500
     memory: float = 0.5
+    least: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the fields."""
         if self.rank is not None:
             object.__setattr__(self, "rank", as_whole("rank", self.rank))
         object.__setattr__(self, "refresh", as_whole("refresh", self.refresh))
-        for name in ("damping", "memory", "fraction"):
+        for name in ("damping", "memory", "fraction", "least"):
             object.__setattr__(self, name, as_float(name, getattr(self, name)))
         if not 0.0 < self.fraction <= 1.0:
             msg = f"fraction is {self.fraction}; expected a number above 0 and at most 1"
@@ -153,7 +157,7 @@ class SubspaceDecorrelation:
 
     def decorrelate(self, state: Directions, rows: Array) -> Array:
         """Return decorrelated rows (B, n), ``x = y R.T``."""
-        root = namespace(state.power).sqrt(directions.damped(state.power, self.damping))
+        root = namespace(state.power).sqrt(self._damping(state))
         return self.whiten(state, rows * astype(root, rows.dtype)[:, None])
 
     def carry(self, weight: Array, old: Directions, new: Directions) -> kernels.RankK:
@@ -188,8 +192,21 @@ class SubspaceDecorrelation:
 
     def _damped(self, state: Directions) -> tuple[Array, Array]:
         """Return eigenvalues plus d: in the directions (k,), and in all others (1,)."""
-        damping = directions.damped(state.power, self.damping)
+        damping = self._damping(state)
         return state.values + damping, state.rest + damping
+
+    def _damping(self, state: Directions) -> Array:
+        return directions.damped(state.power, self.damping, self.least)
+
+
+@cache
+def beside_one(how: SubspaceDecorrelation, features: int) -> SubspaceDecorrelation:
+    """Return how to decorrelate inputs in the units of a network, where a bias is one more input, of power 1.
+
+    They may be 0, or at rounding size, and grow in the next step: a damping that is relative to what they are
+    now, and to nothing else, would let the weights grow without end.
+    """
+    return replace(how, least=max(how.least, 1.0 / (features + 1)))
 
 
 def _in_order(state: Directions) -> Directions:

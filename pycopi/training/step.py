@@ -230,7 +230,10 @@ def learn(
     for index, how in enumerate(learning):  # upwards: the matrices that credit read last are still in the cache
         changes = layers[index].changes(parameters[index], records[index], perturbations[index], how)
         rate = None if problem is None else how.rates.weights * how.rates.share
-        learned[index], memory[index] = optimizer.apply(parameters[index], memory[index], changes, rate, copy)
+        within = index > 0 or layers[index].standardized
+        learned[index], memory[index] = optimizer.apply(
+            parameters[index], memory[index], changes, rate, copy, within=within
+        )
     return State(tuple(learned), tuple(memory) if state.optimizer else (), kept, *state[3:])
 
 
