@@ -1,6 +1,7 @@
 """The C core: calls at once, threads that share a call, and processes that fork."""
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from assertions import assert_same
 from native_calls import SETS, assert_near, expected_of, problem
+from repository import ROOT
 
 from pycopi import _core
 
@@ -70,7 +72,7 @@ def test_the_number_of_threads_changes_no_bit():
     code = """
 import hashlib, time
 digests = set()
-for pause in (0, 0, 0.05, 0):  # in the third call the threads are asleep
+for pause in (0, 0, 0.05, 0):  # the first calls are done alone; in the third the threads are asleep
     time.sleep(pause)
     digests.add(hashlib.sha256(results()).hexdigest())
 print(_core.threads(), *digests)
@@ -84,11 +86,11 @@ print(_core.threads(), *digests)
 def test_a_forked_child_has_threads_of_its_own():
     code = """
 import os
-before = results()
+before, again = results(), results()  # the first is done alone
 sys.stdout.flush()
 child = os.fork()
 if child == 0:
-    print(_core.threads(), results() == before)
+    print(_core.threads(), results() == again == before)
     sys.stdout.flush()
     os._exit(0)
 os.waitpid(child, 0)
@@ -114,6 +116,20 @@ with ThreadPoolExecutor(4) as pool:
     print(len(set(pool.map(update, range(40)))))
 """
     assert in_a_new_process(code, 2) == "1\n"
+
+
+NATIVE = ROOT / "pycopi" / "_native"
+COMPILER = shutil.which("cc")
+
+
+@pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="needs a C compiler cc, and threads of POSIX")
+@pytest.mark.skipif(not NATIVE.is_dir(), reason="the sources of the C core are not here, only the tests")
+def test_the_pool_rests_where_sharing_loses(tmp_path):
+    """By a clock of the test's own, which says how late a thread is."""
+    source, program = ROOT / "tests" / "native" / "rests.c", tmp_path / "rests"
+    subprocess.run([COMPILER, "-I", NATIVE, source, "-o", program, "-lpthread"], check=True, timeout=60)
+    done = subprocess.run([program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "the pool rests where sharing loses\n")
 
 
 def test_threadpoolctl_limits_the_core():

@@ -1,7 +1,8 @@
-/* A small pool of threads. The caller takes parts as the others do, so a thread that is late, because another program
- * or another library's threads keep its processor busy, costs no more than its share of the work: with OpenMP, whose
- * threads meet at the end of each region, the caller would wait for it. How many threads there are is OpenMP's
- * to say, where it is linked, so that its environment variables and threadpoolctl set it. */
+/* A small pool of threads. The caller takes parts as the others do, so a thread that has not begun, because another
+ * program or another library's threads keep its processor busy, costs nothing: with OpenMP, whose threads meet at the
+ * end of each region, the caller would wait for it. For one that has begun it waits; so the pool keeps an account of
+ * what sharing saves, and rests where it loses. How many threads there are is OpenMP's to say, where it is linked, so
+ * that its environment variables and threadpoolctl set it. */
 #define _POSIX_C_SOURCE 200809L
 #include "kernels.h"
 
@@ -26,6 +27,12 @@
 #define LULL 2e-3           /* ... in jobs with no more than so many seconds between them, where a job ... */
 #define SLOWEST 1e-10       /* ... takes at most so many for each unit of its work */
 #define SPINS 20000         /* before a thread goes to sleep: longer than any pause in a training step */
+#define MOST_SAVED 2e-2     /* seconds that sharing may lose again before the pool rests, ... */
+#define REST_PER_LOSS 30    /* ... so many times the loss, and twice as long as before, ... */
+#define LONGEST_REST 2.0    /* ... but no more seconds */
+#define CHECK 127           /* jobs of which one is done alone, to see what that takes: the others of a step in turn */
+#define FIRST_ALONE 1e9     /* work up to which the first job of its size is done alone */
+#define PACES 64
 #ifdef __x86_64__
 #define PAUSE() __builtin_ia32_pause()
 #else
@@ -47,6 +54,20 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+/* Whether sharing pays: what jobs take is compared with what jobs of the same work took alone. Like `row`, this belongs
+ * to the job that found no other running. */
+static struct {
+    double paces[PACES];       /* seconds alone for a unit of work, of sizes that share a place */
+    double saved, rest, until; /* seconds: saved so far, of the last rest, and when that ends */
+    unsigned jobs;
+} account = {.saved = MOST_SAVED};
+
+/* The job that this thread has claimed: its place in the account, if it has one, and whether it is done alone. */
+static __thread struct {
+    double work, *pace;
+    int alone;
+} job;
 
 #define FIRST(ticket) ((int)((ticket) >> 8 & 0xff))
 #define END(ticket) ((int)((ticket) & 0xff))
@@ -118,40 +139,75 @@ int threads_available(void)
     return count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
 }
 
+static double seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
 /* Threads that sleep are woken where that pays: for a job that is large by itself, or one of many in a row. What is
  * noted here is the job's that gets the pool, so a call during another one notes nothing. */
 int threads_claim(double work, int always)
 {
-    struct timespec time;
     if (!pool.prepared++)
         pthread_atfork(NULL, NULL, forget);
     const int others = calls++;
+    job.pace = NULL;
+    job.alone = 0;
     if (work < 2 * WORK_PER_THREAD || (others && !always))
         return 1;
     const int available = threads_available();
     const int parts = work < available * WORK_PER_THREAD ? (int)(work / WORK_PER_THREAD) : available;
-    if (others)
+    if (others || parts == 1)
         return parts;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    const double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+    const double now = seconds();
     pool.row = now < pool.until ? pool.row + work : work;
     pool.until = now + LULL + SLOWEST * work;
-    return !always && pool.row < WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST) ? 1 : parts;
+    job.work = work;
+    job.pace = &account.paces[(uint64_t)work * 0x9e3779b97f4a7c15 >> 58];
+    job.alone = now < account.until || (!*job.pace && work < FIRST_ALONE) || ++account.jobs % CHECK == 0;
+    const int asleep = pool.row < WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST);
+    return !always && (job.alone || asleep) ? 1 : parts;
 }
 
-/* Runs the parts of a job one after the other, where there is one only, or the pool has another job. */
+/* Notes what a job took alone. Where other programs took the processor meanwhile, that says little. */
+static void note_alone(double took)
+{
+    const double pace = took / job.work, most = 1.25 * *job.pace;
+    *job.pace = *job.pace ? *job.pace + ((pace < most ? pace : most) - *job.pace) / 4 : pace;
+}
+
+/* Notes what a job took that ended now, of which other threads did a part. */
+static void note_shared(double took, double now)
+{
+    if (!*job.pace)
+        return;
+    account.saved += *job.pace * job.work - took;
+    if (account.saved > MOST_SAVED) {
+        account.saved = MOST_SAVED;
+        account.rest = 0;
+    } else if (account.saved < 0) {
+        const double rest = 2 * account.rest - REST_PER_LOSS * account.saved;
+        account.rest = rest < LONGEST_REST ? rest : LONGEST_REST;
+        account.until = now + account.rest;
+        account.saved = 0;
+    }
+}
+
+/* Runs the parts of a job one after the other, where there is one only, or the pool rests or has another job. */
 static void run_alone(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
+    const double start = job.alone ? seconds() : 0;
     for (int part = 0; part < parts; part++)
         function(part, parts, arguments, workspace);
+    if (job.alone)
+        note_alone(seconds() - start);
 }
 
-void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
+/* Runs the parts of a job together with the other threads; returns how many this one has run. */
+static int run_shared(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
-    if (parts == 1 || __atomic_exchange_n(&pool.taken, 1, __ATOMIC_ACQUIRE)) {
-        run_alone(function, parts, arguments, workspace);
-        return;
-    }
     hire(parts - 1);
     pool.function = function;
     pool.parts = parts;
@@ -165,11 +221,27 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
         pthread_cond_broadcast(&pool.wake);
         pthread_mutex_unlock(&pool.lock);
     }
+    int own = 0;
     while (run_part(1))
-        continue;
+        own++;
     for (int spin = 0; __atomic_load_n(&pool.done, __ATOMIC_ACQUIRE) < parts; spin++)
         spin < SPINS ? (void)PAUSE() : (void)sched_yield();
+    return own;
+}
+
+void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
+{
+    if (parts == 1 || job.alone || __atomic_exchange_n(&pool.taken, 1, __ATOMIC_ACQUIRE)) {
+        run_alone(function, parts, arguments, workspace);
+        return;
+    }
+    const double start = job.pace ? seconds() : 0;
+    const int own = run_shared(function, parts, arguments, workspace);
     __atomic_store_n(&pool.taken, 0, __ATOMIC_RELEASE);
+    if (job.pace && own < parts) {
+        const double now = seconds();
+        note_shared(now - start, now);
+    }
 }
 
 #else

@@ -16,7 +16,7 @@ memory="-fsanitize=address,undefined"
 # compile NAME FLAGS: the objects of the kernels and of what tries them, side by side, in a folder of this name
 compile() {
   mkdir "$work/$1"
-  for source in "$native/kernels.c" "$native/threads.c" "$here/fuzz.c" "$here/fuzz_samples.c"; do
+  for source in "$native/kernels.c" "$native/threads.c" "$here/fuzz.c" "$here/fuzz_samples.c" "$here/rests.c"; do
     # shellcheck disable=SC2086
     ${CC:-cc} $flags $2 -I"$native" -c "$source" -o "$work/$1/$(basename "$source" .c).o" &
   done
@@ -35,6 +35,13 @@ fuzz() {
   done
 }
 
+# rests NAME FLAGS: when the threads rest, under a sanitizer
+rests() {
+  # shellcheck disable=SC2086
+  ${CC:-cc} $2 "$work/$1/rests.o" -lpthread -o "$work/$1/rests"
+  "$work/$1/rests"
+}
+
 compile vectors "$memory"
 compile scalars "$memory -DPYCOPI_SCALAR"
 compile races "-fsanitize=thread"
@@ -44,6 +51,8 @@ wait # an object that could not be compiled is missed below
 fuzz vectors "$memory" "${ROUNDS:-400}"
 fuzz scalars "$memory" "${ROUNDS:-400}"
 fuzz races "-fsanitize=thread" "${ROUNDS:-100}"
+rests vectors "$memory"
+rests races "-fsanitize=thread"
 
 if [ -n "${PYTHON:-}" ]; then
   # The installed package, with its module replaced by a sanitized build of these sources.
