@@ -11,7 +11,7 @@ from benchmarks.machine import facts, machine_table
 from benchmarks.table import Scope, Table
 from pycopi._files import whole_file
 
-TABLES = ("kernels", "step", "stream", "single", "growth", "memory", "whitening", "accuracy")
+TABLES = ("kernels", "step", "steady", "stream", "single", "growth", "memory", "whitening", "accuracy")
 """What can be measured by name."""
 
 LONG = "accuracy"
@@ -54,7 +54,8 @@ def _keep(file: Path, content: Mapping[str, Any]) -> None:
 
 
 class Load(NamedTuple):
-    """Processor seconds since the system began: of everything that ran, of everything, and of this process."""
+    """Processor seconds since the system began: of everything that ran, of everything, and of this process and
+    its children that have ended."""
 
     busy: float
     total: float
@@ -68,8 +69,7 @@ def load_now() -> Load | None:
     ticks = os.sysconf("SC_CLK_TCK")
     counts = [int(word) / ticks for word in _STAT.read_text().splitlines()[0].split()[1:9]]
     idle = counts[3] + counts[4]  # idle, and waiting for a disk; the last of the eight is stolen time
-    times = os.times()
-    return Load(sum(counts) - idle, sum(counts), times.user + times.system)
+    return Load(sum(counts) - idle, sum(counts), sum(os.times()[:4]))
 
 
 def share_of_others(before: Load | None, after: Load | None) -> float | None:

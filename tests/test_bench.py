@@ -1,6 +1,7 @@
 """The benchmarks: every table runs, and the rivals compute the same. No time is asserted."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from pycopi.kernels.engine import ENGINES
 accuracy, command, growth = benchmark("accuracy"), benchmark("__main__"), benchmark("growth")
 machine, memory, page = benchmark("machine"), benchmark("memory"), benchmark("page")
 race, run, sides, step = benchmark("race"), benchmark("run"), benchmark("sides"), benchmark("step")
+steady = benchmark("steady")
 stream, table, torch_programs = benchmark("stream"), benchmark("table"), benchmark("torch_programs")
 Column, Scope, Table, Result = table.Column, table.Scope, table.Table, race.Result
 
@@ -136,6 +138,22 @@ def test_share_of_others():
     assert run.share_of_others(None, before) is None
 
 
+def test_programs_that_a_benchmark_has_started_are_its_own(monkeypatch):
+    monkeypatch.setattr(run.os, "times", lambda: (1.0, 2.0, 4.0, 8.0, 99.0))
+    assert run.load_now() is None or run.load_now().own == 15.0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be pinned here")
+def test_busy_processors_are_busy_and_then_free(monkeypatch):
+    started, start = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
+    core = max(os.sched_getaffinity(0))
+    with steady._busy([core]):
+        assert os.sched_getaffinity(started[0].pid) == {core}
+        assert started[0].poll() is None
+    assert started[0].poll() is not None
+
+
 def test_markdown_of_a_table():
     table = Table(
         "name", "Title", [Column("n"), Column("x", ".1f")], [(1, 2.25), (10, None)], ["How."], {"p": 2.0}
@@ -167,6 +185,7 @@ def test_every_table_runs_and_its_json_is_whole(tmp_path):
         "rank-k-portable",
         "products-portable",
         "step",
+        "steady",
         "stream",
         "growth-n",
         "memory-4",

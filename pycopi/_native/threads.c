@@ -31,8 +31,9 @@
 #define REST_PER_LOSS 30    /* ... so many times the loss, and twice as long as before, ... */
 #define LONGEST_REST 2.0    /* ... but no more seconds */
 #define CHECK 127           /* jobs of which one is done alone, to see what that takes: the others of a step in turn */
-#define FIRST_ALONE 1e9     /* work up to which the first job of its size is done alone */
-#define PACES 64
+#define FIRST_ALONE 3       /* jobs of each size that are done alone to begin with, ... */
+#define LARGE 1e9           /* ... unless they are as large as this */
+#define PLACES 64
 #ifdef __x86_64__
 #define PAUSE() __builtin_ia32_pause()
 #else
@@ -55,17 +56,24 @@ static struct {
     pthread_cond_t wake;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
-/* Whether sharing pays: what jobs take is compared with what jobs of the same work took alone. Like `row`, this belongs
+/* What jobs of a size take alone, seconds a unit of work; sizes may share a place. */
+typedef struct {
+    double pace;
+    int jobs; /* that were done alone, up to FIRST_ALONE */
+} place;
+
+/* Whether sharing pays: what jobs take is compared with what jobs of the same size took alone. Like `row`, this belongs
  * to the job that found no other running. */
 static struct {
-    double paces[PACES];       /* seconds alone for a unit of work, of sizes that share a place */
+    place places[PLACES];
     double saved, rest, until; /* seconds: saved so far, of the last rest, and when that ends */
     unsigned jobs;
 } account = {.saved = MOST_SAVED};
 
 /* The job that this thread has claimed: its place in the account, if it has one, and whether it is done alone. */
 static __thread struct {
-    double work, *pace;
+    double work;
+    place *place;
     int alone;
 } job;
 
@@ -153,7 +161,7 @@ int threads_claim(double work, int always)
     if (!pool.prepared++)
         pthread_atfork(NULL, NULL, forget);
     const int others = calls++;
-    job.pace = NULL;
+    job.place = NULL;
     job.alone = 0;
     if (work < 2 * WORK_PER_THREAD || (others && !always))
         return 1;
@@ -165,25 +173,30 @@ int threads_claim(double work, int always)
     pool.row = now < pool.until ? pool.row + work : work;
     pool.until = now + LULL + SLOWEST * work;
     job.work = work;
-    job.pace = &account.paces[(uint64_t)work * 0x9e3779b97f4a7c15 >> 58];
-    job.alone = now < account.until || (!*job.pace && work < FIRST_ALONE) || ++account.jobs % CHECK == 0;
+    job.place = &account.places[(uint64_t)work * 0x9e3779b97f4a7c15 >> 58];
+    job.alone = now < account.until || (job.place->jobs < FIRST_ALONE && work < LARGE) || ++account.jobs % CHECK == 0;
     const int asleep = pool.row < WORK_TO_WAKE && __atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST);
     return !always && (job.alone || asleep) ? 1 : parts;
 }
 
-/* Notes what a job took alone. Where other programs took the processor meanwhile, that says little. */
+/* Notes what a job took alone. Memory that is new, or other programs on the processor, make single ones slow: of the
+ * first jobs the fastest counts, and later a slower one little. */
 static void note_alone(double took)
 {
-    const double pace = took / job.work, most = 1.25 * *job.pace;
-    *job.pace = *job.pace ? *job.pace + ((pace < most ? pace : most) - *job.pace) / 4 : pace;
+    place *const found = job.place;
+    const double pace = took / job.work, change = pace - found->pace, most = found->pace / 4;
+    if (found->jobs == FIRST_ALONE)
+        found->pace += change < 0 ? change / 2 : (change < most ? change : most) / 8;
+    else if (!found->jobs++ || change < 0)
+        found->pace = pace;
 }
 
 /* Notes what a job took that ended now, of which other threads did a part. */
 static void note_shared(double took, double now)
 {
-    if (!*job.pace)
+    if (!job.place->jobs)
         return;
-    account.saved += *job.pace * job.work - took;
+    account.saved += job.place->pace * job.work - took;
     if (account.saved > MOST_SAVED) {
         account.saved = MOST_SAVED;
         account.rest = 0;
@@ -235,10 +248,10 @@ void parallel_run(part_of_kernel *function, int parts, const void *arguments, vo
         run_alone(function, parts, arguments, workspace);
         return;
     }
-    const double start = job.pace ? seconds() : 0;
+    const double start = job.place ? seconds() : 0;
     const int own = run_shared(function, parts, arguments, workspace);
     __atomic_store_n(&pool.taken, 0, __ATOMIC_RELEASE);
-    if (job.pace && own < parts) {
+    if (job.place && own < parts) {
         const double now = seconds();
         note_shared(now - start, now);
     }
