@@ -16,6 +16,9 @@ from benchmarks.sides import Side, installed, left_out, needed
 from benchmarks.step import BATCH, PAPER, QUICK, step_side
 from benchmarks.table import Column, Scope, Table
 
+Turns = list[list[float]]
+"""The seconds of each step, turn by turn."""
+
 _LOOP = """
 import os, sys
 os.sched_setaffinity(0, {int(sys.argv[1])})
@@ -29,9 +32,10 @@ while os.getppid() == parent:
 _TURN, _WARM_UP = 0.4, 0.1  # seconds: of steps that count, and of those before them that do not
 _HOW = (
     "All, one: milliseconds of an exact step (batch 50, float32) in all threads and in one, which take turns "
-    "of 0.4 s within one process; upper: the upper decile. Busy: an endless loop is pinned to so many "
-    "processors. Beside PyTorch: before each step PyTorch and NumPy's BLAS make a product in all of their "
-    "threads, which is not timed; these threads stay awake for a while, beside the step's."
+    "of 0.4 s within one process; upper: the upper decile. All / one: the median over turns of the ratio of "
+    "their medians. Busy: an endless loop is pinned to so many processors. Beside PyTorch: before each step "
+    "PyTorch and NumPy's BLAS make a product in all of their threads, which is not timed; these threads stay "
+    "awake for a while, beside the step's."
 )
 
 
@@ -42,7 +46,7 @@ def tables(scope: Scope) -> Iterator[Table]:
         "steady",
         f"A training step of {name} on a shared machine",
         [Column("busy processors"), Column("beside"), Column("all / one", ".2f")]
-        + [Column(head, ".2f") for head in ("upper all / upper one", "all", "one", "upper all", "upper one")],
+        + [Column(head, ".2f") for head in ("upper all / one", "all", "upper all", "one", "upper one")],
         list(_rows(step_side(sizes, BATCH), scope)),
         [_HOW, *left_out("torch", "PyTorch"), *left_out("threadpoolctl", "One thread")],
     )
@@ -54,26 +58,34 @@ def _rows(step: Side, scope: Scope) -> Iterator[tuple[Any, ...]]:
         before = _products(scope) if company == "PyTorch" else _nothing
         for count in sorted({0, min(1, len(cores)), len(cores)}):
             with _busy(cores[len(cores) - count :]):
-                found = _measured(step, before, scope)
-            every, one = found[threads()], found.get(1)
-            ratios = [a / b for a, b in zip(every, one, strict=True)] if one else [None, None]
-            pairs = zip(every, one or [None, None], strict=True)
-            yield str(count), company, *ratios, *(s and 1e3 * s for pair in pairs for s in pair)
+                turns = _measured(step, before, scope)
+            yield str(count), company, *_figures(turns[threads()], turns.get(1))
 
 
-def _measured(step: Side, before: Side, scope: Scope) -> dict[int, tuple[float, float]]:
-    """Return median and upper decile of the seconds of a step for each number of threads."""
+def _figures(every: Turns, one: Turns | None) -> list[float | None]:
+    """Return the cells of a row: two ratios, and medians and upper deciles in milliseconds."""
+    found: list[float | None] = []
+    for turns in (every, one):
+        steps = [1e3 * second for turn in turns or [] for second in turn]
+        found += [median(steps), quantiles(steps, n=10)[-1]] if steps else [None, None]
+    if one is None or found[1] is None or found[3] is None:
+        return [None, None, *found]
+    return [median(median(a) / median(b) for a, b in zip(every, one, strict=True)), found[1] / found[3], *found]
+
+
+def _measured(step: Side, before: Side, scope: Scope) -> dict[int, Turns]:
+    """Return the seconds of the steps of each turn, for each number of threads."""
     counts = (threads(), 1) if installed("threadpoolctl") and threads() > 1 else (threads(),)
-    seconds: dict[int, list[float]] = {count: [] for count in counts}
+    found: dict[int, Turns] = {count: [] for count in counts}
     for _ in range(scope.turns):
-        for count, found in seconds.items():
+        for count, turns in found.items():
             limited = _limit(count)
             _steps(step, before, limited, 0 if scope.quick else _WARM_UP)
-            found += _steps(step, before, limited, 0 if scope.quick else _TURN)
-    return {count: (median(found), quantiles(found, n=10)[-1]) for count, found in seconds.items()}
+            turns.append(_steps(step, before, limited, 0 if scope.quick else _TURN))
+    return found
 
 
-def _steps(step: Side, before: Side, limited: Callable[[], Any], seconds: float) -> Sequence[float]:
+def _steps(step: Side, before: Side, limited: Callable[[], Any], seconds: float) -> list[float]:
     """Return the seconds of each step of a turn, at least two."""
     found: list[float] = []
     until = time.perf_counter() + seconds
