@@ -125,14 +125,14 @@ def refresh(state: Directions, memory: float, damping: float) -> Directions:
     fraction = xp.where(seen, xp.clip(fraction, 1.0 - memory, 1.0), xp.zeros_like(samples))
     scale = fraction / xp.where(seen, samples, xp.ones_like(samples))
     kept = (1.0 - fraction) * state.values
-    moved = kept[:, None] * state.vectors + scale[:, None] * state.gathered  # V M
+    image = kept[:, None] * state.vectors + scale[:, None] * state.gathered  # V M
     power = (1.0 - fraction) * state.power + scale * state.sums[:1]
-    inner = xp.matmul(moved, xp.matrix_transpose(state.vectors))
+    inner = xp.matmul(image, xp.matrix_transpose(state.vectors))
     values, turn = eigenpairs(0.5 * (inner + xp.matrix_transpose(inner)))
     turn = xp.matrix_transpose(turn)
     vectors = xp.matmul(turn, state.vectors)
     if vectors.shape[0] < vectors.shape[1]:
-        stepped = xp.matmul(turn, moved) + damped(power, damping)[:, None] * vectors
+        stepped = xp.matmul(turn, image) + damped(power, damping)[:, None] * vectors
         vectors = xp.where(seen[:, None], orthonormal(stepped), vectors)
     return _fresh(vectors, xp.where(values > 0, values, xp.zeros_like(values)), power, before + samples)
 
@@ -157,7 +157,7 @@ def project(state: Directions, rows: Array) -> Array:
     return kernels.product(rows, astype(state.vectors, rows.dtype), transposed=True)
 
 
-def along(state: Directions, rows: Array, gains: Array, projected: Array | None = None) -> Array:
+def amplify(state: Directions, rows: Array, gains: Array, projected: Array | None = None) -> Array:
     """Return ``y + ((y V.T) gains) V``: rows (B, n) changed in each direction by a gain of its own (k,)."""
     xp = namespace(rows)
     if projected is None:

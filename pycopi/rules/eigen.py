@@ -79,8 +79,8 @@ def _deal(size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
 
     Chair i plays chair n - 1 - i.
     """
-    moved = [0, size - 1, *range(1, size - 1)] if size > 2 else [0, 1]
-    return np.eye(size)[:, moved]
+    seats = [0, size - 1, *range(1, size - 1)] if size > 2 else [0, 1]
+    return np.eye(size)[:, seats]
 
 
 def orthonormal(rows: Array) -> Array:

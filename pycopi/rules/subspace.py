@@ -148,12 +148,12 @@ class SubspaceDecorrelation:
         The unit is what P makes of the directions that are left out: rows stay as they are in these.
         """
         values, rest = self._damped(state)
-        return directions.along(state, rows, rest / values - 1.0, projected), 1.0 / rest[0]
+        return directions.amplify(state, rows, rest / values - 1.0, projected), 1.0 / rest[0]
 
     def whiten(self, state: Directions, rows: Array) -> Array:
         """Return rows (B, n) times ``(M + d I)^(-1/2)``: each direction V then has a power below 1."""
         unit, gains = self._root(state)
-        return directions.along(state, rows * astype(unit, rows.dtype)[:, None], gains)
+        return directions.amplify(state, rows * astype(unit, rows.dtype)[:, None], gains)
 
     def decorrelate(self, state: Directions, rows: Array) -> Array:
         """Return decorrelated rows (B, n), ``x = y R.T``."""
@@ -181,8 +181,8 @@ class SubspaceDecorrelation:
         self, state: Directions, rows: Array, perturbations: Array, rate: Any, projected: Array | None = None
     ) -> kernels.RankK:
         """Return the change of a folded matrix A = W R: ``(rate / B) delta.T (y P)``, of rank B."""
-        moved, unit = self.precondition(state, rows, projected)
-        return kernels.RankK(perturbations, moved, astype(unit * (rate / rows.shape[0]), rows.dtype))
+        right, unit = self.precondition(state, rows, projected)
+        return kernels.RankK(perturbations, right, astype(unit * (rate / rows.shape[0]), rows.dtype))
 
     def _root(self, state: Directions) -> tuple[Array, Array]:
         """Return u (1,) and g (k,) of ``(M + d I)^(-1/2) = u (I + V.T diag(g) V)``."""

@@ -121,6 +121,6 @@ def _projected(rows: Array) -> HostArray:
     parts = []
     for block in slices(rows.shape[0], _BLOCK):
         part = widest_floats(rows[block, ...])
-        along = beside(direction, part, dtype=part.dtype)
-        parts.append(to_numpy(namespace(part).matmul(part, along)))
+        own = beside(direction, part, dtype=part.dtype)
+        parts.append(to_numpy(namespace(part).matmul(part, own)))
     return np.concatenate(parts)
