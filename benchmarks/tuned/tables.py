@@ -8,7 +8,7 @@ from benchmarks.table import Cell, Column, Table
 from benchmarks.tuned.inputs import VALIDATION
 from benchmarks.tuned.plan import RIVALS, usual
 from benchmarks.tuned.race import FINAL_EPOCHS, SEARCH_SEEDS, Chosen, choose
-from benchmarks.tuned.spaces import SETTINGS, SPACES, Log, Range
+from benchmarks.tuned.spaces import CLOSER, SETTINGS, SPACES, Log, Range
 from benchmarks.tuned.steps import BATCHES, Step
 from benchmarks.tuned.times import Runs, paired_seeds, ratio, seconds_to
 from benchmarks.tuned.trial import SIZES, Entry, Row
@@ -126,7 +126,7 @@ def results(name: str, found: Sequence[Found]) -> Table:
         )
         for one in found
     ]
-    least = SETTINGS * len(SEARCH_SEEDS)
+    least = (SETTINGS + CLOSER) * len(SEARCH_SEEDS)
     notes = [_HOW, *([_OPEN.format(least)] if any(one.trials < least for one in found) else [])]
     return Table(name, name, [*heads, Column("an epoch, s", ".1f")], body, notes)
 
