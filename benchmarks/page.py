@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import ROOT
 from benchmarks.run import QUIET
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGES = ROOT / "docs"
 PLACE = re.compile(r"(<!-- ([^>]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -48,14 +48,17 @@ def tables_of(path: Path, suffix: str = "") -> dict[str, str]:
 
 
 def main() -> None:
-    """Fill the page from the files that the command line names."""
+    """Fill the pages from the files that the command line names."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m benchmarks.page", description=__doc__, formatter_class=raw)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--suffix", default="", help="what follows the name of each table on the page")
     given = parser.parse_args()
     contents = {key: text for file in given.files for key, text in tables_of(file, given.suffix).items()}
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), contents), encoding="utf-8")
+    for page in PAGES.glob("*.md"):
+        before = page.read_text(encoding="utf-8")
+        if (after := fill(before, contents)) != before:
+            page.write_text(after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -61,12 +61,13 @@ class _Partly(Decorrelated):
     features: int = 0
     others: bool = False
 
-    def init(self, parameter: Any) -> Any:
-        """Return what is remembered, without the inputs that are left as they are."""
-        memory = dict(super().init(parameter))
-        if parameter.ndim == 2 and (parameter.shape[1] == self.features) == self.others:
-            del memory["inputs"]
-        return memory
+    def _step(
+        self, name: str, matrix: Any, memory: Any, change: Any, rate: Any, copy: Any, inputs: Any
+    ) -> tuple[Any, Any]:
+        """Return a matrix and what is remembered of it after a step."""
+        if (matrix.shape[1] == self.features) == self.others:
+            inputs = None
+        return super()._step(name, matrix, memory, change, rate, copy, inputs)
 
 
 def ablated(sizes: Sequence[int], setting: Setting) -> Made:

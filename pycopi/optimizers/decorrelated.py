@@ -156,7 +156,7 @@ def _decorrelated(
     how: SubspaceDecorrelation | None, memory: dict[str, Tree], name: str, rows: Array
 ) -> tuple[Array, Any]:
     """Return decorrelated rows (B, n) by their unit, and the unit; the memory has the directions after them."""
-    if how is None or name not in memory:
+    if how is None or (name == "perturbations" and name not in memory):
         return rows, 1.0
     state = how.started(Directions(**memory[name]), rows)
     projected = project(state, rows)
