@@ -9,6 +9,7 @@ from raced import DIGITS, Entry, Row, Trial, row
 from repository import benchmark
 
 inputs, learning, plan = benchmark("tuned.inputs"), benchmark("tuned.learning"), benchmark("tuned.plan")
+ablation = benchmark("tuned.ablation")
 race, spaces, store = benchmark("tuned.race"), benchmark("tuned.spaces"), benchmark("tuned.store")
 
 
@@ -215,3 +216,24 @@ class TestInputs:
     def test_an_unknown_variant_is_named(self):
         with pytest.raises(ValueError, match=within("expected one of raw, standardised, whitened")):
             inputs.load("digits", "cooked")
+
+
+class TestAblation:
+    def test_each_part_that_is_left_out_changes_what_is_learned(self):
+        found = {}
+        for name, value, (trial, *_) in ablation.trials("digits"):
+            if name == "parts, raw inputs":
+                row = race.run_trial(trial)
+                assert not row.error
+                found[value] = row.loss
+        assert found.keys() == {*ablation.PARTS, "none"}
+        assert len(set(found.values())) == len(found)
+
+    def test_a_value_has_a_row_when_all_its_trials_are_there(self, tmp_path):
+        _, value, (*others, last) = next(iter(ablation.trials("digits")))
+        for trial in others:
+            store.keep(tmp_path, Row(trial, (0.5,), (1.0,), (1.0,), None, ""))
+        assert {name for name, *_ in ablation.table("digits", tmp_path).rows} == set(ablation.SWEEPS)
+        store.keep(tmp_path, Row(last, (0.7,), (1.0,), (1.0,), None, ""))
+        first = ablation.table("digits", tmp_path).rows[0]
+        assert first == ("parts, raw inputs", value, "50.0, 50.0, **60.0**")

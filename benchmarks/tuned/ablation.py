@@ -42,8 +42,8 @@ SWEEPS: Mapping[str, Sequence[Any]] = {
 }
 _HOW = (
     f"Accuracy in % on the validation rows after {EPOCHS} epoch, mean over {len(SEEDS)} seeds. Parts: what is "
-    f"decorrelated, at rates of {', '.join(map(str, RATES))}; for first and hidden layers, their inputs "
-    "alone. Refresh: samples from one to the next; a quarter of each batch counts. All else as in "
+    f"decorrelated, at rates of {', '.join(map(str, RATES))}, the best in bold; of first and hidden layers, "
+    "the inputs alone. Refresh: samples from one to the next; a quarter of each batch counts. All else as in "
     "`pycopi.subspace_recipe`."
 )
 
