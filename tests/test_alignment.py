@@ -70,6 +70,21 @@ def test_update_alignment_of_adam_is_that_of_its_step():
     assert min(found) > 5
 
 
+def test_update_alignment_in_few_directions_knows_hidden_layers_as_a_step_does():
+    network, small = pycopi.mlp([5, 6, 3], bias=True, decorrelated=False), 1e-6 * Y
+    optimizer = pycopi.Decorrelated(inputs=pycopi.SubspaceDecorrelation(rank=2), perturbations=None)
+    settings = exact.settings(rule="gradient", gain=1.0, optimizer=optimizer)
+    state = pycopi.start(network, settings, like=Y)
+    wanted = steps_of(network, state, small, CLASSES, settings)
+    descent = exact.settings(rule="gradient", gain=1.0)
+    unknown = pycopi.start(network, descent, parameters=state.parameters)
+    plain = steps_of(network, unknown, small, CLASSES, descent)
+    found = analysis.update_alignment(network, state, small, CLASSES, settings, batch_size=len(CLASSES))
+    angles = [reference.degrees(*pair) for pair in zip(wanted, plain, strict=True)]
+    assert found == pytest.approx(angles, abs=1e-4)
+    assert angles[0] > 1
+
+
 def test_copi_with_decorrelated_inputs_is_the_gradient_rule():
     network = pycopi.mlp([5, 3], decorrelated=False)
     y, parameters = uncorrelated(11, 5, 1), scrambled(network, 1)

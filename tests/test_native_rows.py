@@ -95,6 +95,24 @@ def test_a_row_learns_as_on_the_general_path(settings, layers, dtype):
         assert_alike(one, other, 2e-4 if dtype == np.float32 else 1e-11)
 
 
+def test_a_change_that_is_late_is_made_once_where_nothing_is_learned_from_the_next_row():
+    network, settings = network_of("relu", {0, 1, 2}), pycopi.Settings()
+    how = settings.for_layers(Rates(settings.rate, settings.decorrelation.rate), len(network.layers))
+    rows, _ = rows_and_targets(3)
+    found = []
+    for seen in (1, 3):
+        parameters = start(network, settings, like=rows).parameters
+        calls = RowPass(network.layers, parameters, how)
+        for number in range(seen):
+            outputs = calls.forward(rows[number : number + 1])
+            if number == 0:
+                first = outputs[0].copy()
+                calls.learn(np.ones_like(outputs))
+        calls.settle()
+        found.append((parameters, [first]))
+    assert_alike(*found, 1e-6)
+
+
 def test_a_stream_answers_goes_on_and_grows_while_changes_are_late():
     """One is settled after each row, which is as if nothing was late."""
     rng = np.random.default_rng(0)

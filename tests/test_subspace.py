@@ -245,6 +245,7 @@ def test_a_large_batch_of_steps_within_the_bound_converges_at_any_scale(rank, rn
             "damping is 0.0, which divides by powers of 0; expected a number above 0, such as 1.0",
         ),
         ({"damping": -1.0}, "damping is -1.0; expected a finite number of at least 0"),
+        ({"least": -1.0}, "least is -1.0; expected a finite number of at least 0"),
         ({"memory": 1.0}, "memory is 1.0, with which nothing new counts; expected a number below 1"),
         ({"fraction": 0.0}, "fraction is 0.0; expected a number above 0 and at most 1"),
         ({"refresh": 1.5}, "refresh is 1.5; expected a whole number of at least 1"),

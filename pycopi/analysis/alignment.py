@@ -10,7 +10,7 @@ from pycopi.analysis.passes import answers, check_rows, passes
 from pycopi.credit import Backpropagation, Perturbations, Problem
 from pycopi.losses import check_loss
 from pycopi.network import Network, Parameters
-from pycopi.optimizers import as_array
+from pycopi.optimizers import added, as_array
 from pycopi.rules.inference import Gradient
 from pycopi.rules.learning import Learning
 from pycopi.settings import Rates, Settings
@@ -95,7 +95,7 @@ def update_alignment(
             proposed = layer.changes(own, record, assigned[index], learnings[index])
             steepest = layer.changes(own, record, propagated[index], _DESCENT)
             for name in layer.learned[:1]:
-                change = {name: as_array(getattr(own, name), proposed[name])}
+                change = {name: added(getattr(own, name), proposed[name])}
                 nothing = map_arrays(lambda array: namespace(array).zeros_like(array), own)
                 within = index > 0 or layer.standardized
                 step, _ = settings.method.optimizer.apply(nothing, memory, change, 1.0, True, within=within)

@@ -32,8 +32,7 @@ class RowPass:
         dtype = parameters[0].weight.dtype
         self._first = parameters[0]
         self._late = _late(self._first.weight, by_rows=False), _late(self._first.decorrelator, by_rows=True)
-        self._waits = False
-        self._forget()
+        self._waits = False  # whether what was learned last is in `_late`, and not in the parameters
         self._inputs = inputs = np.empty(layers[0].inputs, dtype)
         self._forward: list[tuple[Any, ...]] = []
         self._learn: list[tuple[Any, ...]] = []
@@ -70,7 +69,10 @@ class RowPass:
 
     def forward(self, inputs: HostArray) -> HostArray:
         """Return the outputs (1, m) for a row (1, n) to learn from; the next row overwrites them."""
+        if not self._waits:
+            self._forget()
         self._inputs[:] = inputs[0]
+        self._waits = False
         native.send_row(self._forward)
         return self._outputs[None, :]
 
@@ -101,7 +103,6 @@ class RowPass:
         for matrix, (left, right, rows, columns) in zip(self._first[:2], self._late, strict=True):
             if left is not None:
                 native.rank_k_update(matrix, RankK(left[None, :], right[None, :], 1.0, rows, columns), False)
-        self._forget()
 
     def _forget(self) -> None:
         """Let the changes that are late change nothing."""

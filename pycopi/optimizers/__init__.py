@@ -1,7 +1,7 @@
 """Optimizers: how proposed changes become new parameters; one a file, and a line in the table."""
 
 from pycopi.optimizers.adam import Adam
-from pycopi.optimizers.base import Change, Changes, Optimizer, as_array
+from pycopi.optimizers.base import Change, Changes, Optimizer, added, as_array
 from pycopi.optimizers.decorrelated import Decorrelated
 from pycopi.optimizers.momentum import Momentum
 from pycopi.optimizers.plain import PLAIN, Plain, pull_and_apply
@@ -16,6 +16,7 @@ __all__ = [
     "Momentum",
     "Optimizer",
     "Plain",
+    "added",
     "as_array",
     "pull_and_apply",
 ]

@@ -97,3 +97,10 @@ def as_array(parameter: Array, change: Change) -> Array:
     if change.column_scale is not None:
         added = added + parameter * (change.column_scale - 1.0)[None, :]
     return added
+
+
+def added(parameter: Array, change: Change) -> Change:
+    """Return a change that adds to zeros what ``change`` adds to a parameter."""
+    if isinstance(change, kernels.RankK) and change.row_scale is None and change.column_scale is None:
+        return change
+    return as_array(parameter, change)
