@@ -1,10 +1,11 @@
 """How ``pycopi train FILE.npz`` does without a flag on data as users bring them, beside scikit-learn.
 
-    python -m benchmarks.users [--csv rows.csv] [--write docs/users.md] [--only iris wine] [--seeds 3]
+    python -m benchmarks.users [--csv rows.csv] [--write docs/users.md] [--only iris wine] [--rows 1000]
 
-Needs scikit-learn and the extra "cli", and takes some minutes on one core. All sides see the same fixed split,
-and none gets a setting for a set. Scores are of the test rows: accuracy, balanced accuracy where the table says
-so, R² for regression (the mean over the targets). A run that fails is in the table as a failure.
+Needs scikit-learn and the extra "cli", and takes some minutes on one core; with --csv it goes on where it was
+ended. All sides see the same splits, and none gets a setting for a set. One split of few rows says little, so
+these are split more often. Scores are of the test rows: accuracy, balanced accuracy where the table says so, R²
+for regression (the mean over the targets). A run that fails is in the table as a failure.
 """
 
 import argparse
@@ -37,6 +38,11 @@ from benchmarks.page import PLACE, fill
 from benchmarks.users_data import SETS, Array, Split
 
 COMMAND = "python -m benchmarks.users --write docs/users.md"
+ROWS = 1000
+"""Training rows of all splits of a set together, as far as `LEAST` and `MOST` splits allow."""
+LEAST, MOST = 3, 10
+MARGIN = 0.01
+"""What a score may be below another and still be called as good."""
 
 
 class Failed(Exception):
@@ -95,10 +101,12 @@ def _constant(split: Split, seed: int) -> Array:
     return found
 
 
+NETWORKS = ("MLP of scikit-learn", "the same, standardised")
+
 SIDES: dict[str, Callable[[Split, int], Array]] = {
     "constant": _constant,
-    "MLP of scikit-learn": _scikit(MLPClassifier, MLPRegressor),
-    "the same, standardised": _scikit(MLPClassifier, MLPRegressor, StandardScaler),
+    NETWORKS[0]: _scikit(MLPClassifier, MLPRegressor),
+    NETWORKS[1]: _scikit(MLPClassifier, MLPRegressor, StandardScaler),
     "linear, standardised": _scikit(LogisticRegression, Ridge, StandardScaler),
     "gradient boosting": _scikit(HistGradientBoostingClassifier, HistGradientBoostingRegressor),
     "`pycopi train`": train_and_predict,
@@ -111,25 +119,25 @@ class Row(NamedTuple):
 
     data: str
     side: str
-    seed: int
+    number: int
     score: float | None
     failure: str
     error: str
     seconds: float
 
 
-def measure(data: str, split: Split, side: str, seed: int) -> Row:
-    """Return what one side does on one set."""
+def measure(data: str, split: Split, side: str, number: int) -> Row:
+    """Return what one side does on the split of a number, which is its seed as well."""
     began, score, failure, error = time.perf_counter(), None, "", ""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # what counts is what comes out
-            score = _score(split, SIDES[side](split, seed))
+            score = _score(split, SIDES[side](split, number))
     except Failed as end:
         failure, error = str(end), str(end.__cause__ or end)
     except Exception as end:  # whatever it is, a user would have met it
         failure, error = type(end).__name__, " ".join(str(end).split())
-    return Row(data, side, seed, score, failure, error, time.perf_counter() - began)
+    return Row(data, side, number, score, failure, error, time.perf_counter() - began)
 
 
 def _score(split: Split, predictions: Array) -> float:
@@ -142,16 +150,24 @@ def _score(split: Split, predictions: Array) -> float:
     return float(score(split.y_test, predictions))
 
 
+def numbers(split: Split, rows: int) -> range:
+    """Return the numbers of the splits of a set, of which this is one, for so many training rows together."""
+    return range(min(MOST, max(LEAST, -(-rows // len(split.x)))))
+
+
 def table(rows: Iterable[Row], splits: dict[str, Split]) -> str:
-    """Return the Markdown table: a row a set, the mean over seeds for each side."""
+    """Return the Markdown table: a row a set, the mean over its splits for each side."""
     rows = list(rows)
-    lines = [f"| data | rows, columns | score | {' | '.join(SIDES)} |", "| - | - | - |" + " -: |" * len(SIDES)]
+    lines = [f"| data | rows, columns | splits | score | {' | '.join(SIDES)} |"]
+    lines.append("| - | - | -: | - |" + " -: |" * len(SIDES))
     for data, split in splits.items():
         kind = "R²" if not split.classes else "balanced accuracy" if split.balanced else "accuracy"
         cells = [_cell([row for row in rows if (row.data, row.side) == (data, side)]) for side in SIDES]
-        lines.append(f"| {data} | {len(split.x)}, {split.x.shape[1]} | {kind} | {' | '.join(cells)} |")
+        count = len({row.number for row in rows if row.data == data})
+        size = f"{len(split.x)}, {split.x.shape[1]} | {count}"
+        lines.append(f"| {data} | {size} | {kind} | {' | '.join(cells)} |")
     ranks = " | ".join(f"{rank:.2f}" for rank in mean_ranks(rows, list(splits)))
-    return "\n".join([*lines, f"| mean rank, 1 is best | | | {ranks} |"])
+    return "\n".join([*lines, f"| mean rank, 1 is best | | | | {ranks} |"])
 
 
 def mean_ranks(rows: Sequence[Row], names: Sequence[str]) -> list[float]:
@@ -163,6 +179,25 @@ def mean_ranks(rows: Sequence[Row], names: Sequence[str]) -> list[float]:
             better = sum(other > mean for other in means)
             totals[index] += better + (1 + sum(other == mean for other in means)) / 2
     return [total / len(names) for total in totals]
+
+
+def behind(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return where pycopi is more than `MARGIN` below the better network of scikit-learn, in a sentence.
+
+    The standard error is that of the mean over splits of the difference between both.
+    """
+    own, found = list(SIDES)[-1], []
+    for data in names:
+        of = {side: [row for row in rows if (row.data, row.side) == (data, side)] for side in SIDES}
+        best = max(NETWORKS, key=lambda side: _mean(of[side]))
+        if _mean(of[own]) >= _mean(of[best]) - MARGIN:
+            continue
+        pairs = zip(of[own], of[best], strict=True)
+        apart = [one.score - other.score for one, other in pairs if None not in (one.score, other.score)]
+        error = statistics.stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else float("nan")
+        found.append(f"{data} ({statistics.fmean(apart):.3f} ± {error:.3f})" if apart else data)
+    where = ", ".join(found) or "no set"
+    return f"{own} is more than {MARGIN} below the better of scikit-learn's networks on {where}."
 
 
 def _mean(rows: list[Row]) -> float:
@@ -202,31 +237,57 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m benchmarks.users", description=__doc__, formatter_class=raw)
     add = parser.add_argument
-    add("--csv", type=Path, metavar="FILE", help="where to write every run, with seconds and errors")
+    add("--csv", type=Path, metavar="FILE", help="where each run is written as it ends; those in it are kept")
     add("--write", type=Path, metavar="PAGE", help="page to put the table into")
     add("--only", nargs="+", metavar="SET", choices=SETS, default=list(SETS), help="sets to measure")
-    add("--seeds", type=int, default=3, help="runs of each side on each set (default: 3)")
+    add("--rows", type=int, default=ROWS, help=f"training rows of all splits of a set (default: {ROWS})")
     return parser.parse_args(arguments)
+
+
+def kept_rows(file: Path | None) -> dict[tuple[str, str, int], Row]:
+    """Return the runs that a file has, by set, side and split; begin the file where there is none."""
+    if file is None:
+        return {}
+    if not file.exists():
+        keep(file, Row._fields)
+    with file.open(newline="", encoding="utf-8") as stored:
+        lines = list(csv.DictReader(stored))
+    rows = [
+        Row(**{**line, "number": int(line["number"]), "seconds": float(line["seconds"])})._replace(
+            score=float(line["score"]) if line["score"] else None
+        )
+        for line in lines
+    ]
+    return {row[:3]: row for row in rows}
+
+
+def keep(file: Path | None, row: Sequence[object]) -> None:
+    """Add a line to a file."""
+    if file is not None:
+        with file.open("a", newline="", encoding="utf-8") as stored:
+            csv.writer(stored).writerow(row)
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
     """Measure, print the table, write what the command line names, and return every run."""
     given = _parse(arguments)
-    splits = {name: SETS[name]() for name in given.only}
-    rows = []
-    for data, split in splits.items():
+    splits, kept, rows = {name: SETS[name](0) for name in given.only}, kept_rows(given.csv), []
+    for data, first in splits.items():
         print(data, file=sys.stderr, flush=True)
-        for side in SIDES:
-            seeds = 1 if side == "constant" else given.seeds
-            rows += [measure(data, split, side, seed) for seed in range(seeds)]
+        for number in numbers(first, given.rows):
+            split = SETS[data](number)
+            for side in SIDES:
+                row = kept.get((data, side, number))
+                if row is None:
+                    row = measure(data, split, side, number)
+                    keep(given.csv, row)
+                rows.append(row)
     found = table(rows, splits)
     print(found)
-    if given.csv is not None:
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerows([Row._fields, *rows])
     if given.write is not None:
-        notes = f"Test rows, mean over {given.seeds} seeds. Made by `{COMMAND}` with {_versions()}."
+        notes = (
+            f"Test rows, mean over splits. {behind(rows, given.only)} Made by `{COMMAND}` with {_versions()}."
+        )
         write_page(given.write, f"{found}\n\n{notes}")
     return rows
 

@@ -70,6 +70,20 @@ def test_momentum_goes_on_with_the_same_steps():
         assert_close(own.bias, expected.bias, NUMPY, Y, rtol=1e-12)
 
 
+@pytest.mark.parametrize("cached", [1, 9, 2**16])
+def test_a_matrix_moves_in_parts_as_it_does_at_once(monkeypatch, cached):
+    monkeypatch.setattr("pycopi.optimizers.decorrelated._CACHED", cached)
+    settings = settings_of(momentum=0.6, decay=0.1)
+    found = []
+    for copy in (True, False):
+        state = pycopi.start(NETWORK, settings, like=Y)
+        for _ in range(3):
+            state, _ = pycopi.train_step(NETWORK, state, Y, CLASSES, settings, copy=copy)
+        found.append(state.parameters)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one.weight, other.weight)
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
 def test_inputs_of_any_scale_are_learned_alike(scale):
     """The first layer divided by the scale computes the same, and goes on doing so while it learns."""

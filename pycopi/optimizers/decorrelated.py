@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pycopi import kernels
-from pycopi._array import Array, copy_array, is_writable, may_overwrite, namespace
+from pycopi._array import Array, copy_array, is_numpy, is_writable, may_overwrite, namespace, slices
 from pycopi._checks import as_float
 from pycopi._trees import Tree, map_arrays, named_arrays
 from pycopi.optimizers.base import Change, Changes, Optimizer
 from pycopi.rules.directions import Directions, present, project
 from pycopi.rules.subspace import SubspaceDecorrelation, beside_one
+
+_CACHED = 2**16
+"""Numbers of a matrix that decay and move while a processor has them in its cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +149,12 @@ def _moved(name: str, matrix: Array, velocity: Array, decayed: Array | None, cop
     """Return a matrix, of which each row has decayed, a velocity later."""
     if not may_overwrite(name, matrix, copy):
         return (matrix if decayed is None else matrix * decayed[:, None]) + velocity
-    if decayed is not None:
-        matrix *= decayed[:, None]
-    matrix += velocity
+    rows, columns = matrix.shape
+    for part in slices(rows, max(1, _CACHED // columns) if is_numpy(matrix) else rows):
+        moved = matrix[part, :]
+        if decayed is not None:
+            moved *= decayed[part, None]
+        moved += velocity[part, :]
     return matrix
 
 
