@@ -1,6 +1,7 @@
 """The race against tuned rivals: run it, make its rows one file, fill the page, check the page.
 
     python -m benchmarks.tuned run --keep FOLDER         # goes on where it was stopped
+    python -m benchmarks.tuned best --keep FOLDER        # eight epochs at the settings that the race has chosen
     python -m benchmarks.tuned rows --keep FOLDER docs/results/tuned.csv
     python -m benchmarks.tuned search docs/results/tuned.csv
     python -m benchmarks.tuned steps docs/results/tuned.csv
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.sides import needed
 from benchmarks.threads import again, has_threads
+from benchmarks.tuned.best import run_best
 from benchmarks.tuned.page import faults, filled, steps_beside
 from benchmarks.tuned.plan import planned
 from benchmarks.tuned.race import kept, walk
@@ -24,7 +26,7 @@ from benchmarks.tuned.searches import searches
 from benchmarks.tuned.spaces import SPACES
 from benchmarks.tuned.steps import measure, write_steps
 from benchmarks.tuned.store import all_rows, read_rows, write_rows
-from benchmarks.tuned.tables import settings_by_network
+from benchmarks.tuned.tables import found_in, settings_by_network
 from benchmarks.tuned.trial import SIZES
 
 Action = Callable[[argparse.Namespace], int | None]
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return the exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     given = _parser().parse_args(words)
-    if given.action in (_run, _steps) and not has_threads(1):
+    if given.action in (_run, _best, _steps) and not has_threads(1):
         return again("benchmarks.tuned", words, 1)
     return int(given.action(given) or 0)
 
@@ -50,11 +52,15 @@ def _parser() -> argparse.ArgumentParser:
         return own
 
     run = action("run", _run, "run the plan, or go on with it")
-    for option, choices in (("network", SIZES), ("method", SPACES)):
-        run.add_argument(f"--{option}", action="append", default=[], choices=choices, help="may be repeated")
+    best = action("best", _best, "run eight epochs at the settings that the race has chosen, or go on with it")
+    for one in (run, best):
+        for option, choices in (("network", SIZES), ("method", SPACES)):
+            one.add_argument(
+                f"--{option}", action="append", default=[], choices=choices, help="may be repeated"
+            )
     run.add_argument("--seeds", type=int, help="at most so many seeds of the finals")
     rows = action("rows", _rows, "write all rows as one file")
-    for one in (run, rows):
+    for one in (run, best, rows):
         one.add_argument("--keep", type=Path, required=True, metavar="FOLDER", help="where the rows are kept")
     steps = action("steps", _steps, "measure a step of every method; the file lies beside that of the rows")
     steps.add_argument("--turns", type=int, default=7, help="how often each side is timed")
@@ -77,6 +83,15 @@ def _run(given: argparse.Namespace) -> None:
         _say(f"stage {number} of {len(stages)}: {names}: {stage.seeds} seeds of {stage.epochs} epochs")
     for entry, chosen in walk(stages, kept(given.keep, _say)):
         _say(f"chosen for {', '.join(entry)}: {chosen}")
+
+
+def _best(given: argparse.Namespace) -> None:
+    needed("torch").set_num_threads(1)
+    for found in found_in(all_rows(given.keep), ()):
+        network, method, _ = found.entry
+        if network in (given.network or [network]) and method in (given.method or [method]):
+            best = run_best(found.entry, found.chosen, kept(given.keep, _say))
+            _say(f"chosen for {', '.join(found.entry)}: {best}")
 
 
 def _rows(given: argparse.Namespace) -> None:

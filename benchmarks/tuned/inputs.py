@@ -19,7 +19,7 @@ _DAMPING = 0.1  # of the mean eigenvalue, added to all of them before whitening
 
 
 class Split(NamedTuple):
-    """Inputs (N, n), float32, and class numbers (N,)."""
+    """Inputs (N, n), float32, and class numbers (N,), or targets (N, m)."""
 
     inputs: Array
     labels: Array
@@ -42,6 +42,16 @@ def load(network: str, variant: str) -> Data:
     parts = ((x[:-count], y[:-count]), (x[-count:], y[-count:]), (whole.x_test, whole.y_test.astype(np.int64)))
     shift, matrix = _preparation(x[:-count], variant)
     return Data(*(Split(_prepared(inputs, shift, matrix), labels) for inputs, labels in parts))
+
+
+def smoothed(data: Data, share: float) -> Data:
+    """Return data whose training targets are rows (N, m), a share of each spread evenly over the m classes."""
+    if not share:
+        return data
+    inputs, labels = data.train
+    count = int(labels.max()) + 1
+    targets = (1.0 - share) * np.eye(count) + share / count
+    return data._replace(train=Split(inputs, targets.astype(inputs.dtype)[labels]))
 
 
 def _preparation(x: Array, variant: str) -> tuple[Array, Array]:

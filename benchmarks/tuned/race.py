@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from benchmarks.tuned import pycopi_methods, torch_methods
-from benchmarks.tuned.inputs import load
+from benchmarks.tuned.inputs import load, smoothed
 from benchmarks.tuned.spaces import SETTINGS, SPACES, WIDENINGS, beyond, first, near
 from benchmarks.tuned.store import keep, stored
 from benchmarks.tuned.trial import SIZES, Entry, Row, Trial
@@ -30,6 +30,7 @@ def run_trial(trial: Trial) -> Row:
     """Run a trial, and return its row; one that diverges ends early."""
     entry, setting = trial.entry, trial.setting
     data, sizes = load(entry.network, entry.inputs), SIZES[entry.network]
+    data = smoothed(data, setting.get("smoothing", 0.0))
     methods = pycopi_methods if entry.method in pycopi_methods.METHODS else torch_methods
     validation, loss, seconds, test, error = [], [], [], None, ""
     try:
@@ -37,7 +38,7 @@ def run_trial(trial: Trial) -> Row:
             validation.append(epoch.accuracy(data.validation))
             loss.append(epoch.loss)
             seconds.append(epoch.seconds)
-        if trial.part == "final":
+        if "search" not in trial.part:
             test = epoch.accuracy(data.test)
         if not math.isfinite(loss[-1]):
             error = f"the loss is {loss[-1]}"
@@ -87,11 +88,11 @@ def _searched(entry: Entry, settings: Sequence[dict[str, Any]], run: Runner) -> 
     return choose(rows)
 
 
-def choose(rows: Iterable[Row]) -> Chosen:
-    """Return the best setting of search rows by validation accuracy; a run that failed counts as 0."""
+def choose(rows: Iterable[Row], part: str = "search") -> Chosen:
+    """Return the best setting of the rows of a search by validation accuracy; a run that failed counts as 0."""
     scores: dict[tuple[Any, ...], list[float]] = {}
     for row in rows:
-        if row.trial.part == "search":
+        if row.trial.part == part:
             scores.setdefault(tuple(sorted(row.trial.setting.items())), []).append(row.score)
     best = max(scores, key=lambda one: (fmean(scores[one]), one))
     return Chosen(dict(best), fmean(scores[best]), len(scores))

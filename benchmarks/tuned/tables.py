@@ -5,6 +5,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from benchmarks.table import Cell, Column, Table
+from benchmarks.tuned import best
 from benchmarks.tuned.inputs import VALIDATION
 from benchmarks.tuned.plan import RIVALS, usual
 from benchmarks.tuned.race import FINAL_EPOCHS, SEARCH_SEEDS, Chosen, choose
@@ -85,7 +86,7 @@ def _found(entry: Entry, rows: Sequence[Row], seconds: Mapping[Any, float]) -> F
     return Found(entry, chosen, len(searched), failed, dict(sorted(runs.items())), epoch)
 
 
-def tables(rows: Iterable[Row], steps: Sequence[Step]) -> list[Table]:
+def tables(rows: Sequence[Row], steps: Sequence[Step]) -> list[Table]:
     """Return all tables; those of one name belong in one place."""
     found, made = found_in(rows, steps), [spaces()]
     for network in SIZES:
@@ -94,6 +95,7 @@ def tables(rows: Iterable[Row], steps: Sequence[Step]) -> list[Table]:
             made += [results(f"tuned {network}", first), times(network, first)]
             made.append(results(f"tuned controls {network}", [one for one in own if one not in first]))
             made += [settings(network, own), step_table(network, steps)]
+            made.append(best.table(network, [one.entry for one in own], rows))
     return [table for table in made if table.rows]
 
 

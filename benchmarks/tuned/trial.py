@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One run: an entry at a setting, for so many epochs; ``part`` is ``"search"`` or ``"final"``."""
+    """One run: an entry at a setting, for so many epochs; ``part`` is ``"search"``, ``"final"`` or another."""
 
     entry: Entry
     setting: Mapping[str, Any]
