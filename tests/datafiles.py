@@ -53,10 +53,10 @@ def assert_raises(error, message, call, *args, **options):
     assert "\n" not in message
 
 
-def assert_dataset(data, name, x_train, y_train, x_test, y_test, classes=tuple(range(10)), target=None):
-    """Raise unless a data set has this name, classes and arrays: dtype, shape and every value."""
+def assert_dataset(data, name, x_train, y_train, x_test, y_test, classes=tuple(range(10)), *names):
+    """Raise unless a data set has this name, these classes, arrays (dtype, shape, values) and columns."""
     assert isinstance(data, Dataset)
-    assert (data.name, data.classes, data.target) == (name, classes, target)
+    assert (data.name, data.classes, *data[6:]) == (name, classes, *(names or (None, None)))
     for got, wanted in zip(data[1:5], (x_train, y_train, x_test, y_test), strict=True):
         if got is None or wanted is None:
             assert got is wanted

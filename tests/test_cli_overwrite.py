@@ -37,7 +37,7 @@ def test_folder_that_holds_a_run(run: Path) -> None:
     [
         (
             ("table.csv", "--target", "speceis"),
-            ".*expected one column of the name 'speceis', got 0 among width, species; .*",
+            ".*no column of the name 'speceis' among width, species; .*",
         ),
         (("nowhere.csv",), ".*nowhere.csv: there is no such file; .*"),
         (("digits", "--target", "y"), "target is 'y', but digits is no CSV file, .*"),

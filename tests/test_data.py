@@ -46,6 +46,7 @@ def test_helpers_fail_on_wrong_input():
         {"name": "b"},
         {"classes": (1,)},
         {"target": "c"},
+        {"columns": ("d",)},
         {"x_train": f32([[2]])},
         {"y_train": f32([0])},
         {"x_test": i64(1)},

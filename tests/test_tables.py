@@ -1,5 +1,6 @@
 """CSV files: what becomes of them, and the errors that name line and column."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +77,14 @@ def test_what_spreadsheets_write_is_read(tmp_path):
 
 
 NUMBER = "expected a finite number, got"
+ENCODE = "write numbers for text, such as a column of 0 and 1 for each value, or remove the column"
 FILL = "write a number there, or remove the line or the column"
 
 
 @pytest.mark.parametrize(
     ("text", "keywords", "message"),
     [
-        ("a,b,c\n1,2,x\n1,tall,y\n", {}, f"line 3, column 'b': {NUMBER} 'tall'; {FILL}"),
+        ("a,b,c\n1,2,x\n1,tall,y\n", {}, f"line 3, column 'b': {NUMBER} 'tall'; {ENCODE}"),
         ("a,b,c\n1,2,x\n,2,y\n", {}, f"line 3, column 'a': {NUMBER} an empty cell; {FILL}"),
         ("a,b,c\n\n1,nan,x\n", {}, f"line 3, column 'b': {NUMBER} 'nan'; {FILL}"),
         ("a,b\n1,2\n1,n/a\n", {}, "line 3, column 'b': expected a number, got 'n/a'; write a number there, .*"),
@@ -98,8 +100,8 @@ FILL = "write a number there, or remove the line or the column"
             r"line 1: expected a name for each column, got none for column 1; .*index=False\)\)",
         ),
         ("a,b\n", {}, "expected a line of values for each sample after line 1, got none; .*"),
-        ("a,b\n1,2\n", {"target": "d"}, "line 1: expected one column of the name 'd', got 0 among a, b; .*"),
-        ("a,a\n1,2\n", {"target": "a"}, "line 1: expected one column of the name 'a', got 2 among a, a; .*"),
+        ("a,b\n1,2\n", {"target": "d"}, "line 1: no column of the name 'd' among a, b; .*"),
+        ("a,a\n1,2\n", {"target": "a"}, "line 1: 2 columns of the name 'a' among a, a; .*"),
         ('a,b\n1,"x\n', {}, r"line 2: expected values with commas between \(unexpected end of data\); .*"),
         (b"a,b\n1,\xff\n", {}, "expected text in UTF-8, got other bytes; .*"),
     ],
@@ -124,7 +126,7 @@ def test_train_and_evaluate_take_a_table(tmp_path):
     text = call("train", path, "--epochs", 30, *output)
     assert text.startswith("targets: column kind, labels of 3 classes: x, y, z\n")
     assert "samples   60" in call("evaluate", tmp_path / "run", path, "--split", "train")
-    no_test = r"flowers has no test samples .*; take all its rows with --split train"
+    no_test = r"flowers has no test samples \(as no table has\); take all its rows with --split train"
     assert_error(no_test, "evaluate", tmp_path / "run", path)
     call("train", path, "--epochs", 31, "--resume", "--quiet", *output)
 
@@ -137,3 +139,19 @@ def test_a_model_knows_the_column_that_it_predicts(tmp_path):
     assert saved.details["settings"]["target"] == "kind"
     text = call("evaluate", tmp_path / "run", path, "--split", "train")
     assert float(text.splitlines()[1].split()[1]) > 0.95
+
+
+def test_a_model_finds_its_columns_in_another_order(tmp_path):
+    output = tmp_path / "run"
+    call("train", flowers(tmp_path, "a", "b", "kind"), "--epochs", 30, "--quiet", "--output", output)
+    assert pycopi.load(output / "model.safetensors").details["columns"] == ["a", "b"]
+    asked = "evaluate", output, flowers(tmp_path, "b", "a", "kind"), "--split", "train", "--json"
+    assert json.loads(call(*asked))["accuracy"] > 0.95
+
+
+def test_other_columns_than_a_model_has_learned_are_an_error(tmp_path):
+    output = tmp_path / "run"
+    call("train", flowers(tmp_path, "a", "b", "kind"), "--epochs", 2, "--quiet", "--output", output)
+    path = csv(tmp_path, "a,c,kind\n1,2,x\n2,3,y\n", "other.csv")
+    wanted = "other has the columns a, c, but the model has learned a, b; give the table these columns"
+    assert_error(wanted, "evaluate", output, path, "--split", "train")

@@ -49,9 +49,7 @@ def choose_split(dataset: Dataset, split: str) -> tuple[HostArray, HostArray]:
     if split == "train":
         return dataset.x_train, dataset.y_train
     if dataset.x_test is None or dataset.y_test is None:
-        msg = (
-            f"{dataset.name} has no test samples (x_test and y_test of an .npz file); "
-            f"take all its rows with --split train"
-        )
+        where = "as no table has" if dataset.columns else "x_test and y_test of an .npz file"
+        msg = f"{dataset.name} has no test samples ({where}); take all its rows with --split train"
         raise ValueError(msg)
     return dataset.x_test, dataset.y_test

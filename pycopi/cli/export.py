@@ -43,7 +43,7 @@ FLAGS = (
 
 
 def export(given: f.Given) -> None:
-    """Write a saved model for where pycopi is not.
+    """Export a saved model to ONNX, NumPy or C.
 
     onnx is for any runtime of ONNX, npz for NumPy alone, and c is one header for small
     devices, which predicts, and learns sample by sample as the model has learned.

@@ -20,12 +20,14 @@ class Origin(NamedTuple):
 
     ``samples`` counts those it is trained on; ``fingerprint`` is None for a run of an older version.
     ``labels`` are those of the classes, in the order of their numbers; None for real-valued targets.
+    ``columns`` are those of the inputs in a CSV file; None for other data.
     """
 
     plan: Plan
     samples: int
     fingerprint: Mapping[str, str] | None
     labels: Sequence[Any] | None = None
+    columns: Sequence[str] | None = None
 
     def details(self) -> dict[str, Any]:
         """Return the origin as values that JSON has."""
@@ -34,6 +36,7 @@ class Origin(NamedTuple):
             "samples": self.samples,
             "fingerprint": self.fingerprint,
             "classes": None if self.labels is None else list(self.labels),
+            "columns": None if self.columns is None else list(self.columns),
             "settings": self.plan.as_json(),
         }
 
@@ -48,7 +51,8 @@ def read_origin(path: Path, details: Mapping[str, Any]) -> Origin:
         raise ValueError(msg)
     try:
         plan = stored_plan(details["settings"])
-        return Origin(plan, int(details["samples"]), details.get("fingerprint"), details.get("classes"))
+        kept = (details.get(name) for name in ("fingerprint", "classes", "columns"))
+        return Origin(plan, int(details["samples"]), *kept)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path}: the run in this file cannot be read ({error}); start anew with --overwrite"
         raise ValueError(msg) from error

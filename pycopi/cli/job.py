@@ -170,7 +170,8 @@ def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
     splits = split(data, like)
     _check_data(plan, splits, given["data"])
     plan = plan.for_targets(classes=splits.labels is not None, outputs=splits.outputs)
-    return Origin(plan, len(data.x_train), dataset_fingerprint(data), splits.labels), splits, like
+    about = len(data.x_train), dataset_fingerprint(data), splits.labels, data.columns
+    return Origin(plan, *about), splits, like
 
 
 def _precise(plan: Plan, given: Given, data: Dataset) -> Plan:

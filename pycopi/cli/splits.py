@@ -8,11 +8,11 @@ import numpy as np
 from pycopi._array import Array, HostArray, from_numpy
 from pycopi.cli.flags import Given
 from pycopi.data import Dataset
+from pycopi.data.table import listed
 from pycopi.data.targets import MOST_VALUES, Label, Task
 from pycopi.experiments.runner import Source
 
 Pair = tuple[Array, Array]
-_LISTED = 10  # classes that a line names
 _LOOKED_AT = 10_000  # rows, spread evenly over the data
 _PRECISE = 0.01  # of what a column varies by, the most that rounding may take
 
@@ -28,7 +28,7 @@ def open_data(given: Given, task: Task | None = None, target: str | None = None)
 
 
 def open_for_model(details: Mapping[str, Any], given: Given) -> Dataset:
-    """Return the data set that a command names, with the class numbers of a model that has these details.
+    """Return the data set that a command names, with the columns and class numbers of a model of these details.
 
     Where the model does not say which classes it learned, labels that are whole numbers are class numbers.
     """
@@ -37,13 +37,28 @@ def open_for_model(details: Mapping[str, Any], given: Given) -> Dataset:
     task: Task | None = None if not known else "regression" if own is None else "classes"
     settings, is_table = details.get("settings"), given["data"].lower().endswith(".csv")
     target = settings.get("target") if is_table and isinstance(settings, dict) else None
-    dataset = open_data(given, task, target)
+    dataset = _in_order(open_data(given, task, target), details.get("columns"))
     if dataset.classes is None or (own is None and not all(type(label) is int for label in dataset.classes)):
         return dataset
     numbers = np.asarray(dataset.classes if own is None else _numbers(dataset, own))
     y_test = None if dataset.y_test is None else numbers[dataset.y_test]
     classes = None if own is None else tuple(own)
     return dataset._replace(y_train=numbers[dataset.y_train], y_test=y_test, classes=classes)
+
+
+def _in_order(dataset: Dataset, own: Sequence[str] | None) -> Dataset:
+    """Return the data set with the columns that a model has learned, in their order, where both have names."""
+    found = dataset.columns
+    if own is None or found is None or tuple(own) == found:
+        return dataset
+    if sorted(own) != sorted(found) or len(set(own)) < len(own):
+        msg = (
+            f"{dataset.name} has the columns {listed(found)}, but the model has learned {listed(own)}; "
+            f"give the table these columns"
+        )
+        raise ValueError(msg)
+    order = [found.index(name) for name in own]
+    return dataset._replace(x_train=dataset.x_train[:, order], columns=tuple(own))
 
 
 def _numbers(dataset: Dataset, own: Sequence[Label]) -> list[int]:
@@ -53,7 +68,7 @@ def _numbers(dataset: Dataset, own: Sequence[Label]) -> list[int]:
         if label not in numbers:
             msg = (
                 f"{dataset.name} has the label {label!r}, which the model has not learned; "
-                f"expected one of {_listed(own)}"
+                f"expected one of {listed(own)}"
             )
             raise ValueError(msg)
     return [numbers[label] for label in dataset.classes or ()]
@@ -78,8 +93,8 @@ class Splits(NamedTuple):
         source = "" if self.column is None else f"column {self.column}, "
         if self.labels is None:
             return f"{source}real numbers, {self.outputs} for each sample"
-        rest = f"; of test samples alone, so not learned: {_listed(self.unlearned)}" if self.unlearned else ""
-        return f"{source}labels of {self.outputs} classes: {_listed(self.labels)}{rest}"
+        rest = f"; of test samples alone, so not learned: {listed(self.unlearned)}" if self.unlearned else ""
+        return f"{source}labels of {self.outputs} classes: {listed(self.labels)}{rest}"
 
 
 def split(dataset: Dataset, like: Array) -> Splits:
@@ -139,9 +154,3 @@ def _outputs(dataset: Dataset) -> int:
         )
         raise ValueError(msg)
     return count
-
-
-def _listed(classes: Sequence[Label]) -> str:
-    """Return the labels of classes for a message, at most so many."""
-    names = ", ".join(map(str, classes[:_LISTED]))
-    return f"{names}, ..." if len(classes) > _LISTED else names

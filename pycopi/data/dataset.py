@@ -29,6 +29,8 @@ class Dataset(NamedTuple):
         The label of each class number, in their order; None for regression targets.
     target : str or None
         The column of a CSV file that the targets come from; None for other data.
+    columns : tuple of str or None
+        The columns of a CSV file that the inputs come from, in their order; None for other data.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Dataset(NamedTuple):
     y_test: NDArray[Any] | None
     classes: tuple[Label, ...] | None = None
     target: str | None = None
+    columns: tuple[str, ...] | None = None
 
 
 DIGITS = tuple(range(10))

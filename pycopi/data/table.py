@@ -15,6 +15,7 @@ from pycopi.data.own import make_dataset, unfit
 from pycopi.data.targets import Task
 
 _FILL = "write a number there, or remove the line or the column"
+_ENCODE = "write numbers for text, such as a column of 0 and 1 for each value, or remove the column"
 _LISTED = 10  # names in a message
 
 
@@ -49,7 +50,7 @@ def load_csv(path: Path, task: Task | None = None, target: str | None = None) ->
         row = int(np.argmin(finite))
         raise _bad_cell(path, places[row], features, [str(value) for value in inputs[row]])
     stored = {"x": inputs, "y": _targets(path, texts, places, name, task)}
-    return make_dataset(path, stored, task)._replace(target=name)
+    return make_dataset(path, stored, task)._replace(target=name, columns=tuple(features))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -76,13 +77,14 @@ def _target_column(path: Path, names: Sequence[str], target: str | None) -> int:
         what = f"line 1: expected a name for each column, got none for column {names.index('') + 1}"
         raise unfit(path, what, "name the column, or remove it (in pandas: to_csv(..., index=False))")
     if all(_is_number(name) for name in names):
-        what = f"line 1: expected the names of the columns, got numbers ({_listed(names)})"
+        what = f"line 1: expected the names of the columns, got numbers ({listed(names)})"
         raise unfit(path, what, "write a line of names above them")
     if target is None:
         return len(names) - 1
     if (count := names.count(target)) != 1:
-        what = f"line 1: expected one column of the name {target!r}, got {count} among {_listed(names)}"
-        raise unfit(path, what, "name the column of the targets as line 1 does")
+        found = f"{count} columns" if count else "no column"
+        what = f"line 1: {found} of the name {target!r} among {listed(names)}"
+        raise unfit(path, what, "name one column of the targets, as line 1 does")
     return names.index(target)
 
 
@@ -106,7 +108,8 @@ def _bad_cell(path: Path, line: int, names: Sequence[str], cells: Sequence[str])
     """Return the error for the first cell of a line that is no number."""
     name, text = next(pair for pair in zip(names, cells, strict=True) if not _is_number(pair[1]))
     got = repr(text.strip()) if text.strip() else "an empty cell"
-    return unfit(path, f"{_place(line, name)}: expected a finite number, got {got}", _FILL)
+    advice = _ENCODE if _is_text(text) else _FILL
+    return unfit(path, f"{_place(line, name)}: expected a finite number, got {got}", advice)
 
 
 def _place(line: int, name: str) -> str:
@@ -120,5 +123,15 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+def _is_text(cell: str) -> bool:
+    """Return whether a cell holds words, and not a number, nan or nothing."""
+    try:
+        float(cell)
+    except ValueError:
+        return bool(cell.strip())
+    return False
+
+
+def listed(names: Sequence[Any]) -> str:
+    """Return names for a message, at most so many."""
+    return ", ".join(map(str, names[:_LISTED])) + (", ..." if len(names) > _LISTED else "")

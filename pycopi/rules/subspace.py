@@ -43,10 +43,10 @@ class SubspaceDecorrelation:
     Notes
     -----
     With M = E[y y.T], the second moments of the inputs, small steps of R that keep the diagonal of E[x x.T]
-    are the flow ``dR/dt = -(R M R.T) R``. From the identity it goes to ``R = (I + M / d)^(-1/2)``, d = 1 / (2t):
-    an eigenvalue m of M becomes m d / (m + d). For the k leading eigenvectors V and the mean of the other
-    eigenvalues, ``R = r I + V diag(r_i - r) V.T`` costs 4nk operations a row in place of 2n^2. As d is
-    relative, inputs of any scale are learned alike, as long as the squares of their sums are numbers: in
+    are the flow ``dR/dt = -(R M R.T) R``, which goes from the identity to ``R = (I + M / d)^(-1/2)`` with
+    d = 1 / (2t): an eigenvalue m of M becomes m d / (m + d). For the k leading eigenvectors V and the mean of
+    the other eigenvalues, ``R = r I + V diag(r_i - r) V.T`` costs 4nk operations a row in place of 2n^2. As d
+    is relative, inputs of any scale are learned alike, as long as the squares of their sums are numbers: in
     float32 between 1e-15 and 1e15.
 
     Where A = W R is kept as one matrix, a step along the gradient in decorrelated inputs is
