@@ -26,11 +26,12 @@ def test_the_chosen_setting_is_tried_with_stronger_decays_and_runs_with_fresh_se
     tried = []
     found = best.run_best(ENTRY, CHOSEN, ran(tried))
     assert found.setting == {**CHOSEN.setting, "decay": 0.9, "smoothing": 0.1}
-    assert [one.setting["decay"] for one in tried[:6]] == [0.3, 0.9, 2.4] * 2
-    assert [(one.seed, one.part, one.epochs) for one in tried[6:]] == [
+    assert [one.setting["decay"] for one in tried[:12]] == [0.3, 0.9, 2.4, 0.9, 2.4, 4.8] * 2
+    assert [one.setting["rate"] for one in tried[:6]] == [0.1, 0.1, 0.1, 0.06, 0.06, 0.06]
+    assert [(one.seed, one.part, one.epochs) for one in tried[12:]] == [
         (seed, "best", 8) for seed in range(100, 105)
     ]
-    assert all(one.setting == found.setting for one in tried[6:])
+    assert all(one.setting == found.setting for one in tried[12:])
 
 
 def test_what_has_no_decay_is_left_out():
@@ -43,7 +44,7 @@ def test_the_table_tells_of_the_seeds_of_the_chosen_setting_alone():
     best.run_best(ENTRY, CHOSEN, lambda what: rows.append(run(what)) or rows[-1])
     rows.append(rows[-1]._replace(trial=rows[-1].trial._replace(setting={"rate": 7.0}), test=0.0))
     made = best.table("digits", [ENTRY, Entry("digits", "SGD", "raw")], rows)
-    assert made.rows == [("AdamW (standardised)", 3, "decay 0.9", 0.9, 5, "1.5200 ± 0.0158")]
+    assert made.rows == [("AdamW (standardised)", 6, "rate 0.1, decay 0.9", 0.9, 5, "1.5200 ± 0.0158")]
 
 
 def test_smoothed_targets_sum_to_one_and_name_the_same_class():
