@@ -158,16 +158,18 @@ def numbers(split: Split, rows: int) -> range:
 def table(rows: Iterable[Row], splits: dict[str, Split]) -> str:
     """Return the Markdown table: a row a set, the mean over its splits for each side."""
     rows = list(rows)
-    lines = [f"| data | rows, columns | splits | score | {' | '.join(SIDES)} |"]
-    lines.append("| - | - | -: | - |" + " -: |" * len(SIDES))
+    lines = [
+        f"| data | rows, columns, splits | score | {' | '.join(SIDES)} |",
+        "| - | - | - |" + " -: |" * len(SIDES),
+    ]
     for data, split in splits.items():
         kind = "R²" if not split.classes else "balanced accuracy" if split.balanced else "accuracy"
         cells = [_cell([row for row in rows if (row.data, row.side) == (data, side)]) for side in SIDES]
         count = len({row.number for row in rows if row.data == data})
-        size = f"{len(split.x)}, {split.x.shape[1]} | {count}"
+        size = f"{len(split.x)}, {split.x.shape[1]}, {count}"
         lines.append(f"| {data} | {size} | {kind} | {' | '.join(cells)} |")
     ranks = " | ".join(f"{rank:.2f}" for rank in mean_ranks(rows, list(splits)))
-    return "\n".join([*lines, f"| mean rank, 1 is best | | | | {ranks} |"])
+    return "\n".join([*lines, f"| mean rank, 1 is best | | | {ranks} |"])
 
 
 def mean_ranks(rows: Sequence[Row], names: Sequence[str]) -> list[float]:

@@ -28,8 +28,8 @@ def test_the_table_has_every_side_of_small_sets(monkeypatch, tmp_path, capsys):
         assert [(row["data"], row["side"]) for row in csv.DictReader(stored)] == [row[:2] for row in rows]
     printed = capsys.readouterr().out
     head, _, *lines, ranks = printed.splitlines()
-    assert ranks.startswith("| mean rank, 1 is best | | | | ")
-    assert head.split(" | ")[4:] == [*list(users.SIDES)[:-1], "`pycopi train` |"]
+    assert ranks.startswith("| mean rank, 1 is best | | | ")
+    assert head.split(" | ")[3:] == [*list(users.SIDES)[:-1], "`pycopi train` |"]
     assert [line.split(" | ")[0] for line in lines] == [f"| {name}" for name in SMALL]
     before, _, rest = page.read_text().partition("<!-- users -->\n")
     content, _, after = rest.partition("<!-- end -->")
@@ -52,9 +52,9 @@ def test_failures_are_counted_and_named(monkeypatch, capsys, tmp_path):
     rows = users.main(["--only", "two moons", "--csv", str(tmp_path / "rows.csv")])
     assert [row.error for row in rows] == ["", "predictions not finite", "", "no way", "", "no way"]
     line, ranks = capsys.readouterr().out.splitlines()[-2:]
-    assert ranks == "| mean rank, 1 is best | | | | 1.00 | 2.00 |"
+    assert ranks == "| mean rank, 1 is best | | | 1.00 | 2.00 |"
     wanted = "| 0.500 | **3 of 3: ZeroDivisionError, predictions not finite** |"
-    assert line == f"| two moons | 350, 2 | 3 | accuracy {wanted}"
+    assert line == f"| two moons | 350, 2, 3 | accuracy {wanted}"
 
 
 def test_equal_scores_share_their_ranks(monkeypatch):
