@@ -1,6 +1,7 @@
 """Eight epochs at the settings that the race has chosen: what is tried, chosen and told."""
 
 import numpy as np
+import pytest
 from raced import Entry, Row, row
 from repository import benchmark
 
@@ -57,6 +58,7 @@ def test_smoothed_targets_sum_to_one_and_name_the_same_class():
 
 
 def test_methods_of_both_libraries_learn_from_smoothed_targets():
+    pytest.importorskip("torch")
     settings = {"AdamW": {"rate": 1e-2, "batch": 128, "decay": 0.0}, "COPI subspace, rank 0": {"rate": 0.1}}
     settings["COPI subspace, rank 0"] |= {"batch": 128, "decay": 0.0, "momentum": 0.9}
     for method, setting in settings.items():
