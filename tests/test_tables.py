@@ -155,3 +155,15 @@ def test_other_columns_than_a_model_has_learned_are_an_error(tmp_path):
     path = csv(tmp_path, "a,c,kind\n1,2,x\n2,3,y\n", "other.csv")
     wanted = "other has the columns a, c, but the model has learned a, b; give the table these columns"
     assert_error(wanted, "evaluate", output, path, "--split", "train")
+
+
+def test_fixed_point_takes_the_columns_of_the_model_in_any_order(tmp_path):
+    output, made = tmp_path / "run", []
+    first = flowers(tmp_path, "kind", "a", "b")
+    flags = ("--target", "kind", "--epochs", 2, "--quiet", "--output", output)
+    call("train", first, *flags)
+    for columns in (("kind", "a", "b"), ("b", "a", "kind")):
+        header = tmp_path / "model.h"
+        call("export", output, "--to", "c", "--fixed-point", flowers(tmp_path, *columns), "--output", header)
+        made.append(header.read_text())
+    assert made[0] == made[1]

@@ -9,7 +9,7 @@ from pycopi._checks import check_features
 from pycopi.cli import flags as f
 from pycopi.cli.backends import load_model
 from pycopi.cli.folder import read_origin
-from pycopi.cli.splits import open_data
+from pycopi.cli.splits import open_columns
 from pycopi.export import c, npz, onnx
 from pycopi.export.as_c import PREFIX, as_prefix
 from pycopi.export.c_learn import check_learning
@@ -76,7 +76,7 @@ def _for_c(path: Path, saved: Saved, given: f.Given) -> dict[str, Any]:
     """Return what C needs besides: how the model has learned, for single samples, and inputs like its own."""
     how: dict[str, Any] = {"prefix": given["prefix"]} if "prefix" in given else {}
     if "fixed_point" in given:
-        data = open_data({**given, "data": given["fixed_point"]})
+        data = open_columns(saved.details, {**given, "data": given["fixed_point"]})
         check_features(f"--fixed-point {data.name}", data.x_train, saved.network.inputs)
         how["calibration"] = data.x_train
     if "settings" not in saved.details:

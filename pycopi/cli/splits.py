@@ -35,15 +35,20 @@ def open_for_model(details: Mapping[str, Any], given: Given) -> Dataset:
     known = "classes" in details
     own = details.get("classes")
     task: Task | None = None if not known else "regression" if own is None else "classes"
-    settings, is_table = details.get("settings"), given["data"].lower().endswith(".csv")
-    target = settings.get("target") if is_table and isinstance(settings, dict) else None
-    dataset = _in_order(open_data(given, task, target), details.get("columns"))
+    dataset = open_columns(details, given, task)
     if dataset.classes is None or (own is None and not all(type(label) is int for label in dataset.classes)):
         return dataset
     numbers = np.asarray(dataset.classes if own is None else _numbers(dataset, own))
     y_test = None if dataset.y_test is None else numbers[dataset.y_test]
     classes = None if own is None else tuple(own)
     return dataset._replace(y_train=numbers[dataset.y_train], y_test=y_test, classes=classes)
+
+
+def open_columns(details: Mapping[str, Any], given: Given, task: Task | None = None) -> Dataset:
+    """Return the data set that a command names, with the columns of a model that has these details."""
+    settings, is_table = details.get("settings"), given["data"].lower().endswith(".csv")
+    target = settings.get("target") if is_table and isinstance(settings, dict) else None
+    return _in_order(open_data(given, task, target), details.get("columns"))
 
 
 def _in_order(dataset: Dataset, own: Sequence[str] | None) -> Dataset:
