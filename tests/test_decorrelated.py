@@ -70,10 +70,62 @@ def test_momentum_goes_on_with_the_same_steps():
         assert_close(own.bias, expected.bias, NUMPY, Y, rtol=1e-12)
 
 
+BOUND = 0.02
+
+
+def lengths(rows):
+    return np.sqrt(np.sum(rows**2, axis=1, keepdims=True))
+
+
+def test_a_step_is_as_long_as_its_bound_allows_on_every_backend(xp):
+    """Some units are within it; the others go as far as they may, and their velocity no further."""
+    free, bounded = (settings_of(momentum=0.5, decay=0.1, step_bound=bound) for bound in (None, BOUND))
+    state = pycopi.start(NETWORK, bounded, like=Y)
+    step = functools.partial(pycopi.train_step, NETWORK)
+    wanted, kinds = step(state, Y, CLASSES, free)[0], set()
+    found, _ = xp.call(
+        functools.partial(step, settings=bounded), state.map(xp.asarray), xp.asarray(Y), xp.asarray(CLASSES)
+    )
+    inputs = (Y, NETWORK.layers[0].activation(Y @ state.parameters[0].weight.T + state.parameters[0].bias))
+    for old, own, after, memory, y in zip(
+        state.parameters, wanted.parameters, found.parameters, found.optimizer, inputs, strict=True
+    ):
+        change = own.weight - (1 - 0.3 * 0.1) * old.weight
+        longest = BOUND * np.maximum(lengths(old.weight), 0.3 / np.sqrt(np.mean(y**2)))
+        print((lengths(change) / longest).T)
+        kinds |= set((lengths(change) > longest).flat)
+        change = change * np.minimum(1.0, longest / lengths(change))
+        assert_close(after.weight, (1 - 0.3 * 0.1) * old.weight + change, xp, xp.asarray(Y), rtol=1e-9)
+        assert_close(memory["weight"]["velocity"], change, xp, xp.asarray(Y), rtol=1e-9)
+    assert kinds == {False, True}
+
+
+def learned_fast(bound):
+    digits = pycopi.data.load_dataset("digits")
+    x, classes = digits.x_train[:600], digits.y_train[:600]
+    network = pycopi.mlp([64, 64, 64, 64, 64, 10], bias=True, decorrelated=False)
+    settings, course = settings_of(rate=12.0, momentum=0.5, step_bound=bound), pycopi.Course(epochs=6)
+    how = {"settings": settings, "batch_size": 32, "weight_schedule": course, "progress": False}
+    state = pycopi.fit(network, pycopi.start(network, settings, like=x), x, classes, epochs=6, **how)
+    return state.history[-1].accuracy
+
+
+def test_a_bound_learns_at_a_rate_that_diverges_without():
+    assert learned_fast(0.05) > 0.5
+    with pytest.raises(pycopi.DivergenceError):
+        learned_fast(None)
+
+
+def test_a_bound_that_allows_no_step_is_an_error():
+    message = "step_bound is 0.0, which allows no step; expected a number above 0, or None for no bound"
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.Decorrelated(step_bound=0.0)
+
+
 @pytest.mark.parametrize("cached", [1, 9, 2**16])
 def test_a_matrix_moves_in_parts_as_it_does_at_once(monkeypatch, cached):
     monkeypatch.setattr("pycopi.optimizers.decorrelated._CACHED", cached)
-    settings = settings_of(momentum=0.6, decay=0.1)
+    settings = settings_of(momentum=0.6, decay=0.1, step_bound=0.02)
     found = []
     for copy in (True, False):
         state = pycopi.start(NETWORK, settings, like=Y)

@@ -12,8 +12,9 @@ THEIRS = "standardised"
 """The inputs of the rivals."""
 
 _MAIN = ("COPI subspace", "SGD", "AdamW")
+_BOUNDED = ("COPI subspace, bounded", "COPI subspace, rank 0, bounded")
 _SLOW = ("Muon", "SOAP")
-RIVALS = (*_MAIN, *_SLOW, "FOOF")
+RIVALS = (*_MAIN, *_BOUNDED, *_SLOW, "FOOF")
 """The methods that are compared first, each with its usual inputs; all else is a control of some kind."""
 
 _ABLATIONS = ("COPI subspace, inputs only", "COPI subspace, rank 0")
@@ -38,6 +39,10 @@ PLAN = (
     Stage(usual("cifar10", *_MAIN), 3, _SHORT),
     Stage(usual("cifar10", *_MAIN), 3, FINAL_EPOCHS),
     Stage(usual("mnist", *_MAIN), 3, FINAL_EPOCHS),
+    Stage(usual("mnist", _BOUNDED[0]), _ALL, FINAL_EPOCHS),
+    Stage(usual("mnist", *_MAIN), _ALL, FINAL_EPOCHS),
+    Stage(usual("cifar10", *_BOUNDED), 3, FINAL_EPOCHS),
+    Stage(usual("mnist", _BOUNDED[1]), _ALL, FINAL_EPOCHS),
     Stage(usual("mnist", *_MAIN, *_SLOW, *_ABLATIONS, *_BASELINES), _ALL, FINAL_EPOCHS),
     Stage(controls("cifar10"), 3, _SHORT),
     Stage(usual("cifar10", *_ABLATIONS), 3, _SHORT),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from benchmarks.tuned.inputs import Data, Split
@@ -10,6 +11,7 @@ from benchmarks.tuned.learning import Epoch, course
 from pycopi.network import Network, mlp
 from pycopi.optimizers import Decorrelated, Momentum
 from pycopi.presets import subspace_recipe
+from pycopi.presets.subspace import STEP
 from pycopi.rules.decorrelation import Decorrelation
 from pycopi.rules.subspace import SubspaceDecorrelation
 from pycopi.settings import Settings
@@ -25,10 +27,12 @@ Setting = Mapping[str, Any]
 Made = tuple[Network, Settings]
 
 
-def subspace(sizes: Sequence[int], setting: Setting, *, perturbations: bool = True) -> Made:
-    """Return `pycopi.subspace_recipe` at a setting, or the same with decorrelated inputs alone."""
+def subspace(
+    sizes: Sequence[int], setting: Setting, *, perturbations: bool = True, bound: float | None = None
+) -> Made:
+    """Return `pycopi.subspace_recipe` at a setting, steps not bounded; or with decorrelated inputs alone."""
     how = SubspaceDecorrelation(rank=setting["rank"], damping=setting["damping"])
-    return _folded(sizes, setting, how, how if perturbations else None)
+    return _folded(sizes, setting, how, how if perturbations else None, bound)
 
 
 def foof(sizes: Sequence[int], setting: Setting) -> Made:
@@ -37,9 +41,9 @@ def foof(sizes: Sequence[int], setting: Setting) -> Made:
     return _folded(sizes, setting, how, None)
 
 
-def rank_zero(sizes: Sequence[int], setting: Setting) -> Made:
+def rank_zero(sizes: Sequence[int], setting: Setting, *, bound: float | None = None) -> Made:
     """Return what is left without any direction: SGD with momentum."""
-    return _folded(sizes, setting, None, None)
+    return _folded(sizes, setting, None, None, bound)
 
 
 def learned(sizes: Sequence[int], setting: Setting) -> Made:
@@ -88,8 +92,10 @@ def ablated(sizes: Sequence[int], setting: Setting) -> Made:
 
 METHODS: Mapping[str, Callable[[Sequence[int], Setting], Made]] = {
     "COPI subspace": subspace,
-    "COPI subspace, inputs only": lambda sizes, setting: subspace(sizes, setting, perturbations=False),
+    "COPI subspace, bounded": partial(subspace, bound=STEP),
+    "COPI subspace, inputs only": partial(subspace, perturbations=False),
     "COPI subspace, rank 0": rank_zero,
+    "COPI subspace, rank 0, bounded": partial(rank_zero, bound=STEP),
     "COPI subspace, in parts": ablated,
     "FOOF": foof,
     "BP, learned R": learned,
@@ -102,6 +108,7 @@ def _folded(
     setting: Setting,
     inputs: SubspaceDecorrelation | None,
     perturbations: SubspaceDecorrelation | None,
+    bound: float | None = None,
 ) -> Made:
     """Return a recipe; the decay is that of a steady gradient, as the rate is."""
     recipe, left = subspace_recipe(sizes, epochs=1), 1 - setting["momentum"]
@@ -110,6 +117,7 @@ def _folded(
         perturbations=perturbations,
         momentum=setting["momentum"],
         decay=setting["decay"] / left,
+        step_bound=bound,
     )
     return recipe.network, replace(recipe.settings, rate=setting["rate"] * left, optimizer=optimizer)
 

@@ -4,15 +4,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pycopi import kernels
-from pycopi._array import Array, copy_array, is_numpy, is_writable, may_overwrite, namespace, slices
+from pycopi._array import Array, astype, copy_array, is_numpy, is_writable, may_overwrite, namespace, slices
 from pycopi._checks import as_float
 from pycopi._trees import Tree, map_arrays, named_arrays
 from pycopi.optimizers.base import Change, Changes, Optimizer
-from pycopi.rules.directions import Directions, present, project
+from pycopi.rules.directions import Directions, mean_power, present, project
+from pycopi.rules.stability import checked_bound
 from pycopi.rules.subspace import SubspaceDecorrelation, beside_one
 
 _CACHED = 2**16
 """Numbers of a matrix that decay and move while a processor has them in its cache."""
+
+_LEAST = 0.3
+"""Least length of a unit's weights, times the root mean square of its inputs, that a bound reckons with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,9 @@ class Decorrelated(Optimizer):
         Share of the velocity that a step keeps, in [0, 1); 0 keeps none, and no memory for it.
     decay : float
         Share of a weight that a step at a rate of 1 takes away, at least 0; biases keep theirs.
+    step_bound : float or None
+        The longest step of a unit's weights, as a multiple of the length of these weights, above 0; None for no
+        bound. It needs the memory of a momentum.
 
     Raises
     ------
@@ -46,6 +53,10 @@ class Decorrelated(Optimizer):
     inputs, d takes the mean power as at least 1 / (n + 1), what an input of 1, as a bias has, adds to it: units
     that are 0, or nearly so, take no steps without end. Both sides cost 6k / n of a step of backpropagation.
     Forward and backward passes are those of a plain network, so give the layers ``decorrelated=False``.
+
+    The bound is that of adaptive gradient clipping (Brock et al., arXiv 2102.06171), on steps: a longer one
+    keeps its direction, and so does the velocity that it came from. For inputs of mean square p, weights count
+    as at least ``0.3 / sqrt(p)`` long, so that small inputs soon get the large weights that they need.
     """
 
     rescales: ClassVar[bool] = True
@@ -54,9 +65,11 @@ class Decorrelated(Optimizer):
     perturbations: SubspaceDecorrelation | None = SubspaceDecorrelation()  # noqa: RUF009  (frozen)
     momentum: float = 0.0
     decay: float = 0.0
+    step_bound: float | None = None
 
     def __post_init__(self) -> None:
         """Check the fields."""
+        object.__setattr__(self, "step_bound", checked_bound(self.step_bound))
         for name in ("momentum", "decay"):
             object.__setattr__(self, name, as_float(name, getattr(self, name)))
         if self.momentum >= 1.0:
@@ -66,7 +79,7 @@ class Decorrelated(Optimizer):
     def init(self, parameter: Array) -> Tree:
         """Return what is remembered before the first step: of a matrix all, of a vector its velocity."""
         memory: dict[str, Tree] = {}
-        if self.momentum:
+        if self.momentum or (self.step_bound is not None and parameter.ndim == 2):
             memory["velocity"] = namespace(parameter).zeros_like(parameter)
         if parameter.ndim == 2:
             m, n = parameter.shape
@@ -120,14 +133,16 @@ class Decorrelated(Optimizer):
         kept = dict(memory)
         left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left)
         right, unit = _decorrelated(inputs, kept, "inputs", change.right)
+        bound = None if self.step_bound is None else _Bound(self.step_bound, change.right)
         change = kernels.RankK(left, right, change.scale * rate * unit)
         ones = namespace(matrix).ones_like(matrix[:, 0])
         decayed = ones * (1.0 - rate * self.decay) if self.decay else None
-        if not self.momentum:
+        if "velocity" not in memory:
             return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
         change = change._replace(row_scale=ones * self.momentum)
-        velocity = kept["velocity"] = kernels.apply(memory["velocity"], change, copy)
-        return _moved(name, matrix, velocity, decayed, copy), kept
+        velocity = kernels.apply(memory["velocity"], change, copy)
+        moved, kept["velocity"] = _moved(name, matrix, velocity, decayed, bound, copy)
+        return moved, kept
 
 
 def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
@@ -145,17 +160,45 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
     return memory
 
 
-def _moved(name: str, matrix: Array, velocity: Array, decayed: Array | None, copy: bool | None) -> Array:
-    """Return a matrix, of which each row has decayed, a velocity later."""
+class _Bound:
+    """The longest step of each row of a matrix, for inputs (B, n): so many times the row."""
+
+    def __init__(self, times: float, rows: Array) -> None:
+        power = mean_power(rows)
+        xp = namespace(power)
+        some = xp.where(power > 0, power, xp.ones_like(power))
+        self._times = times**2
+        self._least = xp.where(power > 0, (_LEAST * times) ** 2 / some, xp.inf)
+
+    def shares(self, matrix: Array, step: Array) -> Array:
+        """Return the share (m, 1) of a step (m, n) with which each row is within its bound."""
+        xp = namespace(step)
+        length, own = (astype(xp.vecdot(one, one), self._least.dtype) for one in (step, matrix))
+        longest = xp.maximum(self._times * own, self._least)
+        over = length > longest
+        ones = xp.ones_like(length)
+        return astype(xp.sqrt(xp.where(over, longest / xp.where(over, length, ones), ones)), step.dtype)[
+            :, None
+        ]
+
+
+def _moved(
+    name: str, matrix: Array, velocity: Array, decayed: Array | None, bound: _Bound | None, copy: bool | None
+) -> tuple[Array, Array]:
+    """Return a matrix, of which each row has decayed, a velocity later, and the velocity within its bound."""
     if not may_overwrite(name, matrix, copy):
-        return (matrix if decayed is None else matrix * decayed[:, None]) + velocity
+        if bound is not None:
+            velocity = velocity * bound.shares(matrix, velocity)
+        return (matrix if decayed is None else matrix * decayed[:, None]) + velocity, velocity
     rows, columns = matrix.shape
     for part in slices(rows, max(1, _CACHED // columns) if is_numpy(matrix) else rows):
-        moved = matrix[part, :]
+        moved, step = matrix[part, :], velocity[part, :]
+        if bound is not None:
+            step *= bound.shares(moved, step)
         if decayed is not None:
             moved *= decayed[part, None]
-        moved += velocity[part, :]
-    return matrix
+        moved += step
+    return matrix, velocity
 
 
 def _decorrelated(

@@ -9,6 +9,9 @@ from pycopi.optimizers import Decorrelated
 from pycopi.settings import Settings
 from pycopi.training.course import Course
 
+STEP = 0.05
+"""The longest step of a unit's weights, in lengths of these weights."""
+
 
 class Recipe(NamedTuple):
     """A network, how it learns, and the other arguments of `pycopi.fit` that go with both."""
@@ -47,8 +50,9 @@ def subspace_recipe(
 
     Notes
     -----
-    Cross-entropy, biases, `pycopi.Decorrelated` with 16 directions on both sides, a rate of 0.3
-    that rises over a tenth of the run and falls in a straight line to 0.
+    Cross-entropy, biases, `pycopi.Decorrelated` with 16 directions on both sides, a rate of 0.3 that rises over
+    a tenth of the run and falls in a straight line to 0. In a step no unit's weights move by more than 0.05 of
+    their length.
 
     Examples
     --------
@@ -63,7 +67,8 @@ def subspace_recipe(
     """
     batch_size = as_whole("batch_size", batch_size)
     network = mlp(sizes, bias=True, decorrelated=False, standardized=standardized)
-    settings = Settings(rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=Decorrelated())
+    optimizer = Decorrelated(step_bound=STEP)
+    settings = Settings(rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=optimizer)
     arguments = {
         "settings": settings,
         "epochs": epochs,

@@ -88,6 +88,11 @@ def _energy(rows: Array) -> Array:
     return xp.reshape(xp.sum(xp.vecdot(rows, rows)), (1,))
 
 
+def mean_power(rows: Array) -> Array:
+    """Return the mean square of rows as an array (1,), at least 32 bits wide."""
+    return _energy(wide_floats(rows)) / (rows.shape[0] * rows.shape[1])
+
+
 def due(state: Directions, samples: int) -> Array:
     """Return whether it is time for a refresh, a 0-d array: after so many samples, or as many as before while
     these were fewer.
@@ -102,10 +107,8 @@ def present(state: Directions, rows: Array, projected: Array) -> Directions:
     Inputs that have grown since the last refresh, as those of hidden layers do at first, thus make steps
     smaller at once. ``projected`` is what `project` makes of the rows.
     """
-    samples, features = rows.shape
-    wide, inner = wide_floats(rows), wide_floats(projected)
-    xp = namespace(wide)
-    power = _energy(wide) / (samples * features)
+    inner, power = wide_floats(projected), mean_power(rows)
+    xp = namespace(power)
     values = xp.maximum(state.values, xp.mean(xp.square(inner), axis=0))
     return state._replace(values=values, power=xp.maximum(state.power, power))
 
