@@ -167,3 +167,18 @@ def test_fixed_point_takes_the_columns_of_the_model_in_any_order(tmp_path):
         call("export", output, "--to", "c", "--fixed-point", flowers(tmp_path, *columns), "--output", header)
         made.append(header.read_text())
     assert made[0] == made[1]
+
+
+def test_a_target_that_nobody_named_is_found_where_another_table_has_it(tmp_path):
+    output, found = tmp_path / "run", []
+    call("train", flowers(tmp_path, "a", "b", "kind"), "--epochs", 2, "--quiet", "--output", output)
+    for columns in (("a", "b", "kind"), ("kind", "b", "a")):
+        found.append(call("evaluate", output, flowers(tmp_path, *columns), "--split", "train", "--json"))
+    assert found[0] == found[1]
+
+
+def test_a_table_of_two_columns_of_one_name_is_gone_on_with(tmp_path):
+    output = tmp_path / "run"
+    path = csv(tmp_path, "a,a\n1,0\n2,1\n3,0\n4,1\n", "twins.csv")
+    call("train", path, "--epochs", 2, "--quiet", "--output", output)
+    call("train", path, "--epochs", 3, "--quiet", "--output", output, "--resume")

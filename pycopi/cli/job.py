@@ -166,6 +166,8 @@ def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
     """Return the origin of a run, its data, and an array of the library and device of the plan."""
     data = open_data(given, plan.task, plan.target)
     plan = _precise(plan, given, data)
+    if data.target is not None and data.target not in (data.columns or ()):
+        plan = replace(plan, target=data.target)  # a model finds it wherever the column is later
     like = reference_array(plan.backend, plan.device, plan.dtype)
     splits = split(data, like)
     _check_data(plan, splits, given["data"])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from pycopi import kernels
 from pycopi._array import Array, astype, copy_array, is_numpy, is_writable, may_overwrite, namespace, slices
 from pycopi._checks import as_float
@@ -194,7 +196,9 @@ def _moved(
     for part in slices(rows, max(1, _CACHED // columns) if is_numpy(matrix) else rows):
         moved, step = matrix[part, :], velocity[part, :]
         if bound is not None:
-            step *= bound.shares(moved, step)
+            shares = bound.shares(moved, step)
+            if not is_numpy(matrix) or np.min(shares) < 1.0:
+                step *= shares
         if decayed is not None:
             moved *= decayed[part, None]
         moved += step
