@@ -199,3 +199,26 @@ def test_custom_activations_work():
     network = pycopi.mlp([4, 5, 3], activation=Tanh())
     stepped, _ = pycopi.train_step(network, network.init(0, like=Y), Y, ONE_HOT, pycopi.Settings(gain=1.0))
     assert np.isfinite(stepped[0].weight).all()
+
+
+@pytest.mark.parametrize(
+    ("found", "came"),
+    [
+        (lambda problem, kept: (problem.error, problem.error, kept), "a tuple of 3"),
+        (lambda problem, kept: [problem.error, kept], "a list"),
+        (lambda problem, kept: ((problem.error,), kept), "perturbations of 1"),
+    ],
+)
+def test_a_credit_that_returns_something_else_is_named(found, came):
+    class Odd(pycopi.Credit):
+        def assign(self, problem, kept):
+            return found(problem, kept)
+
+    network = pycopi.mlp([3, 4, 2])
+    settings = pycopi.Settings(credit=Odd())
+    message = f"Odd.assign returned {came}; expected a tuple of two: the perturbations of all 2 layers, "
+    message += "and what the credit keeps"
+    with pytest.raises(ValueError, match=exactly(message)):
+        pycopi.train_step(
+            network, pycopi.start(network, settings), np.ones((5, 3), np.float32), np.zeros(5, int), settings
+        )

@@ -20,10 +20,10 @@ from benchmarks.sides import needed
 from benchmarks.threads import again, has_threads
 from benchmarks.tuned.best import run_best
 from benchmarks.tuned.page import faults, filled, steps_beside
-from benchmarks.tuned.plan import planned
+from benchmarks.tuned.plan import SLOW, planned
 from benchmarks.tuned.race import kept, walk
 from benchmarks.tuned.searches import searches
-from benchmarks.tuned.spaces import SPACES
+from benchmarks.tuned.spaces import SPACES, first
 from benchmarks.tuned.steps import measure, write_steps
 from benchmarks.tuned.store import all_rows, read_rows, write_rows
 from benchmarks.tuned.tables import found_in, settings_by_network
@@ -100,9 +100,9 @@ def _rows(given: argparse.Namespace) -> None:
 
 def _steps(given: argparse.Namespace) -> None:
     needed("torch").set_num_threads(1)
-    found = []
+    found, slow = [], {method: first(SPACES[method])[0] for method in SLOW}
     for network, settings in settings_by_network(read_rows(given.rows)).items():
-        found += measure(network, settings, turns=given.turns)
+        found += measure(network, {**slow, **settings}, turns=given.turns)
         write_steps(steps_beside(given.rows), found)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from benchmarks.table import Cell, Column, Table
 from benchmarks.tuned import best
 from benchmarks.tuned.inputs import VALIDATION
-from benchmarks.tuned.plan import RIVALS, usual
+from benchmarks.tuned.plan import RIVALS, SLOW, usual
 from benchmarks.tuned.race import FINAL_EPOCHS, SEARCH_SEEDS, Chosen, choose
 from benchmarks.tuned.spaces import CLOSER, SETTINGS, SPACES, Log, Range
 from benchmarks.tuned.steps import BATCHES, Step
@@ -32,6 +32,9 @@ _TIMES = (
     "paired bootstrap over seeds. Below: the shortest run is beyond it already."
 )
 _STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."
+_SLOW_STEPS = (
+    " Muon and SOAP: ten steps in a row, at the first setting of their spaces where no search has been run."
+)
 
 
 class Found(NamedTuple):
@@ -192,7 +195,13 @@ def step_table(network: str, steps: Sequence[Step]) -> Table:
     names = dict.fromkeys(method for method, _ in seconds)
     heads = [Column("method"), *(Column(f"batch {batch}, ms", ".1f") for batch in BATCHES)]
     body = [(name, *(_milliseconds(seconds.get((name, batch))) for batch in BATCHES)) for name in names]
-    return Table(f"tuned settings {network}", f"A step, {network}", heads, body, [_STEPS])
+    return Table(
+        f"tuned settings {network}",
+        f"A step, {network}",
+        heads,
+        body,
+        [_STEPS + _SLOW_STEPS if set(names) & set(SLOW) else _STEPS],
+    )
 
 
 def _milliseconds(seconds: float | None) -> float | None:

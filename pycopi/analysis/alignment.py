@@ -182,6 +182,6 @@ def _assigned(
         wanted = answers(targets, one.rows, one.trace.outputs)
         batch = one.inputs, wanted, one.trace, loss
         problem = Problem(network.layers, parameters, *batch, gain=settings.gain)
-        assigned, kept = settings.method.credit.assign(problem, kept)
+        assigned, kept = settings.method.credit.assigned(problem, kept)
         propagated, _ = Backpropagation().assign(Problem(network.layers, parameters, *batch), ())
         yield problem, memories or ({},) * len(parameters), assigned, propagated

@@ -89,3 +89,18 @@ class Credit(ABC):
     @abstractmethod
     def assign(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
         """Return the perturbations of each layer, before any parameter changes, and what is kept after it."""
+
+    def assigned(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
+        """Return what `assign` does; raise if that is not what it says."""
+        found, layers = self.assign(problem, kept), len(problem.layers)
+        if type(found) is not tuple or len(found) != 2:
+            came = f"a tuple of {len(found)}" if type(found) is tuple else f"a {type(found).__name__}"
+        elif len(found[0]) != layers:
+            came = f"perturbations of {len(found[0])}"
+        else:
+            return found
+        msg = (
+            f"{type(self).__name__}.assign returned {came}; expected a tuple of two: the perturbations of all "
+        )
+        msg += f"{layers} layers, and what the credit keeps"
+        raise ValueError(msg)

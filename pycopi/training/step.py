@@ -224,7 +224,7 @@ def learn(
     if problem is not None:
         if problem.error.shape[0] == 1 and credit.layer_by_layer and optimizer.sweeps:
             return state._replace(parameters=_swept(problem, learning, optimizer, copy))
-        perturbations, kept = credit.assign(problem, kept)
+        perturbations, kept = credit.assigned(problem, kept)
         records = problem.records
     learned = list(parameters)
     for index, how in enumerate(learning):  # upwards: the matrices that credit read last are still in the cache
