@@ -289,6 +289,17 @@ def test_inputs_without_information_leave_the_recipe_at_the_loss_of_chance(kind,
     assert state.history[-1].loss < 1.1 * np.log(3)
 
 
+@pytest.mark.parametrize("seed", [1, 3])
+def test_one_live_column_of_noise_leaves_a_deep_recipe_at_the_loss_of_chance(seed):
+    generator = np.random.default_rng(seed)
+    x = np.zeros((300, 20), np.float32)
+    x[:, 0], classes = generator.normal(size=300), generator.integers(0, 3, 300)
+    sizes = [20, 64, 64, 64, 64, 64, 3]
+    network, settings, how = pycopi.subspace_recipe(sizes, epochs=8, batch_size=8, standardized=True)
+    state = pycopi.fit(network, pycopi.start(network, settings, data=x), x, classes, progress=False, **how)
+    assert state.history[-1].loss < 1.1 * np.log(3)
+
+
 def test_zeros_are_learned_alike_by_every_backend(xp):
     network = pycopi.mlp([20, 32, 32, 3], bias=True, decorrelated=False)
     settings, zeros = settings_of(), np.zeros((12, 20), np.float32)
