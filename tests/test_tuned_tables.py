@@ -114,7 +114,7 @@ class TestPage:
         words = " ".join((files / "page.md").read_text().split())
         epoch = 10 * 2.0  # 1,237 rows by 128 make ten steps
         assert f"| AdamW (standardised) | {3.065 * epoch:.1f} | - | - |" in words
-        assert "| COPI subspace (raw) | below | - | - |" in words
+        assert "| COPI subspace (raw) | under 10.0 | under 0.16 | - |" in words
         assert " 40.1 | 0.27 (" in words
 
     def test_every_setting_that_was_tried_is_printed(self, files, capsys):
