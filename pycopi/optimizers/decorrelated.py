@@ -172,16 +172,19 @@ class _Bound:
         self._times = times**2
         self._least = xp.where(power > 0, (_LEAST * times) ** 2 / some, xp.inf)
 
-    def shares(self, matrix: Array, step: Array) -> Array:
-        """Return the share (m, 1) of a step (m, n) with which each row is within its bound."""
+    def kept(self, matrix: Array, step: Array) -> Array | None:
+        """Return by what (m, 1) a step (m, n) is multiplied to be within its bounds; None where NumPy's is."""
         xp = namespace(step)
-        length, own = (astype(xp.vecdot(one, one), self._least.dtype) for one in (step, matrix))
-        longest = xp.maximum(self._times * own, self._least)
+        length = astype(xp.vecdot(step, step), self._least.dtype)
+        if is_numpy(length) and np.max(length) <= self._least:
+            return None
+        longest = xp.maximum(self._times * astype(xp.vecdot(matrix, matrix), length.dtype), self._least)
         over = length > longest
+        if is_numpy(over) and not np.any(over):
+            return None
         ones = xp.ones_like(length)
-        return astype(xp.sqrt(xp.where(over, longest / xp.where(over, length, ones), ones)), step.dtype)[
-            :, None
-        ]
+        share = xp.sqrt(xp.where(over, longest / xp.where(over, length, ones), ones))
+        return astype(share, step.dtype)[:, None]
 
 
 def _moved(
@@ -189,16 +192,14 @@ def _moved(
 ) -> tuple[Array, Array]:
     """Return a matrix, of which each row has decayed, a velocity later, and the velocity within its bound."""
     if not may_overwrite(name, matrix, copy):
-        if bound is not None:
-            velocity = velocity * bound.shares(matrix, velocity)
+        if bound is not None and (share := bound.kept(matrix, velocity)) is not None:
+            velocity = velocity * share
         return (matrix if decayed is None else matrix * decayed[:, None]) + velocity, velocity
     rows, columns = matrix.shape
     for part in slices(rows, max(1, _CACHED // columns) if is_numpy(matrix) else rows):
         moved, step = matrix[part, :], velocity[part, :]
-        if bound is not None:
-            shares = bound.shares(moved, step)
-            if not is_numpy(matrix) or np.min(shares) < 1.0:
-                step *= shares
+        if bound is not None and (share := bound.kept(moved, step)) is not None:
+            step *= share
         if decayed is not None:
             moved *= decayed[part, None]
         moved += step
