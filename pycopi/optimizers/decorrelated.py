@@ -38,7 +38,7 @@ class Decorrelated(Optimizer):
         Share of a weight that a step at a rate of 1 takes away, at least 0; biases keep theirs.
     step_bound : float or None
         The longest step of a unit's weights, as a multiple of the length of these weights, above 0; None for no
-        bound. It needs the memory of a momentum.
+        bound.
 
     Raises
     ------
@@ -81,7 +81,7 @@ class Decorrelated(Optimizer):
     def init(self, parameter: Array) -> Tree:
         """Return what is remembered before the first step: of a matrix all, of a vector its velocity."""
         memory: dict[str, Tree] = {}
-        if self.momentum or (self.step_bound is not None and parameter.ndim == 2):
+        if self.momentum:
             memory["velocity"] = namespace(parameter).zeros_like(parameter)
         if parameter.ndim == 2:
             m, n = parameter.shape
@@ -139,8 +139,12 @@ class Decorrelated(Optimizer):
         change = kernels.RankK(left, right, change.scale * rate * unit)
         ones = namespace(matrix).ones_like(matrix[:, 0])
         decayed = ones * (1.0 - rate * self.decay) if self.decay else None
-        if "velocity" not in memory:
-            return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
+        if not self.momentum:
+            if bound is None:
+                return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
+            left = astype(change.left * change.scale, change.left.dtype)
+            moves = kernels.product(namespace(left).matrix_transpose(left), change.right)
+            return _moved(name, matrix, moves, decayed, bound, copy)[0], kept
         change = change._replace(row_scale=ones * self.momentum)
         velocity = kernels.apply(memory["velocity"], change, copy)
         moved, kept["velocity"] = _moved(name, matrix, velocity, decayed, bound, copy)
