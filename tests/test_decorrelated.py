@@ -93,7 +93,6 @@ def test_a_step_is_as_long_as_its_bound_allows_on_every_backend(xp, momentum):
     ):
         change = own.weight - (1 - 0.3 * 0.1) * old.weight
         longest = BOUND * np.maximum(lengths(old.weight), 0.3 / np.sqrt(np.mean(y**2)))
-        print((lengths(change) / longest).T)
         kinds |= set((lengths(change) > longest).flat)
         change = change * np.minimum(1.0, longest / lengths(change))
         assert_close(after.weight, (1 - 0.3 * 0.1) * old.weight + change, xp, xp.asarray(Y), rtol=1e-9)

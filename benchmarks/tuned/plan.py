@@ -14,7 +14,7 @@ THEIRS = "standardised"
 _MAIN = ("COPI subspace", "SGD", "AdamW")
 _BOUNDED = ("COPI subspace, bounded", "COPI subspace, rank 0, bounded")
 SLOW = ("Muon", "SOAP")
-"""Methods of which a step on a processor takes ten times as long as any other's, or more."""
+"""Methods of which a step on a processor takes many times as long as any other's."""
 
 RIVALS = (*_MAIN, *_BOUNDED, *SLOW, "FOOF")
 """The methods that are compared first, each with its usual inputs; all else is a control of some kind."""

@@ -30,7 +30,7 @@ _CALLS = 48
 """Steps in a call: COPI subspace refreshes its directions about once in so many at a batch of 128."""
 
 _FEW_CALLS = 10
-"""Steps in a call of a slow method, after which SOAP has its eigenvectors anew at its shortest interval."""
+"""Steps in a call of a slow method: one of SOAP's shortest intervals between new eigenvectors."""
 
 _DIFFERENT = 4  # batches, taken in turn
 _FACTOR = 1e-3  # of the rate: numbers stay as they are however often a step is made

@@ -36,9 +36,7 @@ _TIMES = (
     "paired bootstrap over seeds. Under: the shortest run is beyond it already."
 )
 _STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."
-_SLOW_STEPS = (
-    " Muon and SOAP: ten steps in a row, at the first setting of their spaces where no search has been run."
-)
+_SLOW_STEPS = " Muon and SOAP: ten steps in a row, at the first setting of their spaces and without a refresh."
 
 
 class Found(NamedTuple):

@@ -93,14 +93,12 @@ class Credit(ABC):
     def assigned(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
         """Return what `assign` does; raise if that is not what it says."""
         found, layers = self.assign(problem, kept), len(problem.layers)
-        if type(found) is not tuple or len(found) != 2:
-            came = f"a tuple of {len(found)}" if type(found) is tuple else f"a {type(found).__name__}"
+        if not isinstance(found, tuple) or len(found) != 2:
+            came = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"a {type(found).__name__}"
         elif len(found[0]) != layers:
             came = f"perturbations of {len(found[0])}"
         else:
             return found
-        msg = (
-            f"{type(self).__name__}.assign returned {came}; expected a tuple of two: the perturbations of all "
-        )
-        msg += f"{layers} layers, and what the credit keeps"
+        msg = f"{type(self).__name__}.assign returned {came}; expected a tuple of two: "
+        msg += f"the perturbations of all {layers} layers, and what the credit keeps"
         raise ValueError(msg)

@@ -174,7 +174,7 @@ class _Bound:
         xp = namespace(power)
         some = xp.where(power > 0, power, xp.ones_like(power))
         self._times = times**2
-        self._least = xp.where(power > 0, (_LEAST * times) ** 2 / some, xp.inf)
+        self._least = xp.where(power > 0, (_LEAST * times) ** 2 / some, xp.full_like(power, xp.inf))
 
     def kept(self, matrix: Array, step: Array) -> Array | None:
         """Return by what (m, 1) a step (m, n) is multiplied to be within its bounds; None where NumPy's is."""

@@ -10,7 +10,7 @@ from pycopi.settings import Settings
 from pycopi.training.course import Course
 
 STEP = 0.05
-"""The longest step of a unit's weights, in lengths of these weights."""
+"""The ``step_bound`` of `Decorrelated` in the recipe."""
 
 
 class Recipe(NamedTuple):
@@ -51,8 +51,7 @@ def subspace_recipe(
     Notes
     -----
     Cross-entropy, biases, `pycopi.Decorrelated` with 16 directions on both sides, a rate of 0.3 that rises over
-    a tenth of the run and falls in a straight line to 0. In a step no unit's weights move by more than 0.05 of
-    their length.
+    a tenth of the run and falls in a straight line to 0, and a ``step_bound`` of 0.05.
 
     Examples
     --------
