@@ -6,34 +6,52 @@
  * are added in the order of the parts.
  */
 
-/* What of row i does not fill a register, from column j on; returns its part of the product with `sample`. A function
- * of its own, which knows that what it writes is apart: else compilers ask at run time, and round otherwise where
- * arrays are near. */
-TARGET static T NAME(rest)(const sweep_arguments *a, ptrdiff_t i, T *restrict row, T *restrict pulled, ptrdiff_t j)
+/* The sum of a register's lanes: of its parts of two to four lanes first. */
+TARGET ALWAYS_INLINE T NAME(total)(VECTOR sums)
+{
+    enum { PART = LANES < 4 ? LANES : sizeof(T) == 4 ? 4 : 2 };
+    T lanes[LANES], total[PART];
+    NAME(store)(lanes, sums);
+    memcpy(total, lanes, sizeof total);
+    for (ptrdiff_t l = PART; l < LANES; l += PART)
+        for (ptrdiff_t p = 0; p < PART; p++)
+            total[p] += lanes[l + p];
+    for (ptrdiff_t p = 1; p < PART; p++)
+        total[0] += total[p];
+    return total[0];
+}
+
+/* What of `height` rows from row i on does not fill a register, from column j on; adds to their products with `sample`.
+ * A function of its own, which knows that what it writes is apart: else compilers ask at run time, and round otherwise
+ * where arrays are near. */
+TARGET static void NAME(rest)(const sweep_arguments *a, ptrdiff_t i, int height, T *restrict matrix, T *restrict pulled,
+                              ptrdiff_t j, T *restrict projected)
 {
     const T *right = a->right.data, *column_scale = a->column_scale.data, *sample = a->sample.data;
-    const T weight = pulled ? ((const T *)a->vector.data)[i] : 0;
-    const T left = right ? (T)a->scale * ((const T *)a->left.data)[i] : 0;
-    const T row_scale = a->row_scale.data ? ((const T *)a->row_scale.data)[i] : 1;
-    T total = 0;
-    for (; j < a->n; j++) {
-        if (pulled)
-            pulled[j] += weight * row[j];
-        if (right)
-            row[j] = row[j] * (column_scale ? column_scale[j] : 1) * row_scale + left * right[j];
-        if (sample)
-            total += row[j] * sample[j];
-    }
-    return total;
+    const T *const vector = a->vector.data, *const left = a->left.data, *const row_scale = a->row_scale.data;
+    const T scale = (T)a->scale;
+    for (; j < a->n; j++)
+        for (int r = 0; r < height; r++) {
+            T *const value = matrix + r * a->matrix.stride + j;
+            if (pulled)
+                pulled[j] += vector[i + r] * *value;
+            if (right)
+                *value = *value * (column_scale ? column_scale[j] : 1) * (row_scale ? row_scale[i + r] : 1)
+                         + scale * left[i + r] * right[j];
+            if (sample)
+                projected[r] += *value * sample[j];
+        }
 }
 
 /* `height` rows from row i on, at most WIDE, over their full length: what the arguments ask for, then their part of
  * `returned`. Where rows are `far`, the next ones are fetched meanwhile. */
-TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered, ptrdiff_t i, const int height, int far)
+TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered, ptrdiff_t i, const int height, int far,
+                                           const int pulls, const int changes, const int projects)
 {
     const ptrdiff_t n = a->n, stride = a->matrix.stride;
-    const T *right = a->right.data, *column_scale = a->column_scale.data, *sample = a->sample.data;
-    T *const matrix = (T *)a->matrix.data + i * stride, *const pulled = a->pulled.data ? gathered : NULL;
+    const T *right = changes ? a->right.data : NULL, *sample = projects ? a->sample.data : NULL;
+    const T *column_scale = changes ? a->column_scale.data : NULL;
+    T *const matrix = (T *)a->matrix.data + i * stride, *const pulled = pulls ? gathered : NULL;
     VECTOR sums[WIDE], values[WIDE], weights[WIDE], left[WIDE], kept[WIDE];
     T projected[WIDE] = {0};
     ptrdiff_t j = 0;
@@ -62,13 +80,10 @@ TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered
         if (sample)
             EACH_ROW sums[r] += values[r] * NAME(load)(sample + j);
     }
-    for (int r = 0; r < height && (sample || j < n); r++) {
-        T lanes[LANES], total = 0;
-        NAME(store)(lanes, sums[r]);
-        for (ptrdiff_t l = 0; l < LANES; l++)
-            total += lanes[l];
-        projected[r] = total + (j < n ? NAME(rest)(a, i + r, matrix + r * stride, pulled, j) : 0);
-    }
+    for (int r = 0; r < height && sample; r++)
+        projected[r] = NAME(total)(sums[r]);
+    if (j < n)
+        NAME(rest)(a, i, height, matrix, pulled, j, projected);
     if (sample)
         memcpy((T *)a->projected.data + i, projected, (size_t)height * sizeof(T));
     for (j = a->returned.data ? 0 : n; j + LANES <= n; j += LANES) {
@@ -79,6 +94,18 @@ TARGET ALWAYS_INLINE void NAME(sweep_rows)(const sweep_arguments *a, T *gathered
     }
     for (; j < n; j++) /* one product for each sum, which rounds in one way only */
         EACH_ROW gathered[j] += projected[r] * matrix[r * stride + j];
+}
+
+/* The rows from i on, up to `last`. */
+TARGET ALWAYS_INLINE void NAME(sweep_many)(const sweep_arguments *a, T *gathered, ptrdiff_t i, ptrdiff_t last, int far,
+                                           const int pulls, const int changes, const int projects)
+{
+    for (; changes && !far && i + WIDE / 2 <= last; i += WIDE / 2)
+        NAME(sweep_rows)(a, gathered, i, WIDE / 2, far, pulls, changes, projects);
+    for (; i + WIDE <= last; i += WIDE)
+        NAME(sweep_rows)(a, gathered, i, WIDE, far, pulls, changes, projects);
+    for (; i < last; i++)
+        NAME(sweep_rows)(a, gathered, i, 1, far, pulls, changes, projects);
 }
 
 /* Where a part gathers its sums over rows: the first in the result itself. */
@@ -93,18 +120,32 @@ TARGET static void NAME(sweep_part)(int part, int parts, const void *arguments, 
     const sweep_arguments *a = arguments;
     const ptrdiff_t share = ROUND_UP((a->m + parts - 1) / parts, WIDE);
     const ptrdiff_t last = (part + 1) * share < a->m ? (part + 1) * share : a->m;
-    const int far = (size_t)(a->m * a->n) * sizeof(T) >= CACHED, narrow = a->right.data && !far;
+    const int far = (size_t)(a->m * a->n) * sizeof(T) >= CACHED;
     ptrdiff_t i = part * share;
     T *const gathered = NAME(gathered)(a, part, workspace);
 
     if (gathered)
         memset(gathered, 0, (size_t)a->n * sizeof(T));
-    for (; narrow && i + WIDE / 2 <= last; i += WIDE / 2)
-        NAME(sweep_rows)(a, gathered, i, WIDE / 2, far);
-    for (; i + WIDE <= last; i += WIDE)
-        NAME(sweep_rows)(a, gathered, i, WIDE, far);
-    for (; i < last; i++)
-        NAME(sweep_rows)(a, gathered, i, 1, far);
+    /* The loop of each case knows what it has to do. */
+    switch (4 * (a->pulled.data != NULL) + 2 * (a->right.data != NULL) + (a->sample.data != NULL)) {
+    case 1:
+        NAME(sweep_many)(a, gathered, i, last, far, 0, 0, 1);
+        break;
+    case 2:
+        NAME(sweep_many)(a, gathered, i, last, far, 0, 1, 0);
+        break;
+    case 3:
+        NAME(sweep_many)(a, gathered, i, last, far, 0, 1, 1);
+        break;
+    case 4:
+        NAME(sweep_many)(a, gathered, i, last, far, 1, 0, 0);
+        break;
+    case 6:
+        NAME(sweep_many)(a, gathered, i, last, far, 1, 1, 0);
+        break;
+    default:
+        NAME(sweep_many)(a, gathered, i, last, far, a->pulled.data != NULL, a->right.data != NULL, a->sample.data != NULL);
+    }
 }
 
 TARGET static void NAME(sweep)(const void *arguments, int parts, void *workspace)

@@ -1,11 +1,14 @@
 """The columns of named features: an index that grows, and rows in which values may be missing."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from pycopi._array import HostArray, adopted, is_array, is_numpy, to_numpy
+
+_MISSING = float("nan")
 
 
 class FeatureIndex:
@@ -16,6 +19,7 @@ class FeatureIndex:
 
     def __init__(self) -> None:
         self.columns: dict[Hashable, int] = {}
+        self._values: Callable[[Any], Any] | None = None  # those of all columns, of two or more
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -28,15 +32,17 @@ class FeatureIndex:
         """
         columns = self.columns
         if isinstance(features, Mapping):
-            if learning and not features.keys() <= columns.keys():
-                new = sorted((name for name in features if name not in columns), key=str)
-                columns.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
-            return self._row_of(features)
+            values = self._complete(features)
+            if values is None and learning and not features.keys() <= columns.keys():
+                self._add(sorted((name for name in features if name not in columns), key=str))
+            return self._row_of(
+                [features.get(name, _MISSING) for name in columns] if values is None else values
+            )
         values = features if is_numpy(features) else adopted(features)
         values = to_numpy(values) if is_array(values) else values
         row: HostArray = np.asarray(values, np.float64)
-        if learning and not columns and row.ndim == 1:
-            columns.update(zip(range(len(row)), range(len(row)), strict=True))
+        if learning and not columns and row.ndim == 1 and len(row):
+            self._add(range(len(row)))
         if row.shape != (len(self),):
             expected = f"({len(self)},)" if columns else "(n,)"
             msg = f"a sample has shape {row.shape}; expected {expected}, a row of numbers"
@@ -44,9 +50,22 @@ class FeatureIndex:
             raise ValueError(msg)
         return row
 
-    def _row_of(self, features: Mapping[Hashable, Any]) -> HostArray:
-        get, nothing = features.get, float("nan")
-        values = [get(name, nothing) for name in self.columns]
+    def _add(self, names: Sequence[Hashable]) -> None:
+        """Give each of these names a column."""
+        self.columns.update(zip(names, range(len(self), len(self) + len(names)), strict=True))
+        self._values = itemgetter(*self.columns) if len(self) > 1 else None
+
+    def _complete(self, features: Mapping[Hashable, Any]) -> Sequence[Any] | None:
+        """Return the values of a plain dict of just the known features, in one look-up for all; else None."""
+        if self._values is None or type(features) is not dict or len(features) != len(self):
+            return None
+        try:
+            values: Sequence[Any] = self._values(features)
+        except KeyError:
+            return None
+        return values
+
+    def _row_of(self, values: Sequence[Any]) -> HostArray:
         try:
             return np.array(values, np.float64)  # None becomes NaN
         except (TypeError, ValueError):
