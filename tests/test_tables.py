@@ -78,6 +78,7 @@ def test_what_spreadsheets_write_is_read(tmp_path):
 
 NUMBER = "expected a finite number, got"
 ENCODE = "write numbers for text, such as a column of 0 and 1 for each value, or remove the column"
+VALUES = "line 1: expected the names of the columns, got values"
 FILL = "write a number there, or remove the line or the column"
 
 
@@ -93,7 +94,10 @@ FILL = "write a number there, or remove the line or the column"
         ("a,b,c\n1,2\n", {}, "line 2: expected 3 values, one for each name in line 1, got 2; .*"),
         ("a;b\n1;2\n", {}, "line 1: expected the names of two columns or more, .* got 'a;b'; .*"),
         ("", {}, "line 1: expected the names of two columns or more, .* got ''; .*"),
-        ("1,2\n3,4\n", {}, r"line 1: expected the names of the columns, got numbers \(1, 2\); .*"),
+        ("3,4\n1,2\n", {}, rf"{VALUES} \(3, 4\); write a line of names above them"),
+        ("5.1,3.5,x\n4.9,3.0,y\n", {}, rf"{VALUES} \(5.1, 3.5, x\); write a line of names above them"),
+        ("x,1,-2\ny,1,3\n", {"target": "x"}, rf"{VALUES} \(x, 1, -2\); .*"),
+        ("1,0,1,x\n1,1,0,y\n", {}, rf"{VALUES} \(1, 0, 1, x\); .*"),
         (
             ",a,b\n0,1,2\n",
             {},
@@ -110,6 +114,13 @@ def test_errors_name_the_line_and_the_column(tmp_path, text, keywords, message):
     path = csv(tmp_path, text)
     with pytest.raises(ValueError, match=rf"^{path}: {message}$"):
         load_dataset(path, **keywords)
+
+
+@pytest.mark.parametrize("names", ["0,1,2", "1,2,3", "2019,2020,price", "kind,0,1", "a,0.5,b"])
+def test_columns_may_be_named_by_numbers(tmp_path, names):
+    data = load_dataset(csv(tmp_path, f"{names}\n1,2,3\n4,5,6\n"), task="regression")
+    assert data.columns == tuple(names.split(",")[:2])
+    assert data.x_train.tolist() == [[1.0, 2.0], [4.0, 5.0]]
 
 
 def test_a_file_that_is_not_there_and_a_target_that_has_no_meaning(tmp_path):

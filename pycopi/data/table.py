@@ -76,8 +76,8 @@ def _target_column(path: Path, names: Sequence[str], target: str | None) -> int:
     if "" in names:  # as pandas writes the numbers of rows, which are no input
         what = f"line 1: expected a name for each column, got none for column {names.index('') + 1}"
         raise unfit(path, what, "name the column, or remove it (in pandas: to_csv(..., index=False))")
-    if all(_is_number(name) for name in names):
-        what = f"line 1: expected the names of the columns, got numbers ({listed(names)})"
+    if _are_values(names):
+        what = f"line 1: expected the names of the columns, got values ({listed(names)})"
         raise unfit(path, what, "write a line of names above them")
     if target is None:
         return len(names) - 1
@@ -86,6 +86,22 @@ def _target_column(path: Path, names: Sequence[str], target: str | None) -> int:
         what = f"line 1: {found} of the name {target!r} among {listed(names)}"
         raise unfit(path, what, "name one column of the targets, as line 1 does")
     return names.index(target)
+
+
+def _are_values(names: Sequence[str]) -> bool:
+    """Return whether the first line is that of a sample: numbers, but for a target.
+
+    Columns may be named by whole numbers, each by its own: 0, 1, 2, ... where the target's is one as well.
+    """
+    numbers = [name for name in names if _is_number(name)]
+    if len(numbers) < len(names) - 1:
+        return False
+    if not all(name.isdecimal() for name in numbers):
+        return True
+    places = [int(name) for name in numbers]
+    if len(numbers) == len(names):
+        return places not in ([*range(len(places))], [*range(1, len(places) + 1)])
+    return len(set(places)) < len(places)
 
 
 def _targets(
