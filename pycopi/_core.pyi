@@ -41,6 +41,7 @@ def sweep(
     scale: float,
     /,
 ) -> None: ...
+def move(matrix: NDArray[Any], step: NDArray[Any], kept: float, times: float, least: float, /) -> None: ...
 def row_forward(
     weight: NDArray[Any],
     decorrelator: NDArray[Any] | None,

@@ -65,6 +65,18 @@ typedef struct {
     strided matrix, pulled, projected, returned, vector, left, right, row_scale, column_scale, sample;
 } sweep_arguments;
 
+/* A step of each row of a matrix (m, n), of which none is longer than so many times the row, or than `least`:
+ *
+ *     step   = step * min(1, max(times |row|, least) / |step|)
+ *     matrix = kept * matrix + step
+ *
+ * Both are (m, n), and share no memory. */
+typedef struct {
+    ptrdiff_t m, n;
+    double kept, times, least;
+    strided matrix, step;
+} move_arguments;
+
 /* An update of rank 1 that the next row's sweep makes: with column scales of W, row scales of R. */
 typedef struct {
     strided left, right, scale;
@@ -96,7 +108,7 @@ typedef struct {
  * number only a sweep's `pulled` and `returned` depend, and then no further than by rounding. */
 typedef void kernel(const void *arguments, int parts, void *workspace);
 
-enum { RANK_K, STREAM, SWEEP, ROW_FORWARD, ROW_LEARN, OPERATIONS };
+enum { RANK_K, STREAM, SWEEP, MOVE, ROW_FORWARD, ROW_LEARN, OPERATIONS };
 
 typedef struct {
     const char *name;

@@ -4,12 +4,14 @@
 #include "rank_k_template.h"
 #include "stream_template.h"
 #include "sweep_template.h"
+#include "move_template.h"
 #include "row_template.h"
 #undef T
 #define T double
 #include "rank_k_template.h"
 #include "stream_template.h"
 #include "sweep_template.h"
+#include "move_template.h"
 #include "row_template.h"
 #undef T
 
@@ -20,6 +22,7 @@ static const instruction_set JOINED(set, SET) = {
     {{JOINED(rank_k_float, SET), JOINED(rank_k_double, SET)},
      {JOINED(stream_float, SET), JOINED(stream_double, SET)},
      {JOINED(sweep_float, SET), JOINED(sweep_double, SET)},
+     {JOINED(move_float, SET), JOINED(move_double, SET)},
      {JOINED(row_forward_float, SET), JOINED(row_forward_double, SET)},
      {JOINED(row_learn_float, SET), JOINED(row_learn_double, SET)}},
 };

@@ -134,6 +134,22 @@ static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t co
     return run(module, SWEEP, &call, &taken, parts, sweep_workspace(call.n, parts));
 }
 
+PyDoc_STRVAR(move_doc, "move(matrix, step, kept, times, least, /)\n--\n\n"
+                       "Add a step, of which no row is longer than its bound, to kept * matrix; see kernels.h.");
+
+static PyObject *move(PyObject *module, PyObject *const *objects, Py_ssize_t count)
+{
+    static const argument_rule rules[] = {
+        {"matrix", "mn", WRITTEN}, {"step", "mn", WRITTEN}, {"kept", "", 0}, {"times", "", 0}, {"least", "", 0}};
+    arguments taken;
+    if (take_arguments(&taken, "move", rules, COUNT(rules), objects, count) < 0)
+        return NULL;
+    const double *number = taken.numbers;
+    const move_arguments call = {taken.m, taken.n, number[2], number[3], number[4], taken.arrays[0], taken.arrays[1]};
+    const int parts = threads_claim(3 * (double)call.m * (double)call.n * (double)taken.itemsize, 0);
+    return run(module, MOVE, &call, &taken, parts, 1);
+}
+
 /* The arrays of a row come first in both functions: matrices, bias, late updates, and what the forward pass finds. */
 #define ROW_ARRAYS(matrices, bias, late, found)                                                                        \
     {"weight", "mn", matrices}, {"decorrelator", "nn", OPTIONAL | (matrices)}, {"bias", "m", OPTIONAL | (bias)},       \
@@ -261,6 +277,7 @@ static PyMethodDef methods[] = {
     {"product", (PyCFunction)(void (*)(void))product, METH_FASTCALL, product_doc},
     {"stream_block", (PyCFunction)(void (*)(void))stream_block, METH_FASTCALL, stream_block_doc},
     {"sweep", (PyCFunction)(void (*)(void))sweep, METH_FASTCALL, sweep_doc},
+    {"move", (PyCFunction)(void (*)(void))move, METH_FASTCALL, move_doc},
     {"row_forward", (PyCFunction)(void (*)(void))row_forward, METH_FASTCALL, row_forward_doc},
     {"row_learn", (PyCFunction)(void (*)(void))row_learn, METH_FASTCALL, row_learn_doc},
     {"threads", get_threads, METH_NOARGS,

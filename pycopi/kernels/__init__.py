@@ -3,17 +3,21 @@
 The functions here choose the engine and check nothing; the public, checked ones are built on them.
 """
 
+from typing import Any
+
 from pycopi._array import Array
 from pycopi.kernels.engine import engine_for
-from pycopi.kernels.portable import Block, RankK
+from pycopi.kernels.portable import Block, Bound, RankK
 from pycopi.kernels.sample_rule import SampleRule, coefficients
 
 __all__ = [
     "Block",
+    "Bound",
     "RankK",
     "SampleRule",
     "apply",
     "coefficients",
+    "move",
     "product",
     "pull_then_update",
     "stream_block",
@@ -63,3 +67,13 @@ def pull_then_update(
 def product(rows: Array, matrix: Array, *, transposed: bool = False) -> Array:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``, for a matrix (m, n) and a batch of rows."""
     return engine_for(matrix).product(rows, matrix, transposed)
+
+
+def move(
+    matrix: Array, step: Array, *, kept: Any = 1.0, bound: Bound | None = None, copy: bool | None = None
+) -> tuple[Array, Array]:
+    """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound; both (m, n).
+
+    The step may be overwritten, whatever ``copy`` says of the matrix.
+    """
+    return engine_for(matrix).move(matrix, step, kept, bound, copy)

@@ -74,6 +74,7 @@ def rank_k_update(matrix: Array, update: RankK, copy: bool | None) -> Array:
 
 
 product, stream_block = portable.product, portable.stream_block
+move = portable.move
 update_then_project = functools.partial(portable.update_then_project, apply=rank_k_update)
 pull_then_update = functools.partial(portable.pull_then_update, apply=rank_k_update)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pycopi import _buffers as buffers
 from pycopi._array import Array, may_overwrite
-from pycopi.kernels.portable import Block, RankK
+from pycopi.kernels.portable import Block, Bound, RankK
 from pycopi.kernels.sample_rule import SampleRule
 
 Matrix = NDArray[Any]
@@ -125,6 +125,18 @@ def pull_then_update(
     """Return the updated matrix, and ``vector`` times the matrix as it was before; one sweep of the matrix."""
     pulled = None if vector is None else buffers.empty(matrix.shape[1:], matrix.dtype)
     return _sweep(matrix, update, copy, pulled=pulled, vector=vector), pulled
+
+
+def move(
+    matrix: Matrix, step: Matrix, kept: Any, bound: Bound | None, copy: bool | None
+) -> tuple[Matrix, Matrix]:
+    """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound."""
+    if not overwrites(matrix, copy, step):
+        matrix = np.array(matrix, order="C")
+    times, least = (0.0, np.inf) if bound is None else (bound.times, bound.least[0])
+    step = _contiguous(step)
+    _core.move(matrix, step, kept, times, least)
+    return matrix, step
 
 
 def send_row(calls: Iterable[Sequence[Any]]) -> None:

@@ -1,9 +1,9 @@
 """The hot operations in plain array API calls: their definition, the fallback, and the oracle of the tests."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pycopi._array import Array, is_narrow, may_overwrite, namespace
+from pycopi._array import Array, astype, is_narrow, may_overwrite, namespace, wide_floats
 from pycopi.kernels.sample_rule import SampleRule, coefficients
 
 Apply = Callable[..., Array]
@@ -22,6 +22,13 @@ class RankK(NamedTuple):
     scale: float
     row_scale: Array | None = None
     column_scale: Array | None = None
+
+
+class Bound(NamedTuple):
+    """How long a step of a row may be: ``times`` the row's own length, and at least ``least`` (1,)."""
+
+    times: float
+    least: Array
 
 
 class Block(NamedTuple):
@@ -132,3 +139,28 @@ def product(rows: Array, matrix: Array, transposed: bool) -> Array:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
     xp = namespace(matrix)
     return xp.matmul(rows, xp.matrix_transpose(matrix) if transposed else matrix)
+
+
+def move(matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None) -> tuple[Array, Array]:
+    """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound; both (m, n).
+
+    The step may be overwritten, whatever ``copy`` says of the matrix.
+    """
+    if bound is not None:
+        step = step * _shares(matrix, step, bound)
+    if not may_overwrite("matrix", matrix, copy, step):
+        return matrix * kept + step, step
+    matrix *= kept
+    matrix += step
+    return matrix, step
+
+
+def _shares(matrix: Array, step: Array, bound: Bound) -> Array:
+    """Return by what (m, 1) each row of a step is multiplied."""
+    xp = namespace(step)
+    wide = wide_floats(bound.least).dtype
+    own, length = (xp.sqrt(astype(xp.vecdot(rows, rows), wide)) for rows in (matrix, step))
+    longest = xp.maximum(bound.times * own, bound.least)
+    over = length > longest
+    ones = xp.ones_like(length)
+    return astype(xp.where(over, longest / xp.where(over, length, ones), ones), step.dtype)[:, None]

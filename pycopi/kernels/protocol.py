@@ -1,9 +1,9 @@
 """What an engine is: a module with these functions, which ``engine.py`` chooses by the array."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from pycopi._array import Array
-from pycopi.kernels.portable import Block, RankK
+from pycopi.kernels.portable import Block, Bound, RankK
 from pycopi.kernels.sample_rule import SampleRule
 
 
@@ -38,3 +38,8 @@ class Engine(Protocol):
         self, matrix: Array, vector: Array | None, update: RankK | None, copy: bool | None, /
     ) -> tuple[Array, Array | None]:
         """Return the updated matrix, and ``vector`` times the matrix as it was before."""
+
+    def move(
+        self, matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None, /
+    ) -> tuple[Array, Array]:
+        """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound."""

@@ -3,19 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from pycopi import kernels
-from pycopi._array import Array, astype, copy_array, is_numpy, is_writable, may_overwrite, namespace, slices
+from pycopi._array import Array, astype, copy_array, is_writable, may_overwrite, namespace
 from pycopi._checks import as_float
 from pycopi._trees import Tree, map_arrays, named_arrays
 from pycopi.optimizers.base import Change, Changes, Optimizer
 from pycopi.rules.directions import Directions, mean_power, present, project
 from pycopi.rules.stability import checked_bound
 from pycopi.rules.subspace import SubspaceDecorrelation, beside_one
-
-_CACHED = 2**16
-"""Numbers of a matrix that decay and move while a processor has them in its cache."""
 
 _LEAST = 0.3
 """Least length of a unit's weights, times the root mean square of its inputs, that a bound reckons with."""
@@ -135,19 +130,19 @@ class Decorrelated(Optimizer):
         kept = dict(memory)
         left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left)
         right, unit = _decorrelated(inputs, kept, "inputs", change.right)
-        bound = None if self.step_bound is None else _Bound(self.step_bound, change.right)
+        bound = None if self.step_bound is None else _bound(self.step_bound, change.right)
         change = kernels.RankK(left, right, change.scale * rate * unit)
+        keeps = 1.0 - rate * self.decay if self.decay else 1.0
         ones = namespace(matrix).ones_like(matrix[:, 0])
-        decayed = ones * (1.0 - rate * self.decay) if self.decay else None
         if not self.momentum:
             if bound is None:
-                return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
+                return kernels.apply(matrix, change._replace(row_scale=ones * keeps), copy), kept
             left = astype(change.left * change.scale, change.left.dtype)
-            moves = kernels.product(namespace(left).matrix_transpose(left), change.right)
-            return _moved(name, matrix, moves, decayed, bound, copy)[0], kept
+            step = kernels.product(namespace(left).matrix_transpose(left), change.right)
+            return kernels.move(matrix, step, kept=keeps, bound=bound, copy=copy)[0], kept
         change = change._replace(row_scale=ones * self.momentum)
         velocity = kernels.apply(memory["velocity"], change, copy)
-        moved, kept["velocity"] = _moved(name, matrix, velocity, decayed, bound, copy)
+        moved, kept["velocity"] = kernels.move(matrix, velocity, kept=keeps, bound=bound, copy=copy)
         return moved, kept
 
 
@@ -166,48 +161,13 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
     return memory
 
 
-class _Bound:
-    """The longest step of each row of a matrix, for inputs (B, n): so many times the row."""
-
-    def __init__(self, times: float, rows: Array) -> None:
-        power = mean_power(rows)
-        xp = namespace(power)
-        some = xp.where(power > 0, power, xp.ones_like(power))
-        self._times = times**2
-        self._least = xp.where(power > 0, (_LEAST * times) ** 2 / some, xp.full_like(power, xp.inf))
-
-    def kept(self, matrix: Array, step: Array) -> Array | None:
-        """Return by what (m, 1) a step (m, n) is multiplied to be within its bounds; None where NumPy's is."""
-        xp = namespace(step)
-        length = astype(xp.vecdot(step, step), self._least.dtype)
-        if is_numpy(length) and np.max(length) <= self._least:
-            return None
-        longest = xp.maximum(self._times * astype(xp.vecdot(matrix, matrix), length.dtype), self._least)
-        over = length > longest
-        if is_numpy(over) and not np.any(over):
-            return None
-        ones = xp.ones_like(length)
-        share = xp.sqrt(xp.where(over, longest / xp.where(over, length, ones), ones))
-        return astype(share, step.dtype)[:, None]
-
-
-def _moved(
-    name: str, matrix: Array, velocity: Array, decayed: Array | None, bound: _Bound | None, copy: bool | None
-) -> tuple[Array, Array]:
-    """Return a matrix, of which each row has decayed, a velocity later, and the velocity within its bound."""
-    if not may_overwrite(name, matrix, copy):
-        if bound is not None and (share := bound.kept(matrix, velocity)) is not None:
-            velocity = velocity * share
-        return (matrix if decayed is None else matrix * decayed[:, None]) + velocity, velocity
-    rows, columns = matrix.shape
-    for part in slices(rows, max(1, _CACHED // columns) if is_numpy(matrix) else rows):
-        moved, step = matrix[part, :], velocity[part, :]
-        if bound is not None and (share := bound.kept(moved, step)) is not None:
-            step *= share
-        if decayed is not None:
-            moved *= decayed[part, None]
-        moved += step
-    return matrix, velocity
+def _bound(times: float, rows: Array) -> kernels.Bound:
+    """Return the bound of each step for inputs (B, n); there is none where all of these are 0."""
+    power = mean_power(rows)
+    xp = namespace(power)
+    some = xp.where(power > 0, power, xp.ones_like(power))
+    least = xp.where(power > 0, _LEAST * times / xp.sqrt(some), xp.full_like(power, xp.inf))
+    return kernels.Bound(times, least)
 
 
 def _decorrelated(

@@ -38,9 +38,8 @@ class FeatureIndex:
             return self._row_of(
                 [features.get(name, _MISSING) for name in columns] if values is None else values
             )
-        values = features if is_numpy(features) else adopted(features)
-        values = to_numpy(values) if is_array(values) else values
-        row: HostArray = np.asarray(values, np.float64)
+        given = features if is_numpy(features) else adopted(features)
+        row: HostArray = np.asarray(to_numpy(given) if is_array(given) else given, np.float64)
         if learning and not columns and row.ndim == 1 and len(row):
             self._add(range(len(row)))
         if row.shape != (len(self),):

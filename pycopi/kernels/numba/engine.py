@@ -24,6 +24,7 @@ _BLOCK = 128 + 32
 
 
 accepts = native.accepts
+move = portable.move
 
 
 def rank_k_update(matrix: Matrix, update: RankK, copy: bool | None) -> Matrix:
