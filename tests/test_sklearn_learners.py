@@ -65,7 +65,7 @@ def test_without_scikit_learn_the_error_names_the_extra():
 
 def test_the_defaults_are_those_of_the_command_on_files():
     files, given = pycopi.presets.FILES, COPIClassifier().get_params()
-    assert (given["hidden_layer_sizes"], given["max_iter"], given["batch_size"]) == ((100,), 80, 64)
+    assert (given["hidden_layer_sizes"], given["max_iter"], given["batch_size"]) == ((100,), None, 64)
     assert COPIRegressor()._settings(1.0) == files.for_regression().settings
 
 

@@ -10,7 +10,8 @@ LIMIT = 3.0
 _ROWS = 10_000  # samples that are looked at, spread evenly over the data
 _RARE = 0.01  # share of a feature's values that may be outliers
 _PASSES = 100
-_COMPARABLE = 10.0  # features that vary within this factor of the median are in the same unit
+_COMPARABLE = 10.0  # features that vary within this factor of the median may be in one unit
+_FEW = 5.0  # rows of which a standard deviation is believed by half
 
 
 def standardise(inputs: Array, mean: Array, spread: Array) -> Array:
@@ -22,17 +23,22 @@ def standardise(inputs: Array, mean: Array, spread: Array) -> Array:
 def mean_and_spread(inputs: HostArray) -> tuple[HostArray, HostArray]:
     """Return the mean of each feature and the spread that it is divided by, shape (n,), float64.
 
-    A feature whose standard deviation is within a factor of 10 of the median may be in the same unit as others,
-    and that it varies more than they do may say something, as it does for pixels and flags. So it keeps the
-    square root of this ratio: such features have a mean square of 1 together, and none has more than 4
-    alone. Any other is in a unit of its own, and is divided by its own standard deviation.
+    Where no standard deviation is more than 10 times the median, features may be in one unit, and that one
+    varies more than others may say something, as it does for pixels and lengths. Those within a factor of 10 of
+    the median are then divided by one number, by which they have a mean square of 1 together, and none has more
+    than 4 alone. Any other feature is in a unit of its own, and is divided by its own standard deviation; as
+    that of few rows says little, it is moved to the median by 5 / (5 + N) of their distance in logarithms.
+    The spread of N rows is that of a row to come, which is wider by ``sqrt((N + 1) / (N - 1))``.
     """
     mean, spread, varied = _mean_and_deviation(inputs)
+    count = len(inputs)
     if np.any(varied):
         median = np.median(spread[varied])
-        shared = varied & (spread / _COMPARABLE <= median) & (median / _COMPARABLE <= spread)
-        ratio = np.sqrt(spread[shared] / median)
-        spread[shared] *= max(np.sqrt(np.mean(ratio**2)), 0.5 * ratio.max()) / ratio
+        below = spread / _COMPARABLE <= median
+        near = varied & below & (median / _COMPARABLE <= spread)
+        ratio = (spread[near] / median) ** (1.0 if below[varied].all() else _FEW / (_FEW + count))
+        spread[near] *= max(np.sqrt(np.mean(ratio**2)), 0.5 * ratio.max()) / ratio
+        spread[varied] *= np.sqrt((count + 1) / max(1, count - 1))
     return mean, spread
 
 

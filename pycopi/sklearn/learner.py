@@ -35,13 +35,13 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
     hidden_layer_sizes: Any = FILES.hidden
     _: KW_ONLY
     activation: Any = FILES.activation
-    max_iter: int = FILES.epochs
+    max_iter: int | None = None
     batch_size: int = FILES.batch_size
     rate: float = FILES.settings.rate
     gain: float = FILES.settings.gain
     decorrelation_rate: float = FILES.settings.decorrelations[0].rate
     step_bound: float | None = FILES.settings.step_bound
-    rate_decay: float = FILES.weight_schedule.decay
+    rate_decay: float | None = None
     standardize: bool = FILES.standardized
     warm_start: bool = False
     early_stopping: bool = False
@@ -142,19 +142,22 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
         ``data`` are what callbacks see: X, y and metadata.
         """
-        max_iter = as_whole("max_iter", self.max_iter)
+        given = None if self.max_iter is None else as_whole("max_iter", self.max_iter)
         if self._begins():
             self._draw_seed()
             self._history = ()
         rows, held_out = self._split(inputs, targets, counts)
+        lasting = FILES.lasting(len(rows.order), given)
+        max_iter, schedule = lasting.epochs, lasting.weight_schedule
+        decay = schedule.decay if self.rate_decay is None else self.rate_decay
         if self._begins():
             self._begin(*rows.of_epoch(0), outputs)
         task = FitTask(self, max_iter, **data)
         with self._advice():
-            self._epochs(rows, held_out, len(self._history) + max_iter, task)
+            self._epochs(rows, held_out, len(self._history) + max_iter, decay, task)
         task.end()
 
-    def _epochs(self, rows: Rows, held_out: Rows | None, last: int, task: FitTask) -> None:
+    def _epochs(self, rows: Rows, held_out: Rows | None, last: int, decay: float, task: FitTask) -> None:
         """Train until the network has seen ``last`` epochs."""
         stop = validation = None
         if held_out is not None:
@@ -164,7 +167,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         reporter = choose_reporter(bool(self.verbose))
         progress = reporter and (lambda report: reporter(report._replace(epochs=last)))
         waits = self.decorrelation_rate > 0 and last > 1  # the first epoch: its matrices R learn alone
-        schedule = pycopi.Schedule(start=int(waits), decay=self.rate_decay)
+        schedule = pycopi.Schedule(start=int(waits), decay=decay)
         state = pycopi.State(self.parameters_, history=self._history)
         began, arrays = len(self._history), None
         for epoch in range(began, last):

@@ -3,6 +3,7 @@
 from pycopi.kernels.numba.compiler import available, fault
 from pycopi.kernels.numba.engine import (
     accepts,
+    move,
     product,
     pull_then_update,
     rank_k_update,
@@ -14,6 +15,7 @@ __all__ = [
     "accepts",
     "available",
     "fault",
+    "move",
     "product",
     "pull_then_update",
     "rank_k_update",
