@@ -176,7 +176,7 @@ def test_warm_start_goes_on_as_if_it_had_not_stopped(iris):
 
 
 def test_early_stopping_keeps_the_best_epoch(friedman):
-    keywords = {"random_state": 0, "early_stopping": True}
+    keywords = {"random_state": 0, "early_stopping": True, "rate_decay": 0.97}
     stopped = COPIRegressor(hidden_layer_sizes=200, n_iter_no_change=3, **keywords).fit(*friedman)
     losses = stopped.validation_loss_curve_
     assert stopped.n_iter_ == len(losses) == len(stopped.loss_curve_) < 80
