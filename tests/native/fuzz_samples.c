@@ -1,4 +1,4 @@
-/* Runs the kernels for single samples and blocks of them, without Python, on random shapes, strides and numbers of
+/* Runs the kernels for single samples, blocks of them and steps, without Python, on random shapes, strides and numbers of
  * threads, and compares with sums in double. Every array ends where its allocation ends, so that a sanitizer sees an
  * access beyond. Exits with 1 at the first difference. */
 #include <float.h>
@@ -128,6 +128,41 @@ static int check_sweep(const instruction_set *which, size_t itemsize)
     return good;
 }
 
+static int check_move(const instruction_set *which, size_t itemsize)
+{
+    const ptrdiff_t m = below(40), n = below(below(2) ? 20 : 150);
+    const int bounds = (int)below(2), parts = 1 + (int)below(3);
+    array matrix = make(m, n, itemsize), step = make(m, n, itemsize);
+    double *const after = expected[0], *const moves = expected[1];
+
+    for (ptrdiff_t i = 0; i < m; i++) {
+        double own = 0, length = 0;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            own += get(&matrix, i, j) * get(&matrix, i, j);
+            length += get(&step, i, j) * get(&step, i, j);
+        }
+        const double longest = fmax(0.9 * sqrt(own), 0.5), share = bounds && length ? fmin(1, longest / sqrt(length)) : 1;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            moves[i * n + j] = share * get(&step, i, j);
+            after[i * n + j] = 0.75 * get(&matrix, i, j) + moves[i * n + j];
+        }
+    }
+    const move_arguments a = {m, n, 0.75, 0.9, bounds ? 0.5 : INFINITY, view(&matrix), view(&step)};
+    for (int claim = 0; claim < 2; claim++) /* as in fuzz.c */
+        threads_claim(1e9, 1);
+    which->kernels[MOVE][itemsize == sizeof(double)](&a, parts, NULL);
+    threads_release();
+    threads_release();
+    const double tolerance = 8.0 * (double)(n + 4);
+    const int good = equal(&matrix, after, tolerance) && equal(&step, moves, tolerance);
+    if (!good)
+        printf("%s, %d bytes: wrong move at m=%td n=%td bounds=%d parts=%d\n", which->name, (int)itemsize, m, n, bounds,
+               parts);
+    free(matrix.base);
+    free(step.base);
+    return good;
+}
+
 /* The equations of kernels.h, one sample after the other. */
 static void stream(const array *projected, double rate, double whitening, double bound, int recursive)
 {
@@ -210,7 +245,7 @@ int main(int count, char **arguments)
     for (long round = 0; round < rounds; round++)
         for (int i = 0; i < number; i++)
             for (size_t itemsize = sizeof(float); itemsize <= sizeof(double); itemsize += sizeof(float))
-                if (!check_sweep(sets[i], itemsize) || !check_stream(sets[i], itemsize))
+                if (!check_sweep(sets[i], itemsize) || !check_move(sets[i], itemsize) || !check_stream(sets[i], itemsize))
                     return 1;
     for (int i = 0; i < number; i++)
         printf("samples, %s: %ld rounds agree\n", sets[i]->name, rounds);
