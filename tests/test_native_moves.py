@@ -98,6 +98,13 @@ def test_a_step_that_is_not_finite_is_not_hidden():
     assert np.isfinite(found[2]).all()
 
 
+def test_a_row_that_is_not_a_number_bounds_nothing_as_in_the_definition():
+    matrix, step = matrix_and_step(3, 40)
+    matrix[0, 0], bound = np.nan, Bound(0.1, np.asarray([0.02], np.float32))
+    wanted = moved(matrix, step, bound)
+    assert_alike(native.move(matrix, step, 0.9, bound, None), wanted, np.float32)
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     [

@@ -114,6 +114,14 @@ def test_odd_features_have_a_spread_that_divides():
     assert mean_and_spread(rows[:1])[1].tolist() == [1.0] * 5
 
 
+@pytest.mark.parametrize("most", [1.7e308, 3e38])
+def test_the_spread_of_enormous_values_is_finite(most):
+    for count in (2, 10):
+        rows = np.array([[most] * 2, [-most] * 2] * (count // 2))
+        assert np.isfinite(mean_and_spread(rows)[1]).all()
+    assert np.isfinite(mean_and_spread(np.array([[3e38], [-3e38]]))[1].astype(np.float32)).all()
+
+
 def test_features_in_one_unit_keep_their_ratio():
     deviations = np.array([1.0, 4.0, 0.25, 1.0, 1e-9])
     rows = RNG.uniform(-1, 1, size=(1000, 5)) * deviations * np.sqrt(3)

@@ -35,6 +35,8 @@ def test_few_samples_are_passed_over_more_often_and_end_at_the_same_rate(samples
     assert lasting.epochs == epochs
     assert lasting.weight_schedule.decay**epochs == pytest.approx(FILES.weight_schedule.decay**FILES.epochs)
     assert FILES.lasting(samples, 20) == replace(FILES, epochs=20)
+    with pytest.raises(ValueError, match=exactly("samples is 0; expected a whole number of at least 1")):
+        FILES.lasting(0)
 
 
 @pytest.mark.parametrize("name", PRESETS)

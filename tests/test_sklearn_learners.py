@@ -185,6 +185,23 @@ def test_early_stopping_keeps_the_best_epoch(friedman):
     assert_same_network(stopped, again)
 
 
+def test_a_weight_of_two_is_the_row_twice_in_epochs_too(rng):
+    x = rng.normal(size=(400, 3))
+    y, how = (x[:, 0] > 0).astype(int), {"hidden_layer_sizes": 2, "random_state": 0, "batch_size": 400}
+    weighted = COPIClassifier(**how).fit(x, y, sample_weight=np.full(400, 2.0))
+    twice = COPIClassifier(**how).fit(np.repeat(x, 2, axis=0), np.repeat(y, 2))
+    assert weighted.n_iter_ == twice.n_iter_ == 125
+    assert_same_network(weighted, twice)
+
+
+def test_a_fit_that_goes_on_after_a_long_one_still_learns(rng):
+    x = rng.normal(size=(150, 4))
+    y = (x[:, 0] > 0).astype(int)
+    model = COPIClassifier(8, random_state=0, warm_start=True).fit(x, y)
+    assert model.n_iter_ == 300
+    assert model.set_params(max_iter=60).fit(x, 1 - y).score(x, 1 - y) > 0.8
+
+
 def test_a_stream_is_learned_part_by_part(iris, rng):
     x, y = iris
     order = rng.permutation(len(x))

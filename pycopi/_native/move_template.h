@@ -35,7 +35,7 @@ TARGET static void NAME(move_part)(int part, int parts, const void *arguments, v
         T *const row = (T *)a->matrix.data + i * a->matrix.stride, *const step = (T *)a->step.data + i * a->step.stride;
         double kept = 1;
         if (a->least < INFINITY) {
-            const double own = a->times * sqrt(NAME(squares)(row, a->n)), longest = own > a->least ? own : a->least;
+            const double own = a->times * sqrt(NAME(squares)(row, a->n)), longest = own <= a->least ? a->least : own;
             const double length = sqrt(NAME(squares)(step, a->n));
             kept = length > longest ? longest / length : 1;
         }

@@ -148,7 +148,7 @@ class Plan:
     epochs: int | None = _flag(
         COURSE,
         whole(),
-        "Epochs of the whole run, in passes over the data; auto: 80, or up to 300 that see 100,000 samples.",
+        "Epochs of the whole run, in passes over the data; a file has 80, or up to 300 to see 100,000 samples.",
     )
     decorrelation_epochs: int = _flag(
         COURSE, whole(0), "How many of them, at the start, train the decorrelators alone."
@@ -157,7 +157,8 @@ class Plan:
     rate_decay: float | None = _flag(
         COURSE,
         number(0, 1),
-        "Factor by which each epoch multiplies the rate of the weights for the next; auto: to 0.09 at the end.",
+        "Factor by which each epoch multiplies the rate of the weights for the next; a file has 0.97, or what "
+        "ends more than 80 epochs at the same share.",
         1.0,
     )
     patience: int | None = _flag(
@@ -315,7 +316,7 @@ def default_of(name: str) -> str:
     usual = {one.name: one.default for one in fields(Plan)}[name]
     for data, preset in PRESETS.items():
         value = _fields_of(preset).get(name, usual)
-        text = "auto" if value is None and PLACES.get(name) in _WAITING else _in_short(value)
+        text = "by its samples" if value is None and PLACES.get(name) in _WAITING else _in_short(value)
         groups.setdefault(text, []).append(data)
     first, *others = groups
     return "; ".join([first, *(f"{', '.join(groups[value])}: {value}" for value in others)])

@@ -4,6 +4,7 @@ import csv
 import math
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +92,14 @@ def _target_column(path: Path, names: Sequence[str], target: str | None) -> int:
 def _are_values(names: Sequence[str]) -> bool:
     """Return whether the first line is that of a sample: numbers, but for a target.
 
-    Columns may be named by whole numbers, each by its own: 0, 1, 2, ... where the target's is one as well.
+    The inputs may be named by whole numbers that rise, such as years, where the target has a name.
     """
-    numbers = [name for name in names if _is_number(name)]
+    numbers = [name for name in names if not _is_text(name)]
     if len(numbers) < len(names) - 1:
         return False
-    if not all(name.isdecimal() for name in numbers):
+    if len(numbers) == len(names) or not all(name.isdecimal() and len(name) < 10 for name in numbers):
         return True
-    places = [int(name) for name in numbers]
-    if len(numbers) == len(names):
-        return places not in ([*range(len(places))], [*range(1, len(places) + 1)])
-    return len(set(places)) < len(places)
+    return any(int(one) >= int(other) for one, other in pairwise(numbers))
 
 
 def _targets(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pycopi._array import Array, namespace
+from pycopi._checks import as_whole
 from pycopi.activations import Affine, Identity
 from pycopi.network import Network, mlp
 from pycopi.presets.methods import METHODS
@@ -344,14 +345,21 @@ class Preset:
         Preset
             The same network, settings and batches.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If a number is not whole, or below 1.
+
         Examples
         --------
         >>> import pycopi
         >>> [pycopi.presets.FILES.lasting(count).epochs for count in (150, 500, 5000)]
         [300, 200, 80]
         """
+        samples = as_whole("samples", samples)
         if epochs is None:
             epochs = max(self.epochs, min(_MOST_EPOCHS, _SEEN // samples))
+        epochs = as_whole("epochs", epochs)
         decay = self.weight_schedule.decay ** min(1.0, self.epochs / epochs)
         return replace(self, epochs=epochs, weight_schedule=replace(self.weight_schedule, decay=decay))
 

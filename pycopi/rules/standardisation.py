@@ -26,19 +26,22 @@ def mean_and_spread(inputs: HostArray) -> tuple[HostArray, HostArray]:
     Where no standard deviation is more than 10 times the median, features may be in one unit, and that one
     varies more than others may say something, as it does for pixels and lengths. Those within a factor of 10 of
     the median are then divided by one number, by which they have a mean square of 1 together, and none has more
-    than 4 alone. Any other feature is in a unit of its own, and is divided by its own standard deviation; as
-    that of few rows says little, it is moved to the median by 5 / (5 + N) of their distance in logarithms.
-    The spread of N rows is that of a row to come, which is wider by ``sqrt((N + 1) / (N - 1))``.
+    than 4 alone. Any other feature is in a unit of its own, and is divided by its own standard deviation; but
+    as that of few rows says little, one within a factor of 10 of the median is moved to it by 5 / (5 + N) of
+    their distance in logarithms. The spread of N rows is that of a row to come, which is wider by
+    ``sqrt((N + 1) / (N - 1))``, where float32 holds it.
     """
     mean, spread, varied = _mean_and_deviation(inputs)
     count = len(inputs)
     if np.any(varied):
-        median = np.median(spread[varied])
+        largest = spread.max()
+        median = np.median(spread[varied] / largest) * largest  # the sum of two may be beyond float64
         below = spread / _COMPARABLE <= median
         near = varied & below & (median / _COMPARABLE <= spread)
         ratio = (spread[near] / median) ** (1.0 if below[varied].all() else _FEW / (_FEW + count))
         spread[near] *= max(np.sqrt(np.mean(ratio**2)), 0.5 * ratio.max()) / ratio
-        spread[varied] *= np.sqrt((count + 1) / max(1, count - 1))
+        wider = np.sqrt((count + 1) / max(1, count - 1))
+        spread[varied & (spread <= np.finfo(np.float32).max / wider)] *= wider
     return mean, spread
 
 

@@ -46,8 +46,8 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     step_bound : float or None
         Largest effective step, dimensionless, above 0; beyond 2 a step overshoots. None bounds nothing.
     rate_decay : float or None
-        Factor by which each epoch multiplies the step size of the weights, in [0, 1]. None takes 0.97, and in
-        more than 80 epochs what leads to the same share at their end.
+        Factor by which each epoch multiplies the step size of the weights, in [0, 1]. None takes 0.97, and for
+        more than 80 epochs, those of earlier fits counted, what leads to the same share at their end.
     standardize : bool
         Whether the network centres its inputs, divides each by its spread and clips it to 3 of these.
     warm_start : bool

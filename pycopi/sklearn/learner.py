@@ -147,17 +147,15 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
             self._draw_seed()
             self._history = ()
         rows, held_out = self._split(inputs, targets, counts)
-        lasting = FILES.lasting(len(rows.order), given)
-        max_iter, schedule = lasting.epochs, lasting.weight_schedule
-        decay = schedule.decay if self.rate_decay is None else self.rate_decay
+        max_iter = FILES.lasting(rows.seen, given).epochs
         if self._begins():
             self._begin(*rows.of_epoch(0), outputs)
         task = FitTask(self, max_iter, **data)
         with self._advice():
-            self._epochs(rows, held_out, len(self._history) + max_iter, decay, task)
+            self._epochs(rows, held_out, len(self._history) + max_iter, task)
         task.end()
 
-    def _epochs(self, rows: Rows, held_out: Rows | None, last: int, decay: float, task: FitTask) -> None:
+    def _epochs(self, rows: Rows, held_out: Rows | None, last: int, task: FitTask) -> None:
         """Train until the network has seen ``last`` epochs."""
         stop = validation = None
         if held_out is not None:
@@ -167,6 +165,8 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         reporter = choose_reporter(bool(self.verbose))
         progress = reporter and (lambda report: reporter(report._replace(epochs=last)))
         waits = self.decorrelation_rate > 0 and last > 1  # the first epoch: its matrices R learn alone
+        usual = FILES.lasting(rows.seen, last).weight_schedule.decay
+        decay = usual if self.rate_decay is None else self.rate_decay
         schedule = pycopi.Schedule(start=int(waits), decay=decay)
         state = pycopi.State(self.parameters_, history=self._history)
         began, arrays = len(self._history), None

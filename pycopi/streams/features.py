@@ -17,9 +17,10 @@ class FeatureIndex:
     The features of an array are named by their places, 0, 1, 2, ...
     """
 
+    _values: Callable[[Any], Any] | None = None  # those of all columns, of two or more
+
     def __init__(self) -> None:
         self.columns: dict[Hashable, int] = {}
-        self._values: Callable[[Any], Any] | None = None  # those of all columns, of two or more
 
     def __len__(self) -> int:
         return len(self.columns)
