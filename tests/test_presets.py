@@ -29,16 +29,6 @@ def test_a_preset_is_a_value():
         MNIST.epochs = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(("samples", "epochs"), [(1, 300), (333, 300), (500, 200), (1250, 80), (60_000, 80)])
-def test_few_samples_are_passed_over_more_often_and_end_at_the_same_rate(samples, epochs):
-    lasting = FILES.lasting(samples)
-    assert lasting.epochs == epochs
-    assert lasting.weight_schedule.decay**epochs == pytest.approx(FILES.weight_schedule.decay**FILES.epochs)
-    assert FILES.lasting(samples, 20) == replace(FILES, epochs=20)
-    with pytest.raises(ValueError, match=exactly("samples is 0; expected a whole number of at least 1")):
-        FILES.lasting(0)
-
-
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("rule", ["copi", "gradient", "adam"])
 def test_every_variant_of_every_preset_makes_settings(name, rule):
@@ -112,15 +102,3 @@ def test_adam_trains_on_a_file(tmp_path):
     call("train", path, "--rule", "adam", "--epochs", 2, "--quiet", "--output", tmp_path / "run")
     settings = pycopi.load(tmp_path / "run" / "model.safetensors").details["settings"]
     assert (settings["rule"], settings["step_bound"], settings["rate"]) == ("adam", None, 1e-3)
-
-
-def test_the_command_gives_a_file_its_epochs_and_what_a_flag_says_instead(tmp_path):
-    path = save_set(tmp_path / "set.npz", y=np.arange(60) % 3)
-    found = []
-    for place, flags in enumerate([(), ("--epochs", 2), ("--rate-decay", 0.5)]):
-        run = tmp_path / str(place)
-        call("train", path, "--hidden", 2, "--quiet", "--output", run, *flags)
-        settings = pycopi.load(run / "model.safetensors").details["settings"]
-        found.append((settings["epochs"], settings["rate_decay"]))
-    lasting = FILES.lasting(60)
-    assert found == [(300, lasting.weight_schedule.decay), (2, FILES.weight_schedule.decay), (300, 0.5)]

@@ -138,7 +138,7 @@ def resume(given: Given, checkpoint: Checkpoint) -> Job:
         msg = f"{folder} holds a run on {own}; expected {own} to resume it with, got {name}"
         raise ValueError(msg)
     plan = stored.plan.resumed(_planned(given), folder)
-    if plan.recipe.epochs < done:
+    if plan.epochs < done:
         msg = (
             f"--epochs is {plan.epochs} but the run in {folder} has {done} epochs already; "
             f"expected at least {done}"
@@ -171,9 +171,8 @@ def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
     like = reference_array(plan.backend, plan.device, plan.dtype)
     splits = split(data, like)
     _check_data(plan, splits, given["data"])
-    count = len(data.x_train)
-    plan = plan.for_data(classes=splits.labels is not None, outputs=splits.outputs, samples=count)
-    about = count, dataset_fingerprint(data), splits.labels, data.columns
+    plan = plan.for_targets(classes=splits.labels is not None, outputs=splits.outputs)
+    about = len(data.x_train), dataset_fingerprint(data), splits.labels, data.columns
     return Origin(plan, *about), splits, like
 
 

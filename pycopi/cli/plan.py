@@ -52,9 +52,6 @@ PLACES = {
 }
 """Where a preset has the fields of a plan that say how a network is trained."""
 
-_WAITING = ("epochs", "weight_schedule.decay")
-"""Places of which nothing is known before the data are, in a plan for a file."""
-
 FREE_ON_RESUME = ("epochs", "backend", "device")
 """Fields that may differ when a run goes on: how far, and on what machine."""
 
@@ -145,21 +142,13 @@ class Plan:
         "rate becomes a thousandth, the gain a hundredfold, the decorrelation rate a hundredth.",
         0.0,
     )
-    epochs: int | None = _flag(
-        COURSE,
-        whole(),
-        "Epochs of the whole run, in passes over the data; a file has 80, or up to 300 to see 100,000 samples.",
-    )
+    epochs: int = _flag(COURSE, whole(), "Epochs of the whole run, in passes over the data.")
     decorrelation_epochs: int = _flag(
         COURSE, whole(0), "How many of them, at the start, train the decorrelators alone."
     )
     warm_up: int = _flag(COURSE, whole(0), "Epochs over which the rate of the weights rises.", 0)
-    rate_decay: float | None = _flag(
-        COURSE,
-        number(0, 1),
-        "Factor by which each epoch multiplies the rate of the weights for the next; a file has 0.97, or what "
-        "ends more than 80 epochs at the same share.",
-        1.0,
+    rate_decay: float = _flag(
+        COURSE, number(0, 1), "Factor by which each epoch multiplies the rate of the weights for the next.", 1.0
     )
     patience: int | None = _flag(
         COURSE,
@@ -217,7 +206,6 @@ class Plan:
     def recipe(self) -> Preset:
         """The network and how it is trained; a decorrelation rate of 0 leaves the decorrelators out."""
         values = {place: getattr(self, name) for name, place in PLACES.items()}
-        values = {place: value for place, value in values.items() if value is not None or place not in _WAITING}
         if self.variance_scaled and self.rule == "copi":
             values["settings.rule"] = COPI(variance_scaled=True, epsilon=self.epsilon)
         values["decorrelated"] = self.decorrelation_rate > 0
@@ -232,13 +220,12 @@ class Plan:
         settings = replace(recipe.settings, decorrelation=hows if len(hows) > 1 else hows[0])
         return replace(recipe, settings=settings)
 
-    def for_data(self, *, classes: bool, outputs: int, samples: int) -> "Plan":
-        """Return the plan with what waited for the data: its loss, its epochs, and how its rate decays."""
+    def for_targets(self, *, classes: bool, outputs: int) -> "Plan":
+        """Return the plan with a loss where it has none: the one for two classes or more, or for the rest."""
+        if self.loss != "auto":
+            return self
         preset = FILES if classes and outputs > 1 else FILES.for_regression()
-        loss = str(preset.settings.loss) if self.loss == "auto" else self.loss
-        lasting = preset.lasting(samples, self.epochs)
-        decay = lasting.weight_schedule.decay if self.rate_decay is None else self.rate_decay
-        return replace(self, loss=loss, epochs=lasting.epochs, rate_decay=decay)
+        return replace(self, loss=str(preset.settings.loss))
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as values that JSON has."""
@@ -293,12 +280,11 @@ def data_name(data: str) -> str:
 
 
 def _fields_of(preset: Preset) -> dict[str, Any]:
-    """Return the fields of a plan that a preset decides; for a file some wait for its samples and targets."""
+    """Return the fields of a plan that a preset decides; the loss for a file waits for its targets."""
     values = {name: attrgetter(place)(preset) for name, place in PLACES.items()}
     if isinstance(values["rule"], COPI):
         values["rule"] = "copi"
-    waiting = {"loss": "auto", "epochs": None, "rate_decay": None}
-    return {**values, **waiting} if preset.data == FILES.data else values
+    return {**values, "loss": "auto"} if preset.data == FILES.data else values
 
 
 def _put(thing: Any, values: Mapping[str, Any]) -> Any:
@@ -315,9 +301,7 @@ def default_of(name: str) -> str:
     groups: dict[str, list[str]] = {}
     usual = {one.name: one.default for one in fields(Plan)}[name]
     for data, preset in PRESETS.items():
-        value = _fields_of(preset).get(name, usual)
-        text = "by its samples" if value is None and PLACES.get(name) in _WAITING else _in_short(value)
-        groups.setdefault(text, []).append(data)
+        groups.setdefault(_in_short(_fields_of(preset).get(name, usual)), []).append(data)
     first, *others = groups
     return "; ".join([first, *(f"{', '.join(groups[value])}: {value}" for value in others)])
 

@@ -54,7 +54,7 @@ def _run(job: Job, given: f.Given) -> None:
         console.print(f"targets: {job.splits.describe()}", soft_wrap=True, markup=False)
     try:
         with show_progress(
-            console, job.plan.recipe.epochs, state.history, quiet=quiet, verbose="verbose" in given
+            console, job.plan.epochs, state.history, quiet=quiet, verbose="verbose" in given
         ) as shown:
             state = job.run(shown)
         files = _finish(job, state)
@@ -64,7 +64,7 @@ def _run(job: Job, given: f.Given) -> None:
             job.save(state)  # Ctrl-C may have come while it was being saved
         raise KeyboardInterrupt(_how_to_go_on(job, state, given)) from None
     if not quiet:
-        selected = job.plan.patience is not None and len(state.history) < job.plan.recipe.epochs
+        selected = job.plan.patience is not None and len(state.history) < job.plan.epochs
         print_table(console, summary_rows(state, job.folder, files, selected=selected))
 
 
@@ -87,7 +87,7 @@ def _how_to_go_on(job: Job, state: State, given: f.Given) -> str:
     words = ["pycopi", "train", given["data"], "--resume", "--output", folder]
     if "data_dir" in given:
         words += ["--data-dir", str(given["data_dir"])]
-    done = f"{len(state.history)} of {job.plan.recipe.epochs} epochs are saved in {folder}"
+    done = f"{len(state.history)} of {job.plan.epochs} epochs are saved in {folder}"
     if not state.history:
         done = "no epoch is complete yet, so nothing was learned"
     return f"{done}; go on with: {shlex.join(words)}"

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pycopi._array import Array, namespace
-from pycopi._checks import as_whole
 from pycopi.activations import Affine, Identity
 from pycopi.network import Network, mlp
 from pycopi.presets.methods import METHODS
@@ -18,7 +17,6 @@ VARIANCE_SCALED_EPSILON = 1e-2
 
 _WHITENING = 0.01  # of the decorrelation rate: whitening raises inputs that are nearly always zero without end
 _AFTER_ONE, _ALWAYS = Schedule(start=1), Schedule()  # the first epoch of the paper decorrelates alone
-_SEEN, _MOST_EPOCHS = 100_000, 300  # samples that a run on few of them sees, and its epochs at most
 _EVERY, _FAST_STEP, _FAST_BOUND = 5, 2.0, 0.5  # what `Preset.fast` does
 
 
@@ -328,40 +326,6 @@ class Preset:
         'squared_error'
         """
         return replace(self, settings=replace(self.settings, loss="squared_error"))
-
-    def lasting(self, samples: int, epochs: int | None = None) -> "Preset":
-        """Return the preset with enough epochs for few samples, at whose end the rate is as low as ever.
-
-        Parameters
-        ----------
-        samples : int
-            How many there are to train on, at least 1.
-        epochs : int or None
-            How long to train; None takes as many epochs as make 100,000 samples, at most 300, and no fewer than
-            the preset has.
-
-        Returns
-        -------
-        Preset
-            The same network, settings and batches.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a number is not whole, or below 1.
-
-        Examples
-        --------
-        >>> import pycopi
-        >>> [pycopi.presets.FILES.lasting(count).epochs for count in (150, 500, 5000)]
-        [300, 200, 80]
-        """
-        samples = as_whole("samples", samples)
-        if epochs is None:
-            epochs = max(self.epochs, min(_MOST_EPOCHS, _SEEN // samples))
-        epochs = as_whole("epochs", epochs)
-        decay = self.weight_schedule.decay ** min(1.0, self.epochs / epochs)
-        return replace(self, epochs=epochs, weight_schedule=replace(self.weight_schedule, decay=decay))
 
     def _by_rule(self, rule: Any) -> Settings:
         """Return the settings with a rule for the weights; Adam has its own rate, no gain and no bound."""

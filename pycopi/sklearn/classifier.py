@@ -32,9 +32,8 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         Numbers of units of the hidden layers; ``()`` makes a linear network.
     activation : {"leaky_relu", "relu", "tanh", "logistic", "identity"} or Activation
         Of the hidden layers. Tools made for `MLPClassifier` know all but ``leaky_relu``.
-    max_iter : int or None
-        Epochs of a call of `fit`, at least 1. The first of several decorrelates alone. None takes 80, or as
-        many as make 100,000 rows, at most 300.
+    max_iter : int
+        Epochs of a call of `fit`, at least 1. The first of several decorrelates alone.
     batch_size : int
         Rows in a step, at least 1.
     rate, gain : float
@@ -45,9 +44,8 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         weights learn along the gradient.
     step_bound : float or None
         Largest effective step, dimensionless, above 0; beyond 2 a step overshoots. None bounds nothing.
-    rate_decay : float or None
-        Factor by which each epoch multiplies the step size of the weights, in [0, 1]. None takes 0.97, and for
-        more than 80 epochs, those of earlier fits counted, what leads to the same share at their end.
+    rate_decay : float
+        Factor by which each epoch multiplies the step size of the weights, in [0, 1].
     standardize : bool
         Whether the network centres its inputs, divides each by its spread and clips it to 3 of these.
     warm_start : bool

@@ -35,13 +35,13 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
     hidden_layer_sizes: Any = FILES.hidden
     _: KW_ONLY
     activation: Any = FILES.activation
-    max_iter: int | None = None
+    max_iter: int = FILES.epochs
     batch_size: int = FILES.batch_size
     rate: float = FILES.settings.rate
     gain: float = FILES.settings.gain
     decorrelation_rate: float = FILES.settings.decorrelations[0].rate
     step_bound: float | None = FILES.settings.step_bound
-    rate_decay: float | None = None
+    rate_decay: float = FILES.weight_schedule.decay
     standardize: bool = FILES.standardized
     warm_start: bool = False
     early_stopping: bool = False
@@ -142,12 +142,11 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
         ``data`` are what callbacks see: X, y and metadata.
         """
-        given = None if self.max_iter is None else as_whole("max_iter", self.max_iter)
+        max_iter = as_whole("max_iter", self.max_iter)
         if self._begins():
             self._draw_seed()
             self._history = ()
         rows, held_out = self._split(inputs, targets, counts)
-        max_iter = FILES.lasting(rows.seen, given).epochs
         if self._begins():
             self._begin(*rows.of_epoch(0), outputs)
         task = FitTask(self, max_iter, **data)
@@ -165,9 +164,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         reporter = choose_reporter(bool(self.verbose))
         progress = reporter and (lambda report: reporter(report._replace(epochs=last)))
         waits = self.decorrelation_rate > 0 and last > 1  # the first epoch: its matrices R learn alone
-        usual = FILES.lasting(rows.seen, last).weight_schedule.decay
-        decay = usual if self.rate_decay is None else self.rate_decay
-        schedule = pycopi.Schedule(start=int(waits), decay=decay)
+        schedule = pycopi.Schedule(start=int(waits), decay=self.rate_decay)
         state = pycopi.State(self.parameters_, history=self._history)
         began, arrays = len(self._history), None
         for epoch in range(began, last):

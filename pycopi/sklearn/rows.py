@@ -34,11 +34,6 @@ class Rows(NamedTuple):
     seed: int
 
     @property
-    def seen(self) -> int:
-        """How many rows an epoch has, in the mean, at least 1."""
-        return max(1, round(float(len(self.order) if self.counts is None else self.counts.sum())))
-
-    @property
     def steady(self) -> bool:
         """Whether every epoch has the same rows."""
         return self.counts is None or is_whole(self.counts)
