@@ -126,25 +126,19 @@ TARGET static void NAME(sweep_part)(int part, int parts, const void *arguments, 
 
     if (gathered)
         memset(gathered, 0, (size_t)a->n * sizeof(T));
-    /* The loop of each case knows what it has to do. */
     switch (4 * (a->pulled.data != NULL) + 2 * (a->right.data != NULL) + (a->sample.data != NULL)) {
-    case 1:
-        NAME(sweep_many)(a, gathered, i, last, far, 0, 0, 1);
+#define LOOP(pulls, changes, projects) /* each knows what it has to do */                  \
+    case 4 * pulls + 2 * changes + projects:                                               \
+        NAME(sweep_many)(a, gathered, i, last, far, pulls, changes, projects);             \
         break;
-    case 2:
-        NAME(sweep_many)(a, gathered, i, last, far, 0, 1, 0);
-        break;
-    case 3:
-        NAME(sweep_many)(a, gathered, i, last, far, 0, 1, 1);
-        break;
-    case 4:
-        NAME(sweep_many)(a, gathered, i, last, far, 1, 0, 0);
-        break;
-    case 6:
-        NAME(sweep_many)(a, gathered, i, last, far, 1, 1, 0);
-        break;
-    default:
-        NAME(sweep_many)(a, gathered, i, last, far, a->pulled.data != NULL, a->right.data != NULL, a->sample.data != NULL);
+        LOOP(0, 0, 1)
+        LOOP(0, 1, 0)
+        LOOP(0, 1, 1)
+        LOOP(1, 0, 0)
+        LOOP(1, 0, 1)
+        LOOP(1, 1, 0)
+        LOOP(1, 1, 1)
+#undef LOOP
     }
 }
 

@@ -136,7 +136,8 @@ class Decorrelated(Optimizer):
         ones = namespace(matrix).ones_like(matrix[:, 0])
         if not self.momentum:
             if bound is None:
-                return kernels.apply(matrix, change._replace(row_scale=ones * keeps), copy), kept
+                decayed = ones * keeps if self.decay else None
+                return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
             left = astype(change.left * change.scale, change.left.dtype)
             step = kernels.product(namespace(left).matrix_transpose(left), change.right)
             return kernels.move(matrix, step, kept=keeps, bound=bound, copy=copy)[0], kept
