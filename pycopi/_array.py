@@ -101,6 +101,11 @@ def is_cupy(array: Array) -> bool:
     return bool(compat.is_cupy_array(array))
 
 
+def is_cuda_tensor(array: Array) -> bool:
+    """Return whether an array is a tensor of PyTorch on a GPU of NVIDIA or AMD."""
+    return bool(compat.is_torch_array(array) and array.is_cuda)
+
+
 def is_bfloat16(array: Array) -> bool:
     """Return whether an array has the dtype bfloat16, which PyTorch and JAX have and the standard does not."""
     return type(array) is not np.ndarray and dtype_name(array.dtype) == "bfloat16"
@@ -283,6 +288,12 @@ def widest_floats(array: Array) -> Array:
 def overflow_ignored() -> AbstractContextManager[None]:
     """Return a block in which NumPy does not warn of overflow: for computations that look at their result."""
     return np.errstate(over="ignore", invalid="ignore")
+
+
+def sum_of_squares(rows: Array) -> Array:
+    """Return the sum of the squares of rows (B, n), a 0-d array; NumPy forms none of them."""
+    xp = namespace(rows)
+    return xp.sum(xp.vecdot(rows, rows) if is_numpy(rows) else xp.square(rows))
 
 
 def diagonal(matrix: Array) -> Array:

@@ -1,6 +1,8 @@
 """Loops, branches and random numbers that JAX can trace, and that other libraries run at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -48,19 +50,48 @@ def repeat(body: Callable[[Any], Any], state: Any, times: int) -> Any:
     return state
 
 
+_waiting: ContextVar[list[Array] | None] = ContextVar("pycopi_waiting", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Let no condition hold in the block, in which a step is recorded: its values are not there to be read."""
+    token = _waiting.set([])
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
+def waiting() -> list[Array]:
+    """Return the conditions of the block that is being recorded, for whoever launches it to look at."""
+    return list(_waiting.get() or ())
+
+
 def choose(condition: Array, body: Callable[[Any], Any], state: Any) -> Any:
-    """Return ``body(state)`` where a condition, a 0-d array, holds, else the state, a NamedTuple of arrays.
+    """Return ``body(state)`` where a condition, a 0-d array, holds, else the state, a tree of tuples.
 
     What cannot be read yet is not waited for: JAX branches when it runs, and Dask takes of both what holds.
     """
+    conditions = _waiting.get()
+    if conditions is not None:
+        conditions.append(condition)
+        return state
     if is_traced(condition):
         import jax
 
         return jax.lax.cond(condition, body, lambda same: same, state)
     if is_dask(condition):
-        pairs = zip(body(state), state, strict=True)
-        return type(state)(*(namespace(condition).where(condition, new, old) for new, old in pairs))
+        return _either(condition, body(state), state)
     return body(state) if bool(condition) else state
+
+
+def _either(condition: Array, new: Any, old: Any) -> Any:
+    """Return one of two trees of tuples, as a condition says that is not known yet."""
+    if not isinstance(old, tuple):
+        return namespace(condition).where(condition, new, old)
+    parts = [_either(condition, *pair) for pair in zip(new, old, strict=True)]
+    return tuple(parts) if type(old) is tuple else type(old)(*parts)
 
 
 def standard_normal(key: tuple[Array, Array, int], shape: tuple[int, ...], like: Array) -> Array:

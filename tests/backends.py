@@ -1,7 +1,8 @@
 """The array libraries that the suite runs on, and how arrays get there and back.
 
 A backend named in ``PYCOPI_TEST_BACKENDS`` (commas between) that is not installed is an error; any other
-that is not installed is a visible skip.
+that is not installed is a visible skip. ``PYCOPI_TEST_DEVICE=cuda`` has the tensors of PyTorch on a GPU; JAX
+takes one where it finds it.
 """
 
 import functools
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import array_api_compat
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ class Backend:
             values.flags.writeable = False
         if self.name in ("numpy", "numpy-readonly"):
             return values
-        keywords = {"device": self.xp.Device(self.device)} if self.device else {}
+        keywords = {"device": self._named(self.device)} if self.device else {}
         return self.xp.asarray(values, **keywords)
 
     def numpy(self, array: Any) -> np.ndarray:
@@ -68,8 +70,13 @@ class Backend:
         if self.name == "cupy":
             return array.get()
         if self.device:
-            array = array.to_device(self.xp.Device("CPU_DEVICE"))
+            host = "cpu" if self.name == "torch" else "CPU_DEVICE"
+            array = array_api_compat.to_device(array, self._named(host))
         return np.asarray(array)
+
+    def _named(self, device: str) -> Any:
+        """Return the device of a name."""
+        return self.xp.device(device) if self.name == "torch" else self.xp.Device(device)
 
     def call(self, function: Callable[..., Any], *arrays: Any, **settings: Any) -> Any:
         """Call a pure function, compiled where this backend stands for compiled code."""
@@ -91,7 +98,7 @@ BACKENDS = (
     Backend("numpy", "numpy"),
     Backend("numpy-readonly", "numpy", read_only=True),
     Backend("array-api-strict", "array_api_strict", device=_ELSEWHERE),
-    Backend("torch", "torch"),
+    Backend("torch", "torch", device=os.environ.get("PYCOPI_TEST_DEVICE")),
     Backend("jax", "jax.numpy"),
     Backend("jax-jit", "jax.numpy", jitted=True),
     Backend("dask", "dask.array"),

@@ -1,7 +1,7 @@
-"""The CuPy engine as far as it goes without a GPU: its kernel compiles, and does on the host what it should.
+"""The CuPy engine without a GPU: its kernels compile, and do on the host what they should.
 
-Its CUDA source is compiled by nvcc, and once more as C++, with a loop over blocks and threads around it, so
-that the engine's own code can run on NumPy arrays; cuBLAS is replaced by NumPy. Not run on a GPU.
+Their CUDA source is compiled by nvcc, and once more as C++, with a loop over blocks and threads around it, so
+that the engine's own code can run on NumPy arrays; cuBLAS is replaced by NumPy.
 """
 
 import ctypes
@@ -16,17 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import DTYPES, SEEDS
 
-from pycopi.kernels import RankK, portable
+from pycopi.kernels import Bound, RankK, portable
 from pycopi.kernels import cupy as engine
 
 NVCC, COMPILER = shutil.which("nvcc"), shutil.which("c++")
 SIZES = st.one_of(st.integers(0, 5), st.sampled_from([255, 256, 257]))
 HARNESS = """
+#include <cmath>
 #define __global__
+#define __shared__ static
+#define __syncthreads()
+using std::sqrt;
 struct triple { long long x, y; };
 static triple blockIdx, threadIdx, gridDim, blockDim;
 #include "SOURCE"
-extern "C" void run(long long across, long long down, long long threads, REAL *out, const REAL *matrix,
+extern "C" void run_update(long long across, long long down, long long threads, REAL *out, const REAL *matrix,
                     const REAL *left, const REAL *right, REAL scale, const REAL *rows, const REAL *columns,
                     long long m, long long n, long long k)
 {
@@ -36,21 +40,31 @@ extern "C" void run(long long across, long long down, long long threads, REAL *o
             for (threadIdx.x = 0; threadIdx.x < threads; threadIdx.x++)
                 update(out, matrix, left, right, scale, rows, columns, m, n, k);
 }
+extern "C" void run_move(long long across, REAL *out, REAL *taken, const REAL *matrix, const REAL *step,
+                         REAL kept, const REAL *kept_there, REAL times, const REAL *least, long long m,
+                         long long n)
+{
+    gridDim = {across, 1}, blockDim = {1, 1}, threadIdx = {0, 0};
+    for (blockIdx.x = 0; blockIdx.x < across; blockIdx.x++)
+        move(out, taken, matrix, step, kept, kept_there, times, least, m, n);
+}
 """
 
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
 @pytest.mark.parametrize("name", engine.TYPES.values())
-def test_the_kernel_compiles(name, tmp_path):
+def test_the_kernels_compile(name, tmp_path):
     command = [NVCC, "--ptx", "-arch=sm_75", f"-DREAL={name}", "-o", tmp_path / "update.ptx", engine.SOURCE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert ".entry update(" in (tmp_path / "update.ptx").read_text()
+    text = (tmp_path / "update.ptx").read_text()
+    assert ".entry update(" in text
+    assert ".entry move(" in text
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    """The kernel as functions that launch it on the host, by dtype."""
+    """The kernels as functions that launch them on the host, by name and dtype."""
     if COMPILER is None:
         pytest.skip("c++ is not installed")
     folder = tmp_path_factory.mktemp("kernel")
@@ -60,21 +74,28 @@ def host(tmp_path_factory):
         library = folder / f"{dtype}.so"
         command = [COMPILER, "-O1", "-shared", "-fPIC", f"-DREAL={name}", "-o", library, folder / "harness.cc"]
         subprocess.run(command, check=True)
-        functions[dtype] = launcher(ctypes.CDLL(str(library)).run, getattr(ctypes, f"c_{name}"))
+        loaded, number = ctypes.CDLL(str(library)), getattr(ctypes, f"c_{name}")
+        pointer, size = ctypes.c_void_p, ctypes.c_longlong
+        update = [size] * 3 + [pointer] * 4 + [number] + [pointer] * 2 + [size] * 3
+        move = [size] + [pointer] * 4 + [number, pointer, number, pointer] + [size] * 2
+        functions["update", dtype] = launcher(loaded.run_update, update)
+        functions["move", dtype] = launcher(loaded.run_move, move)
     return functions
 
 
-def launcher(function, number):
-    """Return what is called as CuPy's kernels are."""
-    pointer, size = ctypes.c_void_p, ctypes.c_longlong
-    function.argtypes = [size] * 3 + [pointer] * 4 + [number] + [pointer] * 2 + [size] * 3
-    function.restype = None
+def launcher(function, kinds):
+    """Return what is called as CuPy's kernels are; a block that works together has one thread here."""
+    function.argtypes, function.restype = kinds, None
 
     def launch(grid, block, arguments):
         values = [a.ctypes.data if isinstance(a, np.ndarray) else a.item() for a in arguments]
-        function(*grid, *block, *values)
+        function(*grid, *(block if len(grid) > 1 else ()), *values)
 
     return launch
+
+
+def test_arrays_of_other_libraries_are_not_taken():
+    assert not engine.accepts(np.ones((2, 2)))
 
 
 def add_product(out, left, right, scale):
@@ -97,14 +118,15 @@ def wide(part):
 @pytest.fixture(scope="module")
 def patched(host):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_kernel", host.__getitem__)
+        patch.setattr(engine, "_kernel", lambda *key: host[key])
+        patch.setattr(engine, "accepts", lambda matrix: matrix.flags.c_contiguous)
         patch.setattr(engine, "_add_product", add_product)
         yield
 
 
 @pytest.mark.usefixtures("patched")
 @given(
-    m=SIZES, n=SIZES, k=st.sampled_from([0, 1, 3, 8, 9, 20]), dtype=DTYPES, seed=SEEDS,
+    m=SIZES, n=SIZES, k=st.sampled_from([0, 1, 3, 16, 17, 20]), dtype=DTYPES, seed=SEEDS,
     scales=st.sampled_from(["", "r", "c", "rc"]), copy=st.sampled_from([True, None, False]),
 )  # fmt: skip
 def test_updates_agree(m, n, k, dtype, seed, scales, copy):
@@ -148,14 +170,34 @@ def test_a_scale_that_is_on_the_device_agrees(m, n, k, dtype, seed):
     assert_agree([engine.rank_k_update(matrix, change, True)], [expected], dtype, k + 4)
 
 
+@pytest.mark.usefixtures("patched")
+@given(
+    m=SIZES, n=SIZES, dtype=DTYPES, seed=SEEDS, times=st.sampled_from([None, 0.0, 0.1, 1e3]),
+    there=st.booleans(), copy=st.sampled_from([True, None, False]),
+)  # fmt: skip
+def test_bounded_steps_agree(m, n, dtype, seed, times, there, copy):
+    generator = np.random.default_rng(seed)
+    draw = lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
+    matrix, step, least = draw(m, n), draw(m, n), np.asarray([0.2], dtype)
+    kept = np.asarray(0.9, dtype) if there else 0.9
+    bound = None if times is None else Bound(times, least)
+    expected = portable.move(wide(matrix), wide(step), 0.9, bound and Bound(times, wide(least)), True)
+    before = matrix.copy()
+    results = engine.move(matrix, step.copy(), kept, bound, copy)
+    assert_agree(results, expected, dtype, n + 4)
+    assert (results[0] is matrix) == (copy is not True)
+    if copy is True:
+        np.testing.assert_array_equal(matrix, before)
+
+
 def test_plans():
     assert engine.plan(8, scaled=True, overwrite=False) == engine.Plan(8, False, False)
-    assert engine.plan(0, scaled=False, overwrite=True) == engine.Plan(0, False, False)
-    assert engine.plan(9, scaled=True, overwrite=False) == engine.Plan(0, False, True)
-    assert engine.plan(9, scaled=False, overwrite=False) == engine.Plan(None, True, True)
-    assert engine.plan(9, scaled=False, overwrite=True) == engine.Plan(None, False, True)
-    assert engine.grid((3, 257)) == ((2, 3), (256,))
-    assert engine.grid((5000, 1)) == ((1, 1024), (256,))
+    assert engine.plan(16, scaled=False, overwrite=False) == engine.Plan(16, False, False)
+    assert engine.plan(1, scaled=False, overwrite=True) == engine.Plan(None, False, True)
+    assert engine.plan(17, scaled=True, overwrite=True) == engine.Plan(0, False, True)
+    assert engine.plan(17, scaled=False, overwrite=False) == engine.Plan(None, True, True)
+    assert engine.grid((17, 257)) == ((2, 3), (256,))
+    assert engine.grid((50000, 1)) == ((1, 1024), (256,))
 
 
 @pytest.mark.usefixtures("patched")
@@ -165,7 +207,3 @@ def test_what_may_not_be_overwritten_is_refused():
     message = "matrix cannot be changed in place, as copy=False asks: it is a read-only numpy array"
     with pytest.raises(ValueError, match=exactly(f"{message}; pass copy=None or copy=True")):
         engine.rank_k_update(matrix, RankK(np.ones((1, 2)), np.ones((1, 2)), 1.0), False)
-
-
-def test_arrays_of_other_libraries_are_not_taken():
-    assert not engine.accepts(np.ones((2, 2)))

@@ -15,7 +15,10 @@ def of_torch(array):
 
 
 def of_jax(array):
-    return pytest.importorskip("jax").numpy.asarray(array)
+    jax = pytest.importorskip("jax")
+    return jax.device_put(
+        jax.numpy.asarray(array), jax.devices("cpu")[0]
+    )  # host memory, where there is a GPU too
 
 
 def of_dask(array):

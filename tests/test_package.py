@@ -40,7 +40,7 @@ FLOORS = (
     ("_checks", "_control", "_lock", "_tensors", "data"),
     ("_buffers", "_moving", "_targets", "_trees"),
     ("kernels",),
-    ("rules", "activations", "config"),
+    ("rules", "activations", "config", "_recording"),
     ("losses", "optimizers"),
     ("layers",),
     ("credit",),

@@ -1,8 +1,8 @@
-"""The hot operations on CuPy matrices: cuBLAS in place, and a kernel that scales and adds few ranks.
+"""The hot operations on CuPy matrices: cuBLAS in place, and kernels that read and write a matrix once.
 
-Not run on a GPU yet. Nothing here waits for the device: shapes and flags are all that the host looks at.
-An update of few ranks is one sweep by `update.cu`. Of more ranks it is a product by cuBLAS that adds to the
-matrix (``beta = 1``), after one sweep that scales it, where there is something to scale.
+Nothing here waits for the device: shapes and flags are all that the host looks at. An update is a product by
+cuBLAS that adds to the matrix (``beta = 1``). Where the matrix is scaled or copied as well, a sweep by
+`update.cu` does that, and adds few ranks by itself.
 """
 
 import functools
@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pycopi._array import Array, is_cupy, may_overwrite, namespace
-from pycopi.kernels import portable
-from pycopi.kernels.portable import RankK
+from pycopi.kernels import cublas, portable
+from pycopi.kernels.portable import Bound, RankK
 
 SOURCE = Path(__file__).with_name("update.cu")
 TYPES = {"float32": "float", "float64": "double"}
 """The dtypes that this engine takes, and what they are called in `update.cu`."""
 
-_FEW = 8  # ranks that one sweep adds by itself; a guess until it is measured on a GPU
+_FEW = 16  # ranks that one sweep adds by itself
 _THREADS = 256
+_AT_ONCE = 8  # rows of a column that a thread takes, as `update.cu` says
 _ROWS = 1024  # most rows of the grid
 
 
@@ -34,15 +35,17 @@ class Plan(NamedTuple):
 
 def plan(ranks: int, *, scaled: bool, overwrite: bool) -> Plan:
     """Return how to update by so many ranks."""
+    if overwrite and not scaled:
+        return Plan(None, False, True)
     if ranks <= _FEW:
         return Plan(ranks, False, False)
-    return Plan(0 if scaled else None, not scaled and not overwrite, True)
+    return Plan(0 if scaled else None, not scaled, True)
 
 
 def grid(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int]]:
     """Return the grid and the block of threads that sweep a matrix (m, n)."""
     m, n = shape
-    return (-(-n // _THREADS), min(m, _ROWS)), (_THREADS,)
+    return (-(-n // _THREADS), max(1, min(-(-m // _AT_ONCE), _ROWS))), (_THREADS,)
 
 
 fault = portable.fault
@@ -73,8 +76,41 @@ def rank_k_update(matrix: Array, update: RankK, copy: bool | None) -> Array:
     return out
 
 
-product, stream_block = portable.product, portable.stream_block
-move = portable.move
+stream_block = portable.stream_block
+
+
+def product(rows: Array, matrix: Array, transposed: bool) -> Array:
+    """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
+    if rows.ndim != 2 or rows.dtype != matrix.dtype or not records_products():
+        return portable.product(rows, matrix, transposed)
+    other = matrix.T if transposed else matrix
+    out = namespace(rows).empty((rows.shape[0], other.shape[1]), dtype=rows.dtype)
+    cublas.gemm(rows, other, out)
+    return out
+
+
+def records_products() -> bool:
+    """Return whether a product can be part of what CUDA records."""
+    return cublas.library() is not None
+
+
+def move(matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None) -> tuple[Array, Array]:
+    """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound."""
+    if not (accepts(step) and step.dtype == matrix.dtype and matrix.size):
+        return portable.move(matrix, step, kept, bound, copy)
+    real = matrix.dtype.type
+    out = matrix if may_overwrite("matrix", matrix, copy, step) else namespace(matrix).empty_like(matrix)
+    number, there = (real(kept), np.uint64(0)) if isinstance(kept, (int, float)) else (real(1), kept)
+    times, least = (real(0), np.uint64(0)) if bound is None else (real(bound.times), bound.least)
+    pointers = [
+        one if isinstance(one, np.uint64) else one.astype(matrix.dtype, copy=False) for one in (there, least)
+    ]
+    sizes = [np.int64(size) for size in matrix.shape]
+    arguments = (out, step, matrix, step, number, pointers[0], times, pointers[1], *sizes)
+    _kernel("move", str(matrix.dtype))((min(matrix.shape[0], 65535),), (_THREADS,), arguments)
+    return out, step
+
+
 update_then_project = functools.partial(portable.update_then_project, apply=rank_k_update)
 pull_then_update = functools.partial(portable.pull_then_update, apply=rank_k_update)
 
@@ -96,18 +132,21 @@ def _sweep(
     ]
     sizes = [np.int64(size) for size in (*matrix.shape, left.shape[0])]
     arguments = (out, matrix, *inputs, matrix.dtype.type(scale), *scales, *sizes)
-    _kernel(str(matrix.dtype))(*grid(matrix.shape), arguments)
+    _kernel("update", str(matrix.dtype))(*grid(matrix.shape), arguments)
 
 
 def _add_product(out: Array, left: Array, right: Array, scale: float) -> None:
-    from cupy import cublas
+    if records_products():
+        cublas.gemm(left.T, right, out, scale, 1.0)
+        return
+    from cupy import cublas as own
 
-    cublas.gemm("T", "N", left, right, out=out, alpha=float(scale), beta=1.0)
+    own.gemm("T", "N", left, right, out=out, alpha=float(scale), beta=1.0)
 
 
 @functools.cache
-def _kernel(dtype: str) -> Any:
-    """Return the kernel for a dtype, which CuPy compiles at its first launch and keeps on disk."""
+def _kernel(name: str, dtype: str) -> Any:
+    """Return a kernel for a dtype, which CuPy compiles at its first launch and keeps on disk."""
     import cupy
 
-    return cupy.RawKernel(SOURCE.read_text(), "update", options=(f"-DREAL={TYPES[dtype]}",))
+    return cupy.RawKernel(SOURCE.read_text(), name, options=(f"-DREAL={TYPES[dtype]}",))

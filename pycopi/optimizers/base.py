@@ -75,6 +75,13 @@ class Optimizer(ABC):
             values[name], kept[name] = make(array, memory[name], as_array(array, change), rate)
         return own._replace(**values), kept
 
+    def between(self, memory: tuple[Any, ...], copy: bool | None) -> tuple[Any, ...]:
+        """Return what is remembered of all layers after a step, ready for the next.
+
+        What only some steps need is done here, on one condition for all layers; ``copy`` is that of `apply`.
+        """
+        return memory
+
 
 def changed(name: str, array: Array, change: Change, copy: bool | None) -> Array:
     """Return a parameter after a change."""
@@ -90,8 +97,8 @@ def as_array(parameter: Array, change: Change) -> Array:
     """Return what a change adds to a parameter, in its shape."""
     if not isinstance(change, kernels.RankK):
         return change
-    xp = namespace(parameter)
-    added = xp.matmul(xp.matrix_transpose(change.left), change.right) / (1.0 / change.scale)
+    left = namespace(parameter).matrix_transpose(change.left)
+    added = kernels.product(left, change.right) / (1.0 / change.scale)
     if change.row_scale is not None:
         added = added + parameter * (change.row_scale - 1.0)[:, None]
     if change.column_scale is not None:

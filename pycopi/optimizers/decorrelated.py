@@ -112,6 +112,26 @@ class Decorrelated(Optimizer):
             kept[name] = _written(memory[name], found, copy)
         return learned._replace(**values), kept
 
+    def between(self, memory: tuple[Any, ...], copy: bool | None) -> tuple[Any, ...]:
+        """Return what is remembered, with directions that are refreshed where it is time for that."""
+        for side, how in (("inputs", self.inputs), ("perturbations", self.perturbations)):
+            parts = {
+                (layer, name): part[side]
+                for layer, own in enumerate(memory)
+                for name, part in own.items()
+                if how is not None and side in part
+            }
+            states = tuple(Directions(**part) for part in parts.values())
+            found = how.in_time(states) if how is not None and states else states
+            if found is states:
+                continue
+            kept = [dict(own) for own in memory]
+            for ((layer, name), part), state in zip(parts.items(), found, strict=True):
+                written = _written(part, state._asdict(), copy)
+                kept[layer][name] = {**kept[layer][name], side: written}
+            memory = tuple(kept)
+        return memory
+
     def _step(
         self,
         name: str,
@@ -179,5 +199,5 @@ def _decorrelated(
         return rows, 1.0
     state = how.started(Directions(**memory[name]), rows)
     projected = project(state, rows)
-    memory[name] = how.followed(state, rows, projected)._asdict()
+    memory[name] = how.gathered(state, rows, projected)._asdict()
     return how.precondition(present(state, rows, projected), rows, projected)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycopi import kernels
-from pycopi._array import Array, astype, from_numpy, namespace, wide_floats
+from pycopi._array import Array, astype, from_numpy, namespace, sum_of_squares, wide_floats
 from pycopi._checks import check_shape
 from pycopi._control import repeat
 from pycopi.rules.eigen import eigenpairs, orthonormal
@@ -84,8 +84,7 @@ def gather(state: Directions, rows: Array, projected: Array | None = None) -> Di
 
 def _energy(rows: Array) -> Array:
     """Return the sum of squares of rows as an array (1,): NumPy 1 makes 64 bits of a 0-d array and a number."""
-    xp = namespace(rows)
-    return xp.reshape(xp.sum(xp.vecdot(rows, rows)), (1,))
+    return namespace(rows).reshape(sum_of_squares(rows), (1,))
 
 
 def mean_power(rows: Array) -> Array:
@@ -97,8 +96,8 @@ def due(state: Directions, samples: int) -> Array:
     """Return whether it is time for a refresh, a 0-d array: after so many samples, or as many as before while
     these were fewer.
     """
-    xp = namespace(state.sums)
-    return state.sums[1] >= xp.minimum(state.sums[2], samples * xp.ones_like(state.sums[2]))
+    gathered, before = state.sums[1], state.sums[2]
+    return (gathered >= before) | (gathered >= samples)
 
 
 def present(state: Directions, rows: Array, projected: Array) -> Directions:

@@ -56,7 +56,7 @@ def largest_power(decorrelated: Array, power: Array) -> Array:
     divisor = samples * xp.where(trace > 0, trace, xp.ones_like(trace))
     gram = kernels.product(decorrelated, decorrelated, transposed=True) / divisor
     for _ in range(_SQUARINGS - 1):
-        gram = xp.matmul(gram, gram)
+        gram = kernels.product(gram, gram)
     return astype(trace * xp.sum(xp.square(gram)) ** (0.5**_SQUARINGS), dtype)
 
 

@@ -1,7 +1,8 @@
 """Decorrelation in closed form, in the few directions in which inputs have most power."""
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, partial, reduce
+from operator import or_
 from typing import Any
 
 from pycopi import kernels
@@ -115,12 +116,20 @@ class SubspaceDecorrelation:
     def _start(self, state: Directions, rows: Array) -> Directions:
         return directions.start(state, rows, self.damping)
 
-    def followed(self, state: Directions, rows: Array, projected: Array | None = None) -> Directions:
-        """Return the directions after a batch (B, n), of which a part is gathered; refreshed in time."""
+    def gathered(self, state: Directions, rows: Array, projected: Array | None = None) -> Directions:
+        """Return the directions after a batch (B, n), of which a part is gathered for the next refresh."""
         count = self._part(rows)
         part = None if projected is None else projected[:count, :]
-        state = directions.gather(state, rows[:count, :], part)
-        found: Directions = choose(directions.due(state, self.refresh), self.refreshed, state)
+        return directions.gather(state, rows[:count, :], part)
+
+    def in_time(self, states: tuple[Directions, ...]) -> tuple[Directions, ...]:
+        """Return directions that have been gathered, refreshed where it is time for that."""
+        due = [directions.due(state, self.refresh) for state in states]
+
+        def refreshed(states: tuple[Directions, ...]) -> tuple[Directions, ...]:
+            return tuple(choose(one, self.refreshed, state) for one, state in zip(due, states, strict=True))
+
+        found: tuple[Directions, ...] = choose(reduce(or_, due), refreshed, states)
         return found
 
     def learned(self, state: Directions, rows: Array) -> Directions:

@@ -22,8 +22,8 @@ from pycopi.training.evaluate import evaluate_batches
 from pycopi.training.frozen import View, decorrelate_data
 from pycopi.training.guard import Guard, Watch
 from pycopi.training.progress import Clock, Report, Reporter
+from pycopi.training.recorded import TakeStep, steps_on
 from pycopi.training.schedules import Factor
-from pycopi.training.step import step
 from pycopi.training.steps import block_size, in_blocks, step_through
 
 PROBED = 4096
@@ -97,10 +97,11 @@ class Run(NamedTuple):
     def states(self, state: State) -> Iterator[State]:
         """Yield the state after each epoch that is left of a run; its arrays are nobody else's."""
         live, view = State(*state[:3]).map(copy_array), View(self.batches)  # overwritten from here on
+        take_step = steps_on(first_array(live))
         full = max([self.probe.batch_size, *(record.batch_size for record in state.history[-1:])])
         for epoch in range(len(state.history), self.epochs):
             rates = self.schedules.rates(epoch, self.settings)
-            view, live, state = self._epoch(epoch, view, live, state, rates, full)
+            view, live, state = self._epoch(epoch, view, live, state, rates, full, take_step)
             full = state.history[-1].batch_size
             yield state
 
@@ -111,7 +112,7 @@ class Run(NamedTuple):
         return last if last.front is not None else decorrelate_data(self.batches, live.parameters)
 
     def _epoch(
-        self, epoch: int, view: View, live: State, state: State, rates: Rates, full: int
+        self, epoch: int, view: View, live: State, state: State, rates: Rates, full: int, take_step: TakeStep
     ) -> tuple[View, State, State]:
         """Return the view of the data, the state that may be overwritten, and the one to keep after an epoch.
 
@@ -122,7 +123,7 @@ class Run(NamedTuple):
         watch = Watch(self.guard, view, self.settings, rates, state)
         front = live.parameters[0]
         inner = live._replace(parameters=view.inner(live.parameters))
-        live, means, full = self._train(epoch, view, inner, watch, full)
+        live, means, full = self._train(epoch, view, inner, watch, full, take_step)
         live = live._replace(parameters=view.outer(live.parameters, front))
         seconds = time.perf_counter() - began
         evaluation = None
@@ -146,15 +147,16 @@ class Run(NamedTuple):
         return view, live, watch.good._replace(step=step, history=history)
 
     @np.errstate(over="ignore", invalid="ignore")  # the guard looks for what does not stay finite
-    def _train(self, epoch: int, view: View, live: State, watch: Watch, full: int) -> tuple[State, Report, int]:
+    def _train(
+        self, epoch: int, view: View, live: State, watch: Watch, full: int, take_step: TakeStep
+    ) -> tuple[State, Report, int]:
         """Return the live state after an epoch, the means over it, and the size of a full batch.
 
         R learns in the first step of a run and in every so-many-th after it, whichever epoch that is in.
         """
         network, clock, rates = view.batches.network, Clock(), watch.rates
-        like, static = first_array(live), ("network", "settings")
-        take_step: Callable[..., Any] = jit(step, like, static=static, donate="state")
-        take_steps = jit(step_through, like, static=static, donate="state")
+        like = first_array(live)
+        take_steps = jit(step_through, like, static=("network", "settings"), donate="state")
         everys = [how.every for how in self.settings.decorrelations]
         buffers = Buffers()
         loss: Array = 0.0

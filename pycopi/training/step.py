@@ -234,7 +234,10 @@ def learn(
         learned[index], memory[index] = optimizer.apply(
             parameters[index], memory[index], changes, rate, copy, within=within
         )
-    return State(tuple(learned), tuple(memory) if state.optimizer else (), kept, *state[3:])
+    remembered = tuple(memory) if state.optimizer else ()
+    if problem is not None:
+        remembered = optimizer.between(remembered, copy)
+    return State(tuple(learned), remembered, kept, *state[3:])
 
 
 def _swept(

@@ -1,0 +1,161 @@
+"""Recorded steps do what steps do, whatever changes between two of them; a GPU is stood in for on the host."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+import pycopi
+from pycopi._control import recording
+from pycopi._recording import Recording
+from pycopi._trees import named_arrays
+from pycopi.settings import Rates
+from pycopi.state import State
+from pycopi.training import recorded
+from pycopi.training.step import step
+
+SIZES = (12, 10, 9, 5)
+FEW = pycopi.SubspaceDecorrelation(rank=4, refresh=40, fraction=0.5)
+METHODS = {
+    "copi": (pycopi.mlp(SIZES, bias=True), pycopi.Settings(), Rates(1e-2, 1e-3)),
+    "layers": (pycopi.mlp(SIZES), pycopi.Settings(), Rates(1e-2, (1e-3, None))),
+    "adam": (
+        pycopi.mlp(SIZES, decorrelated=False),
+        pycopi.Settings(rule="adam", gain=1.0, loss="cross_entropy"),
+        Rates(1e-3),
+    ),
+    "few directions": (
+        pycopi.mlp(SIZES, bias=True, decorrelated=False),
+        pycopi.Settings(
+            rule="gradient",
+            gain=1.0,
+            loss="cross_entropy",
+            optimizer=pycopi.Decorrelated(inputs=FEW, perturbations=FEW, momentum=0.5, step_bound=0.05),
+        ),
+        Rates(1e-1),
+    ),
+}
+
+
+class Device:
+    """A stand-in for a GPU: a recording changes no array, and a launch runs what was recorded."""
+
+    def __init__(self, state):
+        self.arrays = list(named_arrays(state[:3]).values())
+        self.recorded = self.launched = 0
+
+    def record(self, function, like):
+        kept = [array.copy() for array in self.arrays]
+        with recording():
+            metrics, due = function()
+        result = type(metrics)(*whole(metrics)), None if due is None else np.asarray(due)
+        for array, values in zip(self.arrays, kept, strict=True):
+            array[...] = values
+        self.recorded += 1
+
+        def launch():
+            with recording():
+                again = function()
+            for array, values in zip(flat(result), flat(again), strict=True):
+                array[...] = values
+            self.launched += 1
+
+        return Recording(launch, result, None)
+
+
+def flat(result):
+    metrics, due = result
+    return [*metrics, *([] if due is None else [due])]
+
+
+def whole(values):
+    """Return numbers as arrays, which can be written to as those of a device can."""
+    return [np.asarray(value) for value in values]
+
+
+def batches(count, samples=16):
+    generator = np.random.default_rng(3)
+    for index in range(count):
+        rows = samples if index % 7 else samples - 5
+        yield generator.normal(size=(rows, SIZES[0])), generator.integers(SIZES[-1], size=rows)
+
+
+@pytest.fixture
+def begin(monkeypatch):
+    """Return what makes a device, its steps, and two equal states."""
+
+    def begin(network, settings):
+        like = np.empty(0)
+        first, second = (State(*pycopi.start(network, settings, like=like)[:3]) for _ in range(2))
+        device = Device(second)
+        monkeypatch.setattr(recorded, "record", device.record)
+        return device, recorded.RecordedSteps(), first, second
+
+    return begin
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_recorded_steps_are_the_same(name, begin):
+    network, settings, rates = METHODS[name]
+    device, take, wanted, state = begin(network, settings)
+    for index, batch in enumerate(batches(30)):
+        now = rates._replace(weights=rates.weights * (1 + index % 3), share=len(batch[1]) / 16)
+        if name == "copi" and index % 5 == 0:
+            now = now._replace(decorrelation=None)
+        wanted, expected = step(network, wanted, *batch, settings, now)
+        state, metrics = take(network, state, *batch, settings, now)
+        np.testing.assert_allclose(whole(metrics), whole(expected), rtol=1e-9)
+    for label, array in state.named().items():
+        np.testing.assert_allclose(array, wanted.named()[label], rtol=1e-7, atol=1e-12, err_msg=label)
+    kinds = 4 if name == "copi" else 2  # of which one comes once only
+    assert (device.recorded, device.launched) == (min(kinds, 3), 30 - kinds)
+
+
+def test_directions_are_refreshed_between_recorded_steps(begin):
+    network, settings, rates = METHODS["few directions"]
+    _, take, _, state = begin(network, settings)
+    changed = []
+    for batch in batches(30):
+        before = state.optimizer[1]["weight"]["inputs"]["vectors"].copy()
+        state, _ = take(network, state, *batch, settings, rates)
+        changed.append(bool(np.any(before != state.optimizer[1]["weight"]["inputs"]["vectors"])))
+    assert 4 <= sum(changed[2:]) <= 10
+
+
+def test_what_cannot_be_recorded_is_taken_as_it_comes(begin, monkeypatch):
+    network, settings, rates = METHODS["copi"]
+    _, take, wanted, state = begin(network, settings)
+    asked = []
+
+    def refuse(function, like):
+        asked.append(like)
+        msg = "operation not permitted when stream is capturing"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(recorded, "record", refuse)
+    for batch in batches(10):
+        wanted, _ = step(network, wanted, *batch, settings, rates)
+        state, _ = take(network, state, *batch, settings, rates)
+    assert len(asked) == 1
+    for label, array in state.named().items():
+        np.testing.assert_array_equal(array, wanted.named()[label])
+
+
+def test_a_recording_is_of_its_arrays(begin):
+    network, settings, rates = METHODS["copi"]
+    device, take, _, state = begin(network, settings)
+    batch = next(batches(1))
+    for _ in range(3):
+        state, _ = take(network, state, *batch, settings, rates)
+    other = state.map(np.copy)
+    moved, _ = take(network, other, *batch, settings, rates)
+    assert device.launched == 2
+    assert moved.parameters[0].weight is other.parameters[0].weight
+
+
+def test_only_arrays_on_a_gpu_are_recorded():
+    assert recorded.steps_on(np.empty(0)) is step
+    with contextlib.suppress(ImportError):
+        import torch
+
+        assert recorded.steps_on(torch.empty(0)) is step
