@@ -290,12 +290,6 @@ def overflow_ignored() -> AbstractContextManager[None]:
     return np.errstate(over="ignore", invalid="ignore")
 
 
-def sum_of_squares(rows: Array) -> Array:
-    """Return the sum of the squares of rows (B, n), a 0-d array; NumPy forms none of them."""
-    xp = namespace(rows)
-    return xp.sum(xp.vecdot(rows, rows) if is_numpy(rows) else xp.square(rows))
-
-
 def diagonal(matrix: Array) -> Array:
     """Return the diagonal (n,) of a square matrix; the standard has a function for it in an extension only."""
     if is_numpy(matrix):

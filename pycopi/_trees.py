@@ -21,6 +21,22 @@ def map_arrays(function: Callable[[Any], Any], tree: Tree) -> Tree:
     return function(tree)
 
 
+def leaves(tree: Tree) -> list[Any]:
+    """Return the arrays of a tree, in the order of `named_arrays`."""
+    return [array for array, _ in paired(tree, tree)]
+
+
+def paired(tree: Tree, other: Tree) -> list[tuple[Any, Any]]:
+    """Return each array of a tree with that of another at the same place, by its name in a dict."""
+    if tree is None:
+        return []
+    if isinstance(tree, dict):
+        return [pair for name, part in tree.items() for pair in paired(part, other[name])]
+    if isinstance(tree, tuple):
+        return [pair for parts in zip(tree, other, strict=True) for pair in paired(*parts)]
+    return [(tree, other)]
+
+
 def named_arrays(tree: Tree, prefix: str = "") -> dict[str, Array]:
     """Return the arrays of a tree by where they are, as ``1.weight``, each name after ``prefix``."""
     if tree is None:

@@ -40,11 +40,15 @@ def settled(how, y, *, refreshes=5):
     return state
 
 
+def power_of(y):
+    return directions.mean_power(directions.row_squares(y), y.shape[1])
+
+
 def test_inputs_that_have_grown_count_at_once_and_smaller_ones_change_nothing():
     y = separated(np.random.default_rng(0))
     state = settled(FEW, y)
     for factor, wanted in ((10.0, 100.0), (0.1, 1.0)):
-        found = directions.present(state, factor * y, directions.project(state, factor * y))
+        found = directions.present(state, power_of(factor * y), directions.project(state, factor * y))
         np.testing.assert_allclose(found.values, wanted * state.values, rtol=1e-6)
         np.testing.assert_allclose(found.power, wanted * state.power, rtol=1e-6)
 

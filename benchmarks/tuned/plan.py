@@ -51,7 +51,7 @@ PLAN = (
     Stage(usual("cifar10", _BOUNDED[1], *_ABLATIONS), 3, _SHORT),
     Stage(usual("cifar10", *_BASELINES), 3, _SHORT),
     Stage(usual("cifar10", *_MAIN), _ALL, FINAL_EPOCHS),
-    Stage(usual("cifar10-narrow", *_MAIN), _ALL, FINAL_EPOCHS),
+    Stage(usual("cifar10-narrow", "SGD", "AdamW", _BOUNDED[0]), _ALL, FINAL_EPOCHS),
     Stage(controls("mnist"), _ALL, FINAL_EPOCHS),
     Stage(usual("cifar10", *SLOW), 3, _SHORT),
 )

@@ -33,6 +33,7 @@ available = _fault is None
 _TYPES = (np.ndarray, np.memmap)
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _FEWEST_ROWS, _MOST_ROWS = 4, 256  # of a product: for fewer or more, BLAS is as fast or faster
+_FEWEST_OUTPUTS = 32  # of a product with a transposed matrix: likewise
 
 
 def fault() -> str | None:
@@ -76,8 +77,9 @@ def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
     count = len(rows)
     out = buffers.empty((count, matrix.shape[not transposed]), matrix.dtype)
-    if not _FEWEST_ROWS <= count <= _MOST_ROWS:
-        return np.matmul(_contiguous(rows), matrix.T if transposed else matrix, out=out)
+    if not _FEWEST_ROWS <= count <= _MOST_ROWS or (transposed and out.shape[1] < _FEWEST_OUTPUTS):
+        plain = rows if rows.flags.f_contiguous else _contiguous(rows)  # BLAS reads columns as well
+        return np.matmul(plain, matrix.T if transposed else matrix, out=out)
     _core.product(out, _contiguous(rows), matrix, transposed)
     return out
 

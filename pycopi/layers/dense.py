@@ -211,7 +211,9 @@ def scaled(own: DenseParameters, inputs: Array) -> Array:
 def preactivations(own: DenseParameters, decorrelated: Array) -> Array:
     """Return a = x W.T + b (B, m)."""
     a = kernels.product(decorrelated, own.weight, transposed=True)
-    return a if own.bias is None else a + own.bias[None, :]
+    if own.bias is not None:
+        a += own.bias[None, :]
+    return a
 
 
 def inferred(

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pycopi import kernels
 from pycopi._array import Array, may_overwrite, namespace
-from pycopi._trees import Tree, named_arrays
+from pycopi._trees import Tree, leaves, paired
 
 Change = kernels.RankK | Array
 """The change of one parameter: a `kernels.RankK` of a matrix, or an array that is added."""
@@ -49,7 +49,7 @@ class Optimizer(ABC):
         """Return what `step` does, in the same arrays."""
         stepped, remembered = self.step(parameter, memory, change, rate)
         parameter[...] = stepped
-        for old, new in zip(named_arrays(memory).values(), named_arrays(remembered).values(), strict=True):
+        for old, new in paired(memory, remembered):
             old[...] = new
         return parameter, memory
 
@@ -70,7 +70,7 @@ class Optimizer(ABC):
             if name not in memory:
                 values[name] = changed(name, array, change, copy)
                 continue
-            arrays = [array, *named_arrays(memory[name]).values()]
+            arrays = [array, *leaves(memory[name])]
             make = self.overwrite if all([may_overwrite(name, one, copy) for one in arrays]) else self.step
             values[name], kept[name] = make(array, memory[name], as_array(array, change), rate)
         return own._replace(**values), kept

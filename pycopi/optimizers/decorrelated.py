@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from pycopi import kernels
 from pycopi._array import Array, astype, copy_array, is_writable, may_overwrite, namespace
 from pycopi._checks import as_float
-from pycopi._trees import Tree, map_arrays, named_arrays
+from pycopi._trees import Tree, map_arrays, paired
 from pycopi.optimizers.base import Change, Changes, Optimizer
-from pycopi.rules.directions import Directions, mean_power, present, project
+from pycopi.rules.directions import Directions, mean_power, present, project, row_squares
 from pycopi.rules.stability import checked_bound
 from pycopi.rules.subspace import SubspaceDecorrelation, beside_one
 
@@ -148,9 +148,10 @@ class Decorrelated(Optimizer):
             msg += f"change of {name}; choose rule='gradient'"
             raise ValueError(msg)
         kept = dict(memory)
-        left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left)
-        right, unit = _decorrelated(inputs, kept, "inputs", change.right)
-        bound = None if self.step_bound is None else _bound(self.step_bound, change.right)
+        squares = row_squares(change.right) if inputs or self.step_bound else None
+        left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left, None, copy)
+        right, unit = _decorrelated(inputs, kept, "inputs", change.right, squares, copy)
+        bound = _bound(self.step_bound, squares, matrix.shape[1])
         change = kernels.RankK(left, right, change.scale * rate * unit)
         keeps = 1.0 - rate * self.decay if self.decay else 1.0
         ones = namespace(matrix).ones_like(matrix[:, 0])
@@ -172,19 +173,21 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
 
     Else no array is one of before, which the next step may overwrite.
     """
-    old, new = named_arrays(memory), named_arrays(found)
-    if not all([may_overwrite(name, array, copy) for name, array in old.items()]):
-        same = {id(array) for array in old.values() if is_writable(array)}
+    pairs = paired(memory, found)
+    if not all([may_overwrite("memory", array, copy) for array, _ in pairs]):
+        same = {id(array) for array, _ in pairs if is_writable(array)}
         return map_arrays(lambda array: copy_array(array) if id(array) in same else array, found)
-    for name, array in old.items():
-        if array is not new[name]:
-            array[...] = new[name]
+    for array, values in pairs:
+        if array is not values:
+            array[...] = values
     return memory
 
 
-def _bound(times: float, rows: Array) -> kernels.Bound:
-    """Return the bound of each step for inputs (B, n); there is none where all of these are 0."""
-    power = mean_power(rows)
+def _bound(times: float | None, squares: Array | None, features: int) -> kernels.Bound | None:
+    """Return the bound of each step by the squares of inputs; there is none where all of these are 0."""
+    if times is None or squares is None:
+        return None
+    power = mean_power(squares, features)
     xp = namespace(power)
     some = xp.where(power > 0, power, xp.ones_like(power))
     least = xp.where(power > 0, _LEAST * times / xp.sqrt(some), xp.full_like(power, xp.inf))
@@ -192,12 +195,22 @@ def _bound(times: float, rows: Array) -> kernels.Bound:
 
 
 def _decorrelated(
-    how: SubspaceDecorrelation | None, memory: dict[str, Tree], name: str, rows: Array
+    how: SubspaceDecorrelation | None,
+    memory: dict[str, Tree],
+    name: str,
+    rows: Array,
+    squares: Array | None,
+    copy: bool | None,
 ) -> tuple[Array, Any]:
-    """Return decorrelated rows (B, n) by their unit, and the unit; the memory has the directions after them."""
+    """Return decorrelated rows (B, n) by their unit, and the unit; the memory has the directions after them.
+
+    ``squares`` is what `row_squares` makes of the rows, where that is known.
+    """
     if how is None or (name == "perturbations" and name not in memory):
         return rows, 1.0
     state = how.started(Directions(**memory[name]), rows)
     projected = project(state, rows)
-    memory[name] = how.gathered(state, rows, projected)._asdict()
-    return how.precondition(present(state, rows, projected), rows, projected)
+    squares = row_squares(rows) if squares is None else squares
+    now = present(state, mean_power(squares, rows.shape[1]), projected)
+    memory[name] = how.gathered(state, rows, projected, squares, copy)._asdict()
+    return how.precondition(now, rows, projected)

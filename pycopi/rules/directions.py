@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycopi import kernels
-from pycopi._array import Array, astype, from_numpy, namespace, sum_of_squares, wide_floats
+from pycopi._array import Array, astype, from_numpy, is_numpy, may_overwrite, namespace, wide_floats
 from pycopi._checks import check_shape
 from pycopi._control import repeat
 from pycopi.rules.eigen import eigenpairs, orthonormal
@@ -66,30 +66,46 @@ def start(state: Directions, rows: Array, damping: float) -> Directions:
     return found
 
 
-def gather(state: Directions, rows: Array, projected: Array | None = None) -> Directions:
+def gather(
+    state: Directions,
+    rows: Array,
+    projected: Array | None = None,
+    squares: Array | None = None,
+    copy: bool | None = True,
+) -> Directions:
     """Return the directions with rows (B, n) added to what the next refresh learns from, in 2Bnk operations.
 
-    ``projected`` is what `project` makes of the rows, where that is known.
+    ``projected`` is what `project` makes of the rows, and ``squares`` what `row_squares` does, where these are
+    known; ``copy`` says what of the state may be overwritten, as in `pycopi.train_step`.
     """
     if projected is None:
         projected = project(state, rows)
+    if squares is None:
+        squares = row_squares(rows)
     samples, features = rows.shape
+    xp = namespace(squares)
+    power = xp.reshape(xp.sum(squares), (1,)) / features  # NumPy 1 makes 64 bits of a 0-d array and a number
+    added = xp.concat([power, xp.full_like(power, samples), xp.zeros_like(power)])
+    change = kernels.RankK(wide_floats(projected), wide_floats(rows), 1.0)
+    gathered = kernels.apply(state.gathered, change, copy)
+    if not may_overwrite("sums", state.sums, copy):
+        return state._replace(gathered=gathered, sums=state.sums + added)
+    sums = state.sums
+    sums += added
+    return state._replace(gathered=gathered, sums=sums)
+
+
+def row_squares(rows: Array) -> Array:
+    """Return the sum of the squares of each row (B, n), shape (B,), at least 32 bits wide."""
     wide = wide_floats(rows)
     xp = namespace(wide)
-    power = _energy(wide) / features
-    added = xp.concat([power, xp.ones_like(power) * samples, xp.zeros_like(power)])
-    gathered = kernels.apply(state.gathered, kernels.RankK(wide_floats(projected), wide, 1.0), True)
-    return state._replace(gathered=gathered, sums=state.sums + added)
+    return xp.vecdot(wide, wide) if is_numpy(wide) else xp.sum(xp.square(wide), axis=1)
 
 
-def _energy(rows: Array) -> Array:
-    """Return the sum of squares of rows as an array (1,): NumPy 1 makes 64 bits of a 0-d array and a number."""
-    return namespace(rows).reshape(sum_of_squares(rows), (1,))
-
-
-def mean_power(rows: Array) -> Array:
-    """Return the mean square of rows as an array (1,), at least 32 bits wide."""
-    return _energy(wide_floats(rows)) / (rows.shape[0] * rows.shape[1])
+def mean_power(squares: Array, features: int) -> Array:
+    """Return the mean square of rows as an array (1,), by what `row_squares` made of them."""
+    xp = namespace(squares)
+    return xp.reshape(xp.sum(squares), (1,)) / (squares.shape[0] * features)
 
 
 def due(state: Directions, samples: int) -> Array:
@@ -100,15 +116,14 @@ def due(state: Directions, samples: int) -> Array:
     return (gathered >= before) | (gathered >= samples)
 
 
-def present(state: Directions, rows: Array, projected: Array) -> Directions:
-    """Return the directions with powers that are at least those of a batch (B, n) in them.
+def present(state: Directions, power: Array, projected: Array) -> Directions:
+    """Return the directions with powers that are at least those of a batch of rows in them.
 
     Inputs that have grown since the last refresh, as those of hidden layers do at first, thus make steps
-    smaller at once. ``projected`` is what `project` makes of the rows.
+    smaller at once. ``power`` (1,) is their `mean_power`, ``projected`` (B, k) what `project` makes of them.
     """
-    inner, power = wide_floats(projected), mean_power(rows)
-    xp = namespace(power)
-    values = xp.maximum(state.values, xp.mean(xp.square(inner), axis=0))
+    xp, inner = namespace(power), wide_floats(projected)
+    values = xp.maximum(state.values, xp.sum(xp.square(inner), axis=0) / inner.shape[0])
     return state._replace(values=values, power=xp.maximum(state.power, power))
 
 

@@ -116,11 +116,12 @@ class SubspaceDecorrelation:
     def _start(self, state: Directions, rows: Array) -> Directions:
         return directions.start(state, rows, self.damping)
 
-    def gathered(self, state: Directions, rows: Array, projected: Array | None = None) -> Directions:
+    def gathered(
+        self, state: Directions, rows: Array, projected: Array, squares: Array, copy: bool | None
+    ) -> Directions:
         """Return the directions after a batch (B, n), of which a part is gathered for the next refresh."""
         count = self._part(rows)
-        part = None if projected is None else projected[:count, :]
-        return directions.gather(state, rows[:count, :], part)
+        return directions.gather(state, rows[:count, :], projected[:count, :], squares[:count], copy)
 
     def in_time(self, states: tuple[Directions, ...]) -> tuple[Directions, ...]:
         """Return directions that have been gathered, refreshed where it is time for that."""

@@ -10,7 +10,7 @@ import numpy as np
 from pycopi._array import Array, copy_array, from_numpy, wide_floats
 from pycopi._control import jit, waiting
 from pycopi._recording import Recording, can_record, record
-from pycopi._trees import first_array, map_arrays, named_arrays
+from pycopi._trees import first_array, leaves, map_arrays, named_arrays, paired
 from pycopi.network import Network
 from pycopi.settings import Rates, Settings
 from pycopi.state import State
@@ -64,7 +64,7 @@ class RecordedSteps:
     ) -> tuple[State, Metrics]:
         """Return the state after a step on a batch, and how the batch was answered before it."""
         batch = inputs, targets
-        owners = network, settings, *named_arrays(state[:3]).values()
+        owners = network, settings, *leaves(state[:3])
         kind = (
             tuple(map(id, owners)),
             tuple((tuple(array.shape), array.dtype) for array in batch),
@@ -124,6 +124,6 @@ class RecordedSteps:
 
 def _write(old: Any, new: Any) -> None:
     """Write the arrays of a tree into those of another."""
-    for array, values in zip(named_arrays(old).values(), named_arrays(new).values(), strict=True):
+    for array, values in paired(old, new):
         if array is not values:
             array[...] = values
