@@ -9,7 +9,7 @@ from raced import DIGITS, Entry, Row, Trial, row
 from repository import benchmark
 
 inputs, learning, plan = benchmark("tuned.inputs"), benchmark("tuned.learning"), benchmark("tuned.plan")
-ablation = benchmark("tuned.ablation")
+ablation, methods = benchmark("tuned.ablation"), benchmark("tuned.pycopi_methods")
 race, spaces, store = benchmark("tuned.race"), benchmark("tuned.spaces"), benchmark("tuned.store")
 
 
@@ -221,19 +221,25 @@ class TestInputs:
 class TestAblation:
     def test_each_part_that_is_left_out_changes_what_is_learned(self):
         found = {}
-        for name, value, (trial, *_) in ablation.trials("digits"):
-            if name == "parts, raw inputs":
-                row = race.run_trial(trial)
+        for part in ablation.rows("digits"):
+            if part.name == "parts, raw inputs":
+                row = race.run_trial(part.bounded[0])
                 assert not row.error
-                found[value] = row.loss
+                found[part.value] = row.loss
+                for own, bound in ((part.bounded, 0.05), (part.unbounded, None)):
+                    _, settings = methods.ablated((64, 10), own[0].setting)
+                    assert settings.optimizer.step_bound == bound
         assert found.keys() == {*ablation.PARTS, "none"}
         assert len(set(found.values())) == len(found)
 
     def test_a_value_has_a_row_when_all_its_trials_are_there(self, tmp_path):
-        _, value, (*others, last) = next(iter(ablation.trials("digits")))
+        _, value, (*others, last), unbounded = next(iter(ablation.rows("digits")))
         for trial in others:
             store.keep(tmp_path, Row(trial, (0.5,), (1.0,), (1.0,), None, ""))
-        assert {name for name, *_ in ablation.table("digits", tmp_path).rows} == set(ablation.SWEEPS)
+        assert {name for name, *_ in ablation.table("digits", tmp_path).rows} == {*ablation.SWEEPS} - {"bound"}
         store.keep(tmp_path, Row(last, (0.7,), (1.0,), (1.0,), None, ""))
         first = ablation.table("digits", tmp_path).rows[0]
-        assert first == ("parts, raw inputs", value, "50.0, 50.0, **60.0**")
+        assert first == ("parts, raw inputs", value, "50.0, 50.0, **60.0**", "")
+        for trial in unbounded:
+            store.keep(tmp_path, Row(trial, (0.5,), (1.0,), (1.0,), None, ""))
+        assert ablation.table("digits", tmp_path).rows[0][3] == "**50.0**, **50.0**, **50.0**"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.page import fill
 from benchmarks.sides import needed
@@ -18,11 +18,13 @@ from benchmarks.threads import again, has_threads
 from benchmarks.tuned.race import kept
 from benchmarks.tuned.store import stored
 from benchmarks.tuned.trial import Entry, Trial
+from pycopi.presets.subspace import STEP
 
 SEEDS, EPOCHS, RATES = (0, 1), 1, (0.1, 0.3, 1.0)
 METHOD = "COPI subspace, in parts"
 DEFAULT: Mapping[str, Any] = {
     "rate": 0.3,
+    "bound": STEP,
     "batch": 128,
     "rank": 16,
     "damping": 1.0,
@@ -39,47 +41,72 @@ SWEEPS: Mapping[str, Sequence[Any]] = {
     "damping": (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0),
     "refresh": (32, 320, 1500, 3200, 32000),
     "batch": (32, 64, 128, 256, 512, 1024),
+    "bound": (0.01, 0.02, 0.1, 0.2),
 }
 _HOW = (
-    f"Accuracy in % on the validation rows after {EPOCHS} epoch, mean over {len(SEEDS)} seeds. Parts: what is "
-    f"decorrelated, at rates of {', '.join(map(str, RATES))}, the best in bold; of first and hidden layers, "
-    "the inputs alone. Refresh: samples from one to the next; a quarter of each batch counts. All else as in "
-    "`pycopi.subspace_recipe`."
+    f"Accuracy in % on the validation rows after {EPOCHS} epoch, mean over {len(SEEDS)} seeds; a run that "
+    "diverges counts as 0. Parts: what is decorrelated, at rates of "
+    f"{', '.join(map(str, RATES))}, the best in bold; of first and hidden layers, the inputs alone. Refresh: "
+    "samples from one to the next; a quarter of each batch counts. Bound: the longest step of a unit's "
+    "weights, as a share of their length. All else as in `pycopi.subspace_recipe`."
 )
 
 
-def trials(network: str) -> Iterator[tuple[str, str, list[Trial]]]:
-    """Yield the name of what changes, its value, and the trials of it; a value has one rate or all."""
+class Row(NamedTuple):
+    """What changes, to which value, and the trials with a bound and without; a value has one rate or all."""
+
+    name: str
+    value: str
+    bounded: list[Trial]
+    unbounded: list[Trial]
+
+
+def rows(network: str) -> Iterator[Row]:
+    """Yield the rows of the table."""
     for inputs, parts in (("raw", PARTS), ("standardised", PARTS[:2])):
         for part in (*parts, "none"):
             setting = {"rank": 0} if part == "none" else {"parts": part}
-            yield f"parts, {inputs} inputs", part, _trials(network, inputs, setting, RATES)
+            yield _row(network, f"parts, {inputs} inputs", part, inputs, setting, RATES)
     for name, values in SWEEPS.items():
         for value in values:
             shown = "all" if value is None else f"{value:g}"
-            yield name, shown, _trials(network, "raw", {name: value}, (DEFAULT["rate"],))
+            yield _row(network, name, shown, "raw", {name: value}, (DEFAULT["rate"],))
 
 
-def _trials(network: str, inputs: str, setting: Mapping[str, Any], rates: Sequence[float]) -> list[Trial]:
+def _row(
+    network: str, name: str, value: str, inputs: str, setting: Mapping[str, Any], rates: Sequence[float]
+) -> Row:
     entry = Entry(network, METHOD, inputs)
-    settings = [{**DEFAULT, **setting, "rate": rate} for rate in rates]
-    return [Trial(entry, one, EPOCHS, seed, "ablation") for one in settings for seed in SEEDS]
+    found = []
+    for bounded in (True, False):
+        default = DEFAULT if bounded else {key: own for key, own in DEFAULT.items() if key != "bound"}
+        settings = (
+            [] if name == "bound" and not bounded else [{**default, **setting, "rate": rate} for rate in rates]
+        )
+        found.append([Trial(entry, one, EPOCHS, seed, "ablation") for one in settings for seed in SEEDS])
+    return Row(name, value, *found)
 
 
 def table(network: str, folder: Path) -> Table:
     """Return what was found, of the values whose trials have all been run."""
     body = []
-    for name, value, wanted in trials(network):
-        rows = [stored(folder, trial) for trial in wanted]
-        found = [row.score for row in rows if row is not None]
-        if len(found) == len(wanted):
-            means = [100 * fmean(found[at : at + len(SEEDS)]) for at in range(0, len(found), len(SEEDS))]
-            texts = [
-                f"**{one:.1f}**" if len(means) > 1 and one == max(means) else f"{one:.1f}" for one in means
-            ]
-            body.append((name, value, ", ".join(texts)))
-    columns = [Column("what changes"), Column("value"), Column("accuracy, %")]
+    for row in rows(network):
+        texts = [_found(folder, row.bounded), _found(folder, row.unbounded)]
+        if any(texts):
+            body.append((row.name, row.value, *texts))
+    columns = [Column("what changes"), Column("value"), Column("accuracy, %"), Column("without the bound, %")]
     return Table(f"ablation {network}", f"Parts, {network}", columns, body, [_HOW])
+
+
+def _found(folder: Path, wanted: Sequence[Trial]) -> str:
+    """Return the mean accuracies of trials at each rate; nothing where one has not been run."""
+    found = [row.score for row in (stored(folder, trial) for trial in wanted) if row is not None]
+    if not wanted or len(found) < len(wanted):
+        return ""
+    means = [100 * fmean(found[at : at + len(SEEDS)]) for at in range(0, len(found), len(SEEDS))]
+    return ", ".join(
+        f"**{one:.1f}**" if len(means) > 1 and one == max(means) else f"{one:.1f}" for one in means
+    )
 
 
 def main(words: Sequence[str]) -> int:
@@ -100,9 +127,10 @@ def main(words: Sequence[str]) -> int:
         return 0
     needed("torch").set_num_threads(1)
     run = kept(given.keep, lambda line: print(line, flush=True))
-    planned = [trial for _, _, wanted in trials(given.network) for trial in wanted]
-    for trial in sorted(planned, key=lambda one: one.seed):
-        run(trial)
+    made = list(rows(given.network))
+    for planned in ([one.bounded for one in made], [one.unbounded for one in made]):
+        for trial in sorted((trial for part in planned for trial in part), key=lambda one: one.seed):
+            run(trial)
     return 0
 
 

@@ -75,17 +75,21 @@ class _Partly(Decorrelated):
 
 
 def ablated(sizes: Sequence[int], setting: Setting) -> Made:
-    """Return `pycopi.subspace_recipe` with parts left out: the inputs or perturbations of some layers."""
-    parts, rank = setting["parts"], setting["rank"]
+    """Return `pycopi.subspace_recipe` with parts left out: the inputs or perturbations of some layers.
+
+    A setting without a ``bound`` leaves that out.
+    """
+    parts, rank, bound = setting["parts"], setting["rank"], setting.get("bound")
     if not rank and rank is not None:
-        return _folded(sizes, setting, None, None)
+        return _folded(sizes, setting, None, None, bound)
     how = SubspaceDecorrelation(rank=rank, damping=setting["damping"], refresh=setting["refresh"])
     inputs = how if parts != "perturbations" else None
     perturbations = how if parts in ("all", "perturbations") else None
-    network, settings = _folded(sizes, setting, inputs, perturbations)
+    network, settings = _folded(sizes, setting, inputs, perturbations, bound)
     if parts in ("first layer", "hidden layers"):
         others = parts == "hidden layers"
-        partly = _Partly(inputs=inputs, perturbations=None, features=sizes[0], others=others)
+        where: dict[str, Any] = {"features": sizes[0], "others": others}
+        partly = _Partly(inputs=inputs, perturbations=None, step_bound=bound, **where)
         settings = replace(settings, optimizer=partly)
     return network, settings
 
