@@ -1,6 +1,6 @@
 """Networks: a frozen stack of layers, with pure functions of its parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -200,13 +200,17 @@ class Network:
 
     def trace(self, parameters: Parameters, inputs: Array, learning: Sequence[Learning] | None = None) -> Trace:
         """Return what `forward` does, without its checks; ``learning`` is how each layer will learn from it."""
-        records = []
+        return Trace(tuple(self.records(parameters, inputs, learning)))
+
+    def records(
+        self, parameters: Parameters, inputs: Array, learning: Sequence[Learning] | None = None
+    ) -> Iterator[Any]:
+        """Yield the record of each layer, the lowest first, and keep none."""
         outputs = inputs
         for index, (layer, own) in enumerate(zip(self.layers, parameters, strict=True)):
             record = layer.forward(own, outputs, None if learning is None else learning[index])
             outputs = record.outputs
-            records.append(record)
-        return Trace(tuple(records))
+            yield record
 
     def predict(self, parameters: Parameters, inputs: Array, *, batch_size: int = 1024) -> Array:
         """Return the outputs for inputs, computed in batches and without a trace.

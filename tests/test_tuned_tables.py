@@ -11,6 +11,8 @@ from repository import ROOT, benchmark
 page, spaces, steps = benchmark("tuned.page"), benchmark("tuned.spaces"), benchmark("tuned.steps")
 store, times, command = benchmark("tuned.store"), benchmark("tuned.times"), benchmark("tuned.__main__")
 
+arithmetic = benchmark("tuned.arithmetic")
+
 RUNS = {1: {0: 0.5, 1: 0.5}, 2: {0: 0.7, 1: 0.7}, 4: {0: 0.8, 1: 0.8}}
 
 
@@ -78,6 +80,26 @@ def files(tmp_path):
 
 def on(action, files):
     return command.main([action, str(files / "tuned.csv"), str(files / "page.md")])
+
+
+class TestArithmetic:
+    def test_backpropagation_takes_three_products_a_layer_and_the_first_two(self):
+        assert arithmetic.operations("SGD", (100, 20, 10), {}) == 4 * 100 * 20 + 6 * 20 * 10
+
+    def test_directions_are_projected_changed_and_gathered(self):
+        inputs, perturbations = 4.5 * (100 * 8 + 20 * 8), 4.5 * (20 * 8 + 10 * 8)
+        plain = arithmetic.operations("AdamW", (100, 20, 10), {})
+        setting = {"rank": 8}
+        assert arithmetic.operations("COPI subspace", (100, 20, 10), setting) == plain + inputs + perturbations
+        assert arithmetic.operations("COPI subspace, inputs only", (100, 20, 10), setting) == plain + inputs
+        assert arithmetic.operations("FOOF", (100, 20, 10), {}) == plain + 4.5 * (100**2 + 20**2)
+
+    def test_outputs_no_wider_than_the_directions_are_left_alone(self):
+        found = arithmetic.operations("COPI subspace, bounded", (100, 20, 10), {"rank": 16})
+        assert found == 4 * 100 * 20 + 6 * 20 * 10 + 4.5 * (100 * 16 + 20 * 16 + 20 * 16)
+
+    def test_what_is_not_known_is_not_guessed(self):
+        assert arithmetic.operations("Muon", (100, 20, 10), {}) is None
 
 
 class TestPage:

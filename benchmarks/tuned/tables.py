@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.table import Cell, Column, Table
 from benchmarks.tuned import best
+from benchmarks.tuned.arithmetic import operations
 from benchmarks.tuned.inputs import VALIDATION
 from benchmarks.tuned.plan import RIVALS, SLOW, usual
 from benchmarks.tuned.race import FINAL_EPOCHS, SEARCH_SEEDS, Chosen, choose
@@ -34,6 +35,10 @@ _TIMES = (
     "Processor seconds at which the mean test accuracy reaches that share of AdamW's best, in a straight line "
     "between complete runs: epochs times steps times the seconds of a step. Ratios have the 95 % interval of a "
     "paired bootstrap over seeds. Under: the shortest run is beyond it already."
+)
+_ARITHMETIC = (
+    "The same in multiplications and additions of the products, in units of 10^12, and their ratios to AdamW's: "
+    "what would be left on a machine on which nothing else took time."
 )
 _STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."
 _SLOW_STEPS = " Muon and SOAP: ten steps in a row, at the first setting of their spaces and without a refresh."
@@ -84,9 +89,9 @@ def _found(entry: Entry, rows: Sequence[Row], seconds: Mapping[Any, float]) -> F
     for row in rows:
         if row.trial.part == "final" and row.trial.setting == chosen.setting:
             runs.setdefault(row.trial.epochs, {})[row.trial.seed] = row.test or 0.0
-    batch, data = chosen.setting["batch"], entry.network.partition("-")[0]
+    batch = chosen.setting["batch"]
     step = seconds.get((entry.network, entry.method, batch))
-    epoch = None if step is None else step * -(-(_TRAINING[data] - VALIDATION[data]) // batch)
+    epoch = None if step is None else step * -(-_samples(entry.network) // batch)
     failed = sum(bool(row.error) for row in searched)
     return Found(entry, chosen, len(searched), failed, dict(sorted(runs.items())), epoch)
 
@@ -97,7 +102,7 @@ def tables(rows: Sequence[Row], steps: Sequence[Step]) -> list[Table]:
     for network in SIZES:
         if own := [one for one in found if one.entry.network == network]:
             first = [one for one in own if one.entry in usual(network, *RIVALS)]
-            made += [results(f"tuned {network}", first), times(network, first)]
+            made += [results(f"tuned {network}", first), times(network, first), arithmetic(network, first)]
             made.append(results(f"tuned controls {network}", [one for one in own if one not in first]))
             made += [settings(network, own), step_table(network, steps)]
             made.append(best.table(network, [one.entry for one in own], rows))
@@ -164,17 +169,51 @@ def times(network: str, found: Sequence[Found]) -> Table:
     adamw, sgd = (ran.get(Entry(network, name, _USUAL)) for name in ("AdamW", "SGD"))
     body: list[tuple[Cell, ...]] = []
     heads = ["method (inputs)"]
-    if adamw is not None and FINAL_EPOCHS[-1] in adamw.runs:
-        best = max(fmean(seeds.values()) for seeds in adamw.runs.values())
-        targets = {f"s to {share * best:.4f} ({share:.0%})": share * best for share in SHARES}
-        targets |= {f"s to {target}": target for target in _TARGETS.get(network, ())}
+    if targets := _targets(network, adamw):
         body = [(one.name, *_to(targets.values(), one, adamw, sgd)) for one in ran.values()]
-        heads += [head for target in targets for head in (target, "/ AdamW", "/ SGD")]
+        heads += [head for target in targets for head in (f"s to {target}", "/ AdamW", "/ SGD")]
     title = f"Time to an accuracy, {network}"
     return Table(f"tuned {network}", title, list(map(Column, heads)), body, [_TIMES])
 
 
-def _to(targets: Iterable[float], one: Found, adamw: Found, sgd: Found | None) -> Iterator[Cell]:
+def _targets(network: str, adamw: Found | None) -> dict[str, float]:
+    """Return the accuracies to which times are told, in words; none before AdamW's longest runs are there."""
+    if adamw is None or FINAL_EPOCHS[-1] not in adamw.runs:
+        return {}
+    best = max(fmean(seeds.values()) for seeds in adamw.runs.values())
+    shares = {f"{share * best:.4f} ({share:.0%})": share * best for share in SHARES}
+    return shares | {str(target): target for target in _TARGETS.get(network, ())}
+
+
+def arithmetic(network: str, found: Sequence[Found]) -> Table:
+    """Return the arithmetic to shares of AdamW's best, for the methods whose arithmetic is known."""
+    ran = {one.entry: counted for one in found if (counted := _counted(network, one)) is not None}
+    adamw = ran.get(Entry(network, "AdamW", _USUAL))
+    body: list[tuple[Cell, ...]] = []
+    heads = ["method (inputs)"]
+    if targets := _targets(network, adamw):
+        body = [(one.name, *_to(targets.values(), one, adamw, None)) for one in ran.values()]
+        body = [tuple(cell for at, cell in enumerate(row) if not at or at % 3) for row in body]
+        heads += [head for target in targets for head in (f"to {target}", "/ AdamW")]
+    title = f"Arithmetic to an accuracy, {network}"
+    return Table(f"tuned {network}", title, list(map(Column, heads)), body, [_ARITHMETIC])
+
+
+def _counted(network: str, one: Found) -> Found | None:
+    """Return what is found with an epoch's arithmetic, in 10^12 operations, in place of its seconds."""
+    count = operations(one.entry.method, SIZES[network], one.chosen.setting)
+    if count is None or not one.runs:
+        return None
+    return one._replace(epoch_seconds=count * _samples(network) / 1e12)
+
+
+def _samples(network: str) -> int:
+    """Return the number of samples in an epoch."""
+    data = network.partition("-")[0]
+    return _TRAINING[data] - VALIDATION[data]
+
+
+def _to(targets: Iterable[float], one: Found, adamw: Found | None, sgd: Found | None) -> Iterator[Cell]:
     """Yield the seconds to each target, and their ratios to those of AdamW and of SGD, in words."""
     for target in targets:
         seconds = _seconds(target, one)

@@ -203,12 +203,14 @@ class Run(NamedTuple):
     @np.errstate(over="ignore", invalid="ignore")
     def _correlations(self, watch: Watch, epoch: int, step: int) -> tuple[float, ...]:
         """Return the correlation left at each layer; inputs that overflow there are a divergence too."""
-        trace = self.batches.network.trace(watch.good.parameters, self.probe.inputs)
-        for layer, x in enumerate(trace.decorrelated, 1):
+        left = []
+        records = self.batches.network.records(watch.good.parameters, self.probe.inputs)
+        for layer, x in enumerate((record.decorrelated for record in records), 1):
             if not bool(namespace(x).all(namespace(x).isfinite(x))):
                 what, state = "its inputs are no longer finite", watch.state
                 raise DivergenceError(what, layer, state.parameters, epoch=epoch + 1, step=step, state=state)
-        return tuple(off_diagonal_correlation(x) for x in trace.decorrelated)
+            left.append(off_diagonal_correlation(x))
+        return tuple(left)
 
 
 def _due(rates: Rates, step: int, everys: list[int]) -> Rates:
