@@ -37,7 +37,7 @@ _TIMES = (
     "paired bootstrap over seeds. Under: the shortest run is beyond it already."
 )
 _ARITHMETIC = (
-    "The same in multiplications and additions of the products, in units of 10^12, and their ratios to AdamW's: "
+    "The same in operations of the products, in units of 10^12, and their ratios to AdamW's: "
     "what would be left on a machine on which nothing else took time."
 )
 _STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 from rich.console import Console
 
 from pycopi import __version__, _json
-from pycopi.cli import analyse, completion, evaluate, export, reproduce, train
+from pycopi.cli import analyse, completion, evaluate, export, predict, reproduce, train
 from pycopi.cli.flags import JSON, Flag, Given, flag, read_flags
 from pycopi.cli.interrupts import INTERRUPTED, leave_silently, raise_again
 from pycopi.cli.progress import print_table
@@ -48,6 +48,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command(train.train, train.FLAGS),
     "evaluate": Command(evaluate.evaluate, evaluate.FLAGS),
+    "predict": Command(predict.predict, predict.FLAGS),
     "analyse": Command(analyse.analyse, analyse.FLAGS),
     "export": Command(export.export, export.FLAGS),
     "reproduce": Command(reproduce.reproduce, reproduce.FLAGS),

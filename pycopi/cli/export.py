@@ -9,7 +9,7 @@ from pycopi._checks import check_features
 from pycopi.cli import flags as f
 from pycopi.cli.backends import load_model
 from pycopi.cli.folder import read_origin
-from pycopi.cli.splits import open_columns
+from pycopi.cli.splits import of_classes, open_columns
 from pycopi.export import c, npz, onnx
 from pycopi.export.as_c import PREFIX, as_prefix
 from pycopi.export.c_learn import check_learning
@@ -60,16 +60,9 @@ def export(given: f.Given) -> None:
     path, saved, _, _ = load_model(given)
     suffix, write = FORMATS[kind]
     file = given.get("output", path.with_suffix(suffix))
-    how = _for_classes(saved) | (_for_c(path, saved, given) if kind == "c" else {})
+    how = of_classes(saved) | (_for_c(path, saved, given) if kind == "c" else {})
     sizes = write(saved.network, saved.parameters, file, **how) or {}
     _show(given, file, {name: one._asdict() for name, one in sizes.items()})
-
-
-def _for_classes(saved: Saved) -> dict[str, Any]:
-    """Return the labels of a model's classes, and whether a softmax of its outputs has their probabilities."""
-    classes, settings = saved.details.get("classes"), saved.details.get("settings")
-    logits = isinstance(settings, dict) and settings.get("loss") == "cross_entropy"
-    return {"classes": classes, "probabilities": classes is not None and logits}
 
 
 def _for_c(path: Path, saved: Saved, given: f.Given) -> dict[str, Any]:

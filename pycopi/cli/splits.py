@@ -11,6 +11,7 @@ from pycopi.data import Dataset
 from pycopi.data.table import listed
 from pycopi.data.targets import MOST_VALUES, Label, Task
 from pycopi.experiments.runner import Source
+from pycopi.storage import Saved
 
 Pair = tuple[Array, Array]
 _LOOKED_AT = 10_000  # rows, spread evenly over the data
@@ -77,6 +78,13 @@ def _numbers(dataset: Dataset, own: Sequence[Label]) -> list[int]:
             )
             raise ValueError(msg)
     return [numbers[label] for label in dataset.classes or ()]
+
+
+def of_classes(saved: Saved) -> dict[str, Any]:
+    """Return the labels of a model's classes, and whether a softmax of its outputs has their probabilities."""
+    classes, settings = saved.details.get("classes"), saved.details.get("settings")
+    logits = isinstance(settings, dict) and settings.get("loss") == "cross_entropy"
+    return {"classes": classes, "probabilities": classes is not None and logits}
 
 
 class Splits(NamedTuple):

@@ -22,7 +22,7 @@ def make_dataset(path: Path, stored: Arrays, task: Task | None = None) -> Datase
     """
     _check_twins(path, stored)
     ends = ("", "_test") if "x_test" in stored else ("",)
-    inputs = [_inputs(path, f"x{end}", stored[f"x{end}"]) for end in ends]
+    inputs = [inputs_of(path, f"x{end}", stored[f"x{end}"]) for end in ends]
     targets, classes = _targets(path, {f"y{end}": stored[f"y{end}"] for end in ends}, task)
     for end, x, y in zip(ends, inputs, targets, strict=True):
         if len(x) != len(y):
@@ -69,7 +69,7 @@ def _column(path: Path, name: str, labels: NDArray[Any]) -> NDArray[Any]:
     raise unfit(path, what, "save argmax(axis=1) of one-hot rows, or floats for regression")
 
 
-def _inputs(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
+def inputs_of(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
     """Return inputs as floating rows, one for each first index."""
     if array.ndim < 2:
         what = f"expected {name} of shape (N, features) or (N, ...), got {array.shape}"

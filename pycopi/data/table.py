@@ -35,9 +35,7 @@ def load_csv(path: Path, task: Task | None = None, target: str | None = None) ->
     name, features = names[column], names[:column] + names[column + 1 :]
     numbers, texts, places = array("d"), list[str](), array("q")
     for line, cells in lines:
-        if len(cells) != len(names):
-            what = f"line {line}: expected {len(names)} values, one for each name in line 1, got {len(cells)}"
-            raise unfit(path, what, "put commas between values alone, or quote the text that has some")
+        _check_count(path, line, names, cells)
         texts.append(cells.pop(column).strip())
         places.append(line)
         try:
@@ -52,6 +50,38 @@ def load_csv(path: Path, task: Task | None = None, target: str | None = None) ->
         raise _bad_cell(path, places[row], features, [str(value) for value in inputs[row]])
     stored = {"x": inputs, "y": _targets(path, texts, places, name, task)}
     return make_dataset(path, stored, task)._replace(target=name, columns=tuple(features))
+
+
+def load_columns(path: Path, columns: Sequence[str]) -> NDArray[Any]:
+    """Return the numbers (N, n) in some columns of a CSV file, in the order of their names.
+
+    The file is one that `load_csv` takes, with these columns at any place; others are passed over.
+    """
+    if not path.is_file():
+        what = f"{path}: there is no such file; expected a CSV file with a line of names"
+        raise FileNotFoundError(what)
+    lines = _lines(path)
+    names = [name.strip() for name in next(lines, (1, []))[1]]
+    if absent := [name for name in columns if names.count(name) != 1]:
+        what = f"line 1: expected one column of each name that the model has learned, got {listed(names)}"
+        raise unfit(path, what, f"name one column {absent[0]!r}")
+    places = [names.index(name) for name in columns]
+    rows: list[NDArray[Any]] = []
+    for line, cells in lines:
+        _check_count(path, line, names, cells)
+        chosen = [cells[place] for place in places]
+        if not all(map(_is_number, chosen)):
+            raise _bad_cell(path, line, columns, chosen)
+        rows.append(np.array(chosen, np.float64))
+    if not rows:
+        raise unfit(path, "expected a line of values for each sample after line 1, got none", "add samples")
+    return np.stack(rows)
+
+
+def _check_count(path: Path, line: int, names: Sequence[str], cells: Sequence[str]) -> None:
+    if len(cells) != len(names):
+        what = f"line {line}: expected {len(names)} values, one for each name in line 1, got {len(cells)}"
+        raise unfit(path, what, "put commas between values alone, or quote the text that has some")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
