@@ -1,7 +1,7 @@
 """Products of CuPy matrices by cuBLAS, which CUDA can record: CuPy's own refuse that.
 
-cuBLAS is the one that CuPy has loaded. Each thread has a handle of its own on each device, whose workspace is
-fixed, because a recorded product goes on using it.
+cuBLAS is the one that CuPy has loaded. Each thread has a handle of its own on each device. Its workspace is memory
+of CuPy: in a recording that of the graph, which goes on using it.
 """
 
 import ctypes
@@ -71,23 +71,27 @@ def _operand(matrix: Array) -> tuple[Array, int, int]:
 
 
 def _handle() -> Any:
-    """Return the handle of this thread on the current device, set to the current stream."""
+    """Return the handle of this thread on the current device, set to the current stream.
+
+    Each stream gets a workspace from its own memory, so that no two of them write to the same one.
+    """
     import cupy
 
     device, stream = cupy.cuda.runtime.getDevice(), cupy.cuda.get_current_stream().ptr
     known = _handles.__dict__.setdefault("by_device", {})
     if device not in known:
-        handle, memory = ctypes.c_void_p(), cupy.cuda.alloc(_WORKSPACE)
+        handle = ctypes.c_void_p()
         _check(library().cublasCreate_v2(ctypes.byref(handle)))
         if os.environ.get("CUPY_TF32") == "1":  # as CuPy itself does
             _check(library().cublasSetMathMode(handle, _TF32))
-        known[device] = [handle, memory, None]
-    handle, memory, last = known[device]
-    if last != stream:  # another stream sets the workspace back as well
+        known[device] = handle, None, None
+    handle, last, _ = known[device]
+    if last != stream:  # to set the stream is to set the workspace back
+        memory = cupy.cuda.alloc(_WORKSPACE)
         space = ctypes.c_void_p(memory.ptr), ctypes.c_size_t(_WORKSPACE)
         _check(library().cublasSetStream_v2(handle, ctypes.c_void_p(stream)))
         _check(library().cublasSetWorkspace_v2(handle, *space))
-        known[device][2] = stream
+        known[device] = handle, stream, memory
     return handle
 
 
