@@ -1,7 +1,7 @@
 """Products of CuPy matrices by cuBLAS, which CUDA can record: CuPy's own refuse that.
 
-cuBLAS is the one that CuPy has loaded. Each thread has a handle of its own on each device. Its workspace is memory
-of CuPy: in a recording that of the graph, which goes on using it.
+cuBLAS is the one that CuPy has loaded. Each thread has a handle of its own on each device. The workspace is
+memory of CuPy: in a recording that of the graph, which goes on using it.
 """
 
 import ctypes
