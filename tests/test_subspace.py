@@ -36,7 +36,7 @@ def settled(how, y, *, refreshes=5):
     """Return the directions after some refreshes with the same rows."""
     state = how.start(y)
     for _ in range(refreshes):
-        state = how.refreshed(directions.gather(state, y))
+        state = how.refreshed(directions.accumulate(state, y))
     return state
 
 
@@ -148,7 +148,7 @@ def test_weights_that_are_carried_over_do_the_same(xp, y, other, seed, rank):
 
     def work(y, other, weight):
         old = how.start(y)
-        new = how.refreshed(directions.gather(old, other))
+        new = how.refreshed(directions.accumulate(old, other))
         carried = apply(weight, how.carry(weight, old, new), True)
         return how.whiten(old, weight), how.whiten(new, carried)  # W R, as R is symmetric
 
@@ -165,8 +165,8 @@ def test_single_samples_add_up_to_their_batch(xp, y, memory):
         state = how.start(start)
         alone = state
         for index in range(y.shape[0]):
-            alone = directions.gather(alone, y[index : index + 1, :])
-        return how.refreshed(directions.gather(state, y)).values, how.refreshed(alone).values
+            alone = directions.accumulate(alone, y[index : index + 1, :])
+        return how.refreshed(directions.accumulate(state, y)).values, how.refreshed(alone).values
 
     like = xp.asarray(y)
     batch, alone = xp.call(work, xp.asarray(y[:2]), like)
@@ -179,7 +179,7 @@ def test_directions_follow_data_that_change(rng):
     first, second = separated(rng), separated(rng)
     state = FEW.start(first)
     for _ in range(30):
-        state = SLOW.refreshed(directions.gather(state, second[rng.permutation(300)[:100]]))
+        state = SLOW.refreshed(directions.accumulate(state, second[rng.permutation(300)[:100]]))
     wanted = np.linalg.eigh(second.T @ second / 300)[1][:, -3:]
     overlap = np.linalg.svd(np.asarray(state.vectors) @ wanted)[1]
     assert np.min(overlap) > 0.999
@@ -199,7 +199,7 @@ def test_inputs_that_are_all_zero_give_steps_of_zero(xp):
 
     def work(zeros, delta):
         how = SubspaceDecorrelation(rank=2)
-        state = how.refreshed(directions.gather(how.start(zeros), zeros))
+        state = how.refreshed(directions.accumulate(how.start(zeros), zeros))
         return how.descent(state, zeros, delta, 0.5).right
 
     assert_close(xp.call(work, zeros, delta), np.zeros((5, 4)), xp, zeros, rtol=0.0)

@@ -164,8 +164,8 @@ class Decorrelated(Optimizer):
             return kernels.move(matrix, step, kept=keeps, bound=bound, copy=copy)[0], kept
         change = change._replace(row_scale=ones * self.momentum)
         velocity = kernels.apply(memory["velocity"], change, copy)
-        moved, kept["velocity"] = kernels.move(matrix, velocity, kept=keeps, bound=bound, copy=copy)
-        return moved, kept
+        stepped, kept["velocity"] = kernels.move(matrix, velocity, kept=keeps, bound=bound, copy=copy)
+        return stepped, kept
 
 
 def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
@@ -212,5 +212,5 @@ def _decorrelated(
     projected = project(state, rows)
     squares = row_squares(rows) if squares is None else squares
     now = present(state, mean_power(squares, rows.shape[1]), projected)
-    memory[name] = how.gathered(state, rows, projected, squares, copy)._asdict()
+    memory[name] = how.accumulated(state, rows, projected, squares, copy)._asdict()
     return how.precondition(now, rows, projected)

@@ -20,7 +20,7 @@ class Directions(NamedTuple):
     """What is known of the second moments M of inputs with n features, in k directions.
 
     ``vectors`` (k, n) has orthonormal rows V, nearly the leading eigenvectors of M; ``values`` (k,) are their
-    eigenvalues, and ``power`` (1,) is the mean of all n eigenvalues. Since the last refresh ``gathered`` (k, n)
+    eigenvalues, and ``power`` (1,) is the mean of all n eigenvalues. Since the last refresh ``moments`` (k, n)
     has summed ``(V y) y.T`` over samples y, and ``sums`` (3,) their ``|y|^2 / n`` and their number; its third
     is the number of samples that the moments rest on, 0 before the first. All are at least 32 bits wide.
     """
@@ -28,7 +28,7 @@ class Directions(NamedTuple):
     vectors: Array
     values: Array
     power: Array
-    gathered: Array
+    moments: Array
     sums: Array
 
     @property
@@ -60,13 +60,13 @@ def start(state: Directions, rows: Array, damping: float) -> Directions:
     nothing = namespace(state.sums).zeros_like(state.sums)
 
     def step(found: Directions) -> Directions:
-        return refresh(gather(found._replace(sums=nothing), rows), 0.0, damping)
+        return refresh(accumulate(found._replace(sums=nothing), rows), 0.0, damping)
 
     found: Directions = repeat(step, state, _STARTS)
     return found
 
 
-def gather(
+def accumulate(
     state: Directions,
     rows: Array,
     projected: Array | None = None,
@@ -87,12 +87,12 @@ def gather(
     power = xp.reshape(xp.sum(squares), (1,)) / features  # NumPy 1 makes 64 bits of a 0-d array and a number
     added = xp.concat([power, xp.full_like(power, samples), xp.zeros_like(power)])
     change = kernels.RankK(wide_floats(projected), wide_floats(rows), 1.0)
-    gathered = kernels.apply(state.gathered, change, copy)
+    moments = kernels.apply(state.moments, change, copy)
     if not may_overwrite("sums", state.sums, copy):
-        return state._replace(gathered=gathered, sums=state.sums + added)
+        return state._replace(moments=moments, sums=state.sums + added)
     sums = state.sums
     sums += added
-    return state._replace(gathered=gathered, sums=sums)
+    return state._replace(moments=moments, sums=sums)
 
 
 def row_squares(rows: Array) -> Array:
@@ -112,8 +112,8 @@ def due(state: Directions, samples: int) -> Array:
     """Return whether it is time for a refresh, a 0-d array: after so many samples, or as many as before while
     these were fewer.
     """
-    gathered, before = state.sums[1], state.sums[2]
-    return (gathered >= before) | (gathered >= samples)
+    since, before = state.sums[1], state.sums[2]
+    return (since >= before) | (since >= samples)
 
 
 def present(state: Directions, power: Array, projected: Array) -> Directions:
@@ -128,7 +128,7 @@ def present(state: Directions, power: Array, projected: Array) -> Directions:
 
 
 def refresh(state: Directions, memory: float, damping: float) -> Directions:
-    """Return the directions after one step towards those of what was gathered; the same where nothing was.
+    """Return the directions after one step towards those of new moments; the same where there are none.
 
     The old moments keep the share ``memory``, or less while they rest on few samples. What is now known of M
     along V turns V to the Ritz vectors, whose values become the eigenvalues. Then V takes one step of subspace
@@ -142,7 +142,7 @@ def refresh(state: Directions, memory: float, damping: float) -> Directions:
     fraction = xp.where(seen, xp.clip(fraction, 1.0 - memory, 1.0), xp.zeros_like(samples))
     scale = fraction / xp.where(seen, samples, xp.ones_like(samples))
     kept = (1.0 - fraction) * state.values
-    image = kept[:, None] * state.vectors + scale[:, None] * state.gathered  # V M
+    image = kept[:, None] * state.vectors + scale[:, None] * state.moments  # V M
     power = (1.0 - fraction) * state.power + scale * state.sums[:1]
     inner = xp.matmul(image, xp.matrix_transpose(state.vectors))
     values, turn = eigenpairs(0.5 * (inner + xp.matrix_transpose(inner)))
@@ -184,7 +184,7 @@ def amplify(state: Directions, rows: Array, gains: Array, projected: Array | Non
 
 
 def _fresh(vectors: Array, values: Array, power: Array, samples: Array) -> Directions:
-    """Return directions for which nothing has been gathered yet."""
+    """Return directions that have no new moments yet."""
     xp = namespace(vectors)
     sums = xp.concat([xp.zeros_like(power), xp.zeros_like(power), samples])
     return Directions(vectors, values, power, xp.zeros_like(vectors), sums)

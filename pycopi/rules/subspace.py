@@ -116,15 +116,15 @@ class SubspaceDecorrelation:
     def _start(self, state: Directions, rows: Array) -> Directions:
         return directions.start(state, rows, self.damping)
 
-    def gathered(
+    def accumulated(
         self, state: Directions, rows: Array, projected: Array, squares: Array, copy: bool | None
     ) -> Directions:
-        """Return the directions after a batch (B, n), of which a part is gathered for the next refresh."""
+        """Return the directions after a batch (B, n), of which a part counts at the next refresh."""
         count = self._part(rows)
-        return directions.gather(state, rows[:count, :], projected[:count, :], squares[:count], copy)
+        return directions.accumulate(state, rows[:count, :], projected[:count, :], squares[:count], copy)
 
     def in_time(self, states: tuple[Directions, ...]) -> tuple[Directions, ...]:
-        """Return directions that have been gathered, refreshed where it is time for that."""
+        """Return directions refreshed where it is time for that."""
         due = [directions.due(state, self.refresh) for state in states]
 
         def refreshed(states: tuple[Directions, ...]) -> tuple[Directions, ...]:
@@ -139,7 +139,7 @@ class SubspaceDecorrelation:
         Of the old moments, ``refresh`` samples leave the share ``memory``, however many come at a time.
         """
         count = self._part(rows)
-        state = directions.gather(self.started(state, rows), rows[:count, :])
+        state = directions.accumulate(self.started(state, rows), rows[:count, :])
         return _in_order(directions.refresh(state, self.memory ** (count / self.refresh), self.damping))
 
     def _part(self, rows: Array) -> int:
@@ -147,7 +147,7 @@ class SubspaceDecorrelation:
         return max(1, int(0.5 + self.fraction * rows.shape[0]))
 
     def refreshed(self, state: Directions) -> Directions:
-        """Return the directions with what was gathered since the last refresh."""
+        """Return the directions with what has come in since the last refresh."""
         return directions.refresh(state, self.memory, self.damping)
 
     def precondition(

@@ -1,4 +1,4 @@
-"""Second moments of rows: gathered block by block, merged exactly, faded where old rows are to be forgotten."""
+"""Second moments of rows: total block by block, merged exactly, faded where old rows are to be forgotten."""
 
 from typing import NamedTuple
 
@@ -51,22 +51,22 @@ def moments_of(rows: Array, counts: HostArray | None, forgetting: float) -> Mome
 
     A row has its count as weight, times ``1 - forgetting`` for each row after it.
     """
-    gathered: Moments | None = None
+    total: Moments | None = None
     for block in slices(rows.shape[0], _BLOCK):
         part = widest_floats(rows[block, ...])
         kept = 1.0 - forgetting
         ages = np.arange(part.shape[0])[::-1]
         own = np.ones(part.shape[0]) if counts is None else counts[block]
-        if gathered is not None:
-            gathered = gathered.faded(kept ** part.shape[0])
+        if total is not None:
+            total = total.faded(kept ** part.shape[0])
         if own.any():
-            with overflow_ignored():  # who gathers looks at the result
+            with overflow_ignored():  # who adds them up looks at the result
                 found = _of_block(part, own, kept**ages)
-                gathered = found if gathered is None else gathered.merged(found)
-    if gathered is None:
+                total = found if total is None else total.merged(found)
+    if total is None:
         msg = "there is no row with a weight above 0"
         raise ValueError(msg)
-    return gathered
+    return total
 
 
 def _of_block(part: Array, counts: HostArray, fading: HostArray) -> Moments:

@@ -146,13 +146,13 @@ def _sweep(
     left, right, scale, *scales = update or RankK(none[None, :], none[None, :], 1.0)
     scales = [none if part is None else _compact(part) for part in scales]
     parts = threads.parts_of(8 * matrix.size)
-    gathered = np.empty((parts if sums else 0, n), matrix.dtype)
+    partial = np.empty((parts if sums else 0, n), matrix.dtype)
     outer = _compact(left), _compact(right)
-    arguments = compact, gathered, projected, vectors[0], *outer, *scales, vectors[1], scale, parts
+    arguments = compact, partial, projected, vectors[0], *outer, *scales, vectors[1], scale, parts
     _run("sweep", matrix.dtype, *arguments)
     if update is not None and compact is not matrix:
         matrix[...] = compact
-    return gathered.sum(axis=0) if sums else None
+    return partial.sum(axis=0) if sums else None
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import numba
 from numba import types
 
 from pycopi.kernels.numba.loops import inner, reading, share, writing
-from pycopi.kernels.numba.update import gather, update_by_one
+from pycopi.kernels.numba.update import accumulate, update_by_one
 from pycopi.kernels.numba.vectors import lanes, load, spread, total
 from pycopi.kernels.numba.vectors import multiply_add as fma
 
@@ -59,11 +59,11 @@ def _sweep(
         if right.size:
             update_by_one(matrix, matrix, change, sums, part, vector, i, stop)
         elif vector.size:
-            gather(sums, part, matrix, vector, i, stop)
+            accumulate(sums, part, matrix, vector, i, stop)
         if sample.size:
             _project(projected, matrix, sample, i, stop)
             if sums.size and not vector.size:
-                gather(sums, part, matrix, projected, i, stop)
+                accumulate(sums, part, matrix, projected, i, stop)
 
 
 @inner

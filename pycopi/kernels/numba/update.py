@@ -114,7 +114,7 @@ def _write_edge(out: Any, matrix: Any, sums: Any, change: Any, i: Any, start: An
 
 
 @inner
-def gather(sums: Any, part: Any, matrix: Any, weights: Any, first: Any, last: Any) -> None:
+def accumulate(sums: Any, part: Any, matrix: Any, weights: Any, first: Any, last: Any) -> None:
     """Add rows, each times its weight, to a row of ``sums``; four of them at a time."""
     n, lane = matrix.shape[1], lanes(matrix)
     bottom, edge = first + (last - first) // 4 * 4, n // lane * lane
@@ -141,8 +141,8 @@ def update_by_one(
 ) -> None:
     """Do what `_update_rows` does for rank 1, where memory is the limit: reading comes before writing.
 
-    With weights it does before what `gather` does. In a matrix that fits in no cache the next rows are fetched
-    meanwhile.
+    With weights it does before what `accumulate` does. In a matrix that fits in no cache the next rows are
+    fetched meanwhile.
     """
     left, right, scale, rows, columns = change
     n, lane, one, far = out.shape[1], lanes(out), out.dtype.type(1), matrix.nbytes >= _CACHED
@@ -177,7 +177,7 @@ def update_by_one(
         update_plainly(out, matrix, change, first, bottom, edge)
     if bottom < last:
         if weights.size:
-            gather(sums, part, matrix, weights, bottom, last)
+            accumulate(sums, part, matrix, weights, bottom, last)
         update_plainly(out, matrix, change, bottom, last, 0)
 
 
