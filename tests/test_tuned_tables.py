@@ -11,7 +11,7 @@ from repository import ROOT, benchmark
 page, spaces, steps = benchmark("tuned.page"), benchmark("tuned.spaces"), benchmark("tuned.steps")
 store, times, command = benchmark("tuned.store"), benchmark("tuned.times"), benchmark("tuned.__main__")
 
-arithmetic = benchmark("tuned.arithmetic")
+arithmetic, AS_IT_IS = benchmark("tuned.arithmetic"), benchmark("tuned.pycopi_methods").AS_IT_IS
 
 RUNS = {1: {0: 0.5, 1: 0.5}, 2: {0: 0.7, 1: 0.7}, 4: {0: 0.8, 1: 0.8}}
 
@@ -156,11 +156,12 @@ def test_steps_are_measured_for_chosen_settings(tmp_path, monkeypatch):
     setting = spaces.first(spaces.SPACES["COPI subspace"])[0]
     found = steps.measure(
         "digits",
-        {"COPI subspace": setting, "COPI exact": spaces.first(spaces.SPACES["COPI exact"])[0]},
+        {"COPI subspace": setting, "COPI exact": spaces.first(spaces.SPACES["COPI exact"])[0], AS_IT_IS: {}},
         turns=1,
     )
+    names = "COPI subspace", "COPI exact", AS_IT_IS
     assert [(one.method, one.batch) for one in found] == [
-        (name, batch) for batch in steps.BATCHES for name in ("COPI subspace", "COPI exact")
+        (name, batch) for batch in steps.BATCHES for name in names
     ]
     steps.write_steps(tmp_path / "steps.csv", found)
     assert [one[:3] for one in steps.read_steps(tmp_path / "steps.csv")] == [one[:3] for one in found]

@@ -21,6 +21,7 @@ from benchmarks.threads import again, has_threads
 from benchmarks.tuned.best import run_best
 from benchmarks.tuned.page import faults, filled, steps_beside
 from benchmarks.tuned.plan import SLOW, planned
+from benchmarks.tuned.pycopi_methods import AS_IT_IS
 from benchmarks.tuned.race import kept, walk
 from benchmarks.tuned.searches import searches
 from benchmarks.tuned.spaces import SPACES, first
@@ -100,9 +101,9 @@ def _rows(given: argparse.Namespace) -> None:
 
 def _steps(given: argparse.Namespace) -> None:
     needed("torch").set_num_threads(1)
-    found, slow = [], {method: first(SPACES[method])[0] for method in SLOW}
+    found, others = [], {method: first(SPACES[method])[0] for method in SLOW} | {AS_IT_IS: {}}
     for network, settings in settings_by_network(read_rows(given.rows)).items():
-        found += measure(network, {**slow, **settings}, turns=given.turns)
+        found += measure(network, {**others, **settings}, turns=given.turns)
         write_steps(steps_beside(given.rows), found)
 
 

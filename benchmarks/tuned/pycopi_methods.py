@@ -94,6 +94,14 @@ def ablated(sizes: Sequence[int], setting: Setting) -> Made:
     return network, settings
 
 
+def defaults(sizes: Sequence[int], setting: Setting) -> Made:
+    """Return `pycopi.subspace_recipe` as it is; of the setting only the batch counts."""
+    return subspace_recipe(sizes, epochs=1, batch_size=setting["batch"])[:2]
+
+
+AS_IT_IS = "subspace_recipe, as it is"
+"""A method that is only timed, since nothing of it is chosen."""
+
 METHODS: Mapping[str, Callable[[Sequence[int], Setting], Made]] = {
     "COPI subspace": subspace,
     "COPI subspace, bounded": partial(subspace, bound=STEP),
@@ -101,6 +109,7 @@ METHODS: Mapping[str, Callable[[Sequence[int], Setting], Made]] = {
     "COPI subspace, rank 0": rank_zero,
     "COPI subspace, rank 0, bounded": partial(rank_zero, bound=STEP),
     "COPI subspace, in parts": ablated,
+    AS_IT_IS: defaults,
     "FOOF": foof,
     "BP, learned R": learned,
     "COPI exact": exact,
