@@ -9,6 +9,7 @@ from raced import DIGITS, Entry, Row, Trial, row
 from repository import benchmark
 
 inputs, learning, plan = benchmark("tuned.inputs"), benchmark("tuned.learning"), benchmark("tuned.plan")
+tables = benchmark("tuned.tables")
 ablation, methods = benchmark("tuned.ablation"), benchmark("tuned.pycopi_methods")
 race, spaces, store = benchmark("tuned.race"), benchmark("tuned.spaces"), benchmark("tuned.store")
 
@@ -221,7 +222,7 @@ class TestInputs:
 class TestAblation:
     def test_each_part_that_is_left_out_changes_what_is_learned(self):
         found = {}
-        for part in ablation.rows("digits"):
+        for part in ablation.parts("digits"):
             if part.name == "parts, raw inputs":
                 row = race.run_trial(part.bounded[0])
                 assert not row.error
@@ -232,14 +233,16 @@ class TestAblation:
         assert found.keys() == {*ablation.PARTS, "none"}
         assert len(set(found.values())) == len(found)
 
-    def test_a_value_has_a_row_when_all_its_trials_are_there(self, tmp_path):
-        _, value, (*others, last), unbounded = next(iter(ablation.rows("digits")))
-        for trial in others:
-            store.keep(tmp_path, Row(trial, (0.5,), (1.0,), (1.0,), None, ""))
-        assert {name for name, *_ in ablation.table("digits", tmp_path).rows} == {*ablation.SWEEPS} - {"bound"}
-        store.keep(tmp_path, Row(last, (0.7,), (1.0,), (1.0,), None, ""))
-        first = ablation.table("digits", tmp_path).rows[0]
+    def test_a_value_has_a_row_when_all_its_trials_are_there(self):
+        _, value, (*others, last), unbounded = next(iter(ablation.parts("digits")))
+        rows = [Row(trial, (0.5,), (1.0,), (1.0,), None, "") for trial in others]
+        assert {name for name, *_ in ablation.table("digits", rows).rows} == {*ablation.SWEEPS} - {"bound"}
+        rows.append(Row(last, (0.7,), (1.0,), (1.0,), None, ""))
+        first = ablation.table("digits", rows).rows[0]
         assert first == ("parts, raw inputs", value, "50.0, 50.0, **60.0**", "")
-        for trial in unbounded:
-            store.keep(tmp_path, Row(trial, (0.5,), (1.0,), (1.0,), None, ""))
-        assert ablation.table("digits", tmp_path).rows[0][3] == "**50.0**, **50.0**, **50.0**"
+        rows += [Row(trial, (0.5,), (1.0,), (1.0,), None, "") for trial in unbounded]
+        assert ablation.table("digits", rows).rows[0][3] == "**50.0**, **50.0**, **50.0**"
+
+    def test_the_race_s_tables_leave_its_rows_alone(self):
+        part = next(iter(ablation.parts("digits")))
+        assert tables.found_in([Row(part.bounded[0], (0.5,), (1.0,), (1.0,), None, "")], ()) == []

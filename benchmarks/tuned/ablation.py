@@ -1,27 +1,27 @@
 """What each part of the recipe brings: one thing changes at a time, all else stays as it is by default.
 
-python -m benchmarks.tuned.ablation run --keep FOLDER      # goes on where it stopped
-python -m benchmarks.tuned.ablation page --keep FOLDER docs/which.md
+python -m benchmarks.tuned.ablation --keep FOLDER      # goes on where it stopped
+
+The rows are kept with those of the race, whose page has the table.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from benchmarks.page import fill
 from benchmarks.sides import needed
 from benchmarks.table import Column, Table
 from benchmarks.threads import again, has_threads
 from benchmarks.tuned.race import kept
-from benchmarks.tuned.store import stored
-from benchmarks.tuned.trial import Entry, Trial
+from benchmarks.tuned.trial import Entry, Row, Trial
 from pycopi.presets.subspace import STEP
 
 SEEDS, EPOCHS, RATES = (0, 1), 1, (0.1, 0.3, 1.0)
 METHOD = "COPI subspace, in parts"
+PART = "ablation"
 DEFAULT: Mapping[str, Any] = {
     "rate": 0.3,
     "bound": STEP,
@@ -52,7 +52,7 @@ _HOW = (
 )
 
 
-class Row(NamedTuple):
+class Part(NamedTuple):
     """What changes, to which value, and the trials with a bound and without; a value has one rate or all."""
 
     name: str
@@ -61,10 +61,10 @@ class Row(NamedTuple):
     unbounded: list[Trial]
 
 
-def rows(network: str) -> Iterator[Row]:
+def parts(network: str) -> Iterator[Part]:
     """Yield the rows of the table."""
-    for inputs, parts in (("raw", PARTS), ("standardised", PARTS[:2])):
-        for part in (*parts, "none"):
+    for inputs, names in (("raw", PARTS), ("standardised", PARTS[:2])):
+        for part in (*names, "none"):
             setting = {"rank": 0} if part == "none" else {"parts": part}
             yield _row(network, f"parts, {inputs} inputs", part, inputs, setting, RATES)
     for name, values in SWEEPS.items():
@@ -75,7 +75,7 @@ def rows(network: str) -> Iterator[Row]:
 
 def _row(
     network: str, name: str, value: str, inputs: str, setting: Mapping[str, Any], rates: Sequence[float]
-) -> Row:
+) -> Part:
     entry = Entry(network, METHOD, inputs)
     found = []
     for bounded in (True, False):
@@ -83,24 +83,25 @@ def _row(
         settings = (
             [] if name == "bound" and not bounded else [{**default, **setting, "rate": rate} for rate in rates]
         )
-        found.append([Trial(entry, one, EPOCHS, seed, "ablation") for one in settings for seed in SEEDS])
-    return Row(name, value, *found)
+        found.append([Trial(entry, one, EPOCHS, seed, PART) for one in settings for seed in SEEDS])
+    return Part(name, value, *found)
 
 
-def table(network: str, folder: Path) -> Table:
-    """Return what was found, of the values whose trials have all been run."""
+def table(network: str, found: Iterable[Row]) -> Table:
+    """Return what rows tell of the values whose trials have all been run."""
+    scores = {row.trial.key: row.score for row in found if row.trial.part == PART}
     body = []
-    for row in rows(network):
-        texts = [_found(folder, row.bounded), _found(folder, row.unbounded)]
+    for one in parts(network) if scores else ():
+        texts = [_means(scores, one.bounded), _means(scores, one.unbounded)]
         if any(texts):
-            body.append((row.name, row.value, *texts))
+            body.append((one.name, one.value, *texts))
     columns = [Column("what changes"), Column("value"), Column("accuracy, %"), Column("without the bound, %")]
-    return Table(f"ablation {network}", f"Parts, {network}", columns, body, [_HOW])
+    return Table(f"tuned ablation {network}", f"Parts, {network}", columns, body, [_HOW])
 
 
-def _found(folder: Path, wanted: Sequence[Trial]) -> str:
+def _means(scores: Mapping[str, float], wanted: Sequence[Trial]) -> str:
     """Return the mean accuracies of trials at each rate; nothing where one has not been run."""
-    found = [row.score for row in (stored(folder, trial) for trial in wanted) if row is not None]
+    found = [scores[trial.key] for trial in wanted if trial.key in scores]
     if not wanted or len(found) < len(wanted):
         return ""
     means = [100 * fmean(found[at : at + len(SEEDS)]) for at in range(0, len(found), len(SEEDS))]
@@ -110,24 +111,17 @@ def _found(folder: Path, wanted: Sequence[Trial]) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run, or put the tables into a page."""
+    """Run what is left of the ablation."""
     parser = argparse.ArgumentParser("python -m benchmarks.tuned.ablation", description=__doc__)
-    parser.add_argument("action", choices=("run", "page"))
     parser.add_argument("--keep", type=Path, required=True, metavar="FOLDER", help="where the rows are kept")
     parser.add_argument("--network", default="cifar10")
-    parser.add_argument("page", type=Path, nargs="?", help="a Markdown file")
     given = parser.parse_args(words)
-    if given.action == "run" and not has_threads(1):
+    if not has_threads(1):
         return again("benchmarks.tuned.ablation", words, 1)
     given.keep.mkdir(parents=True, exist_ok=True)
-    if given.action == "page":
-        made = table(given.network, given.keep)
-        text = fill(given.page.read_text(encoding="utf-8"), {made.name: made.markdown().partition("\n\n")[2]})
-        given.page.write_text(text, encoding="utf-8")
-        return 0
     needed("torch").set_num_threads(1)
     run = kept(given.keep, lambda line: print(line, flush=True))
-    made = list(rows(given.network))
+    made = list(parts(given.network))
     for planned in ([one.bounded for one in made], [one.unbounded for one in made]):
         for trial in sorted((trial for part in planned for trial in part), key=lambda one: one.seed):
             run(trial)

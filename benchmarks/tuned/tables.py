@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from benchmarks.table import Cell, Column, Table
-from benchmarks.tuned import best
+from benchmarks.tuned import ablation, best
 from benchmarks.tuned.arithmetic import operations
 from benchmarks.tuned.inputs import VALIDATION
 from benchmarks.tuned.plan import RIVALS, SLOW, usual
@@ -64,6 +64,8 @@ def found_in(rows: Iterable[Row], steps: Iterable[Step]) -> list[Found]:
     """Return what rows and steps tell of each entry, in the order of the methods."""
     entries: dict[Entry, list[Row]] = {}
     for row in rows:
+        if row.trial.part == ablation.PART:
+            continue
         entries.setdefault(row.trial.entry, []).append(row)
     seconds = {one[:-1]: one.seconds for one in steps}
     methods = list(SPACES)
@@ -106,6 +108,7 @@ def tables(rows: Sequence[Row], steps: Sequence[Step]) -> list[Table]:
             made.append(results(f"tuned controls {network}", [one for one in own if one not in first]))
             made += [settings(network, own), step_table(network, steps)]
             made.append(best.table(network, [one.entry for one in own], rows))
+            made.append(ablation.table(network, rows))
     return [table for table in made if table.rows]
 
 
