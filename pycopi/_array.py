@@ -7,6 +7,7 @@ import functools
 import math
 import sys
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any
 
 import array_api_compat as compat
@@ -65,6 +66,17 @@ def devices(array: Array) -> Any:
     if is_jax(array):
         return array.devices()
     return compat.device(array)
+
+
+conditions: ContextVar[list[Array] | None] = ContextVar("pycopi_conditions", default=None)
+"""The conditions of a step that is being recorded, of which no value is there to be read; else None."""
+
+
+def _must_be_there() -> None:
+    """Raise while a step is recorded, before the device finds out, which may end in more than an error."""
+    if conditions.get() is not None:
+        msg = "a value cannot be read while a step is recorded"
+        raise RuntimeError(msg)
 
 
 def is_array(thing: object) -> bool:
@@ -230,6 +242,7 @@ def to_numpy(array: Array) -> HostArray:
 
     Those of bfloat16, which NumPy does not have, are float32, which holds each of them.
     """
+    _must_be_there()
     if is_bfloat16(array):
         array = namespace(array).astype(array, namespace(array).float32)
     if is_numpy(array):
@@ -309,6 +322,7 @@ def _largest(dtype: Any, xp: Namespace) -> float:
 
 def number(array: Array) -> float:
     """Return a 0-d array as a Python float; this waits for the device."""
+    _must_be_there()
     return float(array)
 
 
@@ -317,6 +331,7 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
 
     Both are NaN where a value of the matrix is not finite, of which some libraries find no eigenvalues.
     """
+    _must_be_there()
     if is_dask(matrix):
         return _lazy_eigh(matrix)
     try:

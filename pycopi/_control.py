@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from pycopi._array import (
     Array,
     HostArray,
+    conditions,
     from_numpy,
     host_dtype,
     is_dask,
@@ -50,22 +50,19 @@ def repeat(body: Callable[[Any], Any], state: Any, times: int) -> Any:
     return state
 
 
-_waiting: ContextVar[list[Array] | None] = ContextVar("pycopi_waiting", default=None)
-
-
 @contextmanager
 def recording() -> Iterator[None]:
     """Let no condition hold in the block, in which a step is recorded: its values are not there to be read."""
-    token = _waiting.set([])
+    token = conditions.set([])
     try:
         yield
     finally:
-        _waiting.reset(token)
+        conditions.reset(token)
 
 
 def waiting() -> list[Array]:
     """Return the conditions of the block that is being recorded, for whoever launches it to look at."""
-    return list(_waiting.get() or ())
+    return list(conditions.get() or ())
 
 
 def choose(condition: Array, body: Callable[[Any], Any], state: Any) -> Any:
@@ -73,9 +70,9 @@ def choose(condition: Array, body: Callable[[Any], Any], state: Any) -> Any:
 
     What cannot be read yet is not waited for: JAX branches when it runs, and Dask takes of both what holds.
     """
-    conditions = _waiting.get()
-    if conditions is not None:
-        conditions.append(condition)
+    waiting_for = conditions.get()
+    if waiting_for is not None:
+        waiting_for.append(condition)
         return state
     if is_traced(condition):
         import jax

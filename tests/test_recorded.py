@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pycopi
+from pycopi._array import eigh, number, to_numpy
 from pycopi._control import recording
 from pycopi._recording import Recording
 from pycopi._trees import named_arrays
@@ -60,7 +61,7 @@ class Device:
                 array[...] = values
             self.launched += 1
 
-        return Recording(launch, result, None)
+        return Recording(None, launch, result)
 
 
 def flat(result):
@@ -139,6 +140,68 @@ def test_what_cannot_be_recorded_is_taken_as_it_comes(begin, monkeypatch):
     assert len(asked) == 1
     for label, array in state.named().items():
         np.testing.assert_array_equal(array, wanted.named()[label])
+
+
+@pytest.mark.parametrize("error", [MemoryError, TypeError])
+def test_whatever_a_recording_raises_the_run_goes_on(begin, monkeypatch, error):
+    network, settings, rates = METHODS["adam"]
+    _, take, wanted, state = begin(network, settings)
+
+    def refuse(function, like):
+        raise error
+
+    monkeypatch.setattr(recorded, "record", refuse)
+    for batch in batches(5):
+        wanted, _ = step(network, wanted, *batch, settings, rates)
+        state, _ = take(network, state, *batch, settings, rates)
+    np.testing.assert_allclose(state.parameters[0].weight, wanted.parameters[0].weight, rtol=1e-12)
+
+
+def test_nothing_is_read_while_a_step_is_recorded():
+    with recording():
+        for read in (number, to_numpy, lambda array: eigh(array[None, None])):
+            with pytest.raises(RuntimeError, match="cannot be read while a step is recorded"):
+                read(np.asarray(1.0))
+
+
+def test_rates_for_all_layers_beyond_are_no_rates_for_none(begin):
+    network, settings, _ = METHODS["layers"]
+    _, take, wanted, state = begin(network, settings)
+    for index, batch in enumerate(batches(12)):
+        rates = Rates(1e-2, (1e-3,) if index < 6 else (1e-3, None))
+        wanted, _ = step(network, wanted, *batch, settings, rates)
+        state, _ = take(network, state, *batch, settings, rates)
+    for label, array in state.named().items():
+        np.testing.assert_allclose(array, wanted.named()[label], rtol=1e-9, err_msg=label)
+
+
+def test_arrays_that_change_places_are_not_overwritten_before_they_are_read():
+    first, second = np.asarray([1.0]), np.asarray([2.0])
+    assert recorded._written({"now": first, "before": second}, {"now": second, "before": first})
+    assert (first[0], second[0]) == (2.0, 1.0)
+    assert not recorded._written({"now": first}, {"now": first, "more": second})
+
+
+def test_a_run_that_goes_on_later_is_the_same_to_the_bit(begin, monkeypatch):
+    network, settings, rates = METHODS["few directions"]
+    like = np.empty(0, np.float32)
+    states = []
+    for again in (30, 12):
+        state = State(*pycopi.start(network, settings, like=like)[:3])
+        for index, (x, y) in enumerate(batches(30)):
+            if index % again == 0:
+                take = recorded.RecordedSteps()
+                monkeypatch.setattr(recorded, "record", Device(state).record)
+            state, _ = take(network, state, x.astype(np.float32), y, settings, rates)
+        states.append(state)
+    for label, array in states[0].named().items():
+        np.testing.assert_array_equal(array, states[1].named()[label], err_msg=label)
+
+
+def test_a_rate_goes_to_any_device():
+    torch = pytest.importorskip("torch")
+    found = recorded._as_array(0.5, torch.empty(2, device="meta", dtype=torch.bfloat16))
+    assert (found.shape, found.dtype, found.device.type) == ((), torch.float32, "meta")
 
 
 def test_a_recording_is_of_its_arrays(begin):

@@ -89,6 +89,7 @@ def _handle() -> Any:
     if last != stream:  # to set the stream is to set the workspace back
         memory = cupy.cuda.alloc(_WORKSPACE)
         space = ctypes.c_void_p(memory.ptr), ctypes.c_size_t(_WORKSPACE)
+        known[device] = handle, None, None
         _check(library().cublasSetStream_v2(handle, ctypes.c_void_p(stream)))
         _check(library().cublasSetWorkspace_v2(handle, *space))
         known[device] = handle, stream, memory

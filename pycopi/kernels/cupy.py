@@ -62,8 +62,10 @@ def rank_k_update(matrix: Array, update: RankK, copy: bool | None) -> Array:
     """Return an updated matrix."""
     left, right, scale, row_scale, column_scale = update
     xp = namespace(matrix)
+    if any(one is not None and one.dtype != matrix.dtype for one in (left, right, row_scale, column_scale)):
+        return portable.rank_k_update(matrix, update, copy)
     if not isinstance(scale, (int, float)):  # computed on the device: to look at it would be to wait for it
-        left, scale = left * scale, 1.0
+        left, scale = left * scale.astype(left.dtype), 1.0
     overwrite = may_overwrite("matrix", matrix, copy, left, right, row_scale, column_scale)
     how = plan(left.shape[0], scaled=row_scale is not None or column_scale is not None, overwrite=overwrite)
     if not matrix.size:
