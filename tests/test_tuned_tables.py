@@ -146,7 +146,7 @@ class TestPage:
         )
 
 
-@pytest.mark.parametrize("name", ["performance.md", "fair.md"])
+@pytest.mark.parametrize("name", ["performance.md", "fair.md", "which.md"])
 def test_the_pages_follow_from_the_rows(name):
     assert page.faults((ROOT / "docs" / name).read_text("utf-8"), ROOT / "docs/results/tuned.csv") == []
 
