@@ -37,7 +37,7 @@ _TIMES = (
     "paired bootstrap over seeds. Under: the shortest run is beyond it already."
 )
 _ARITHMETIC = (
-    "The same in operations of the products, in units of 10^12, and their ratios to AdamW's: "
+    "As the time to an accuracy, in operations of the products, 10^12 of them, with ratios to AdamW's: "
     "what would be left on a machine on which nothing else took time."
 )
 _STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."
@@ -199,7 +199,7 @@ def arithmetic(network: str, found: Sequence[Found]) -> Table:
         body = [tuple(cell for at, cell in enumerate(row) if not at or at % 3) for row in body]
         heads += [head for target in targets for head in (f"to {target}", "/ AdamW")]
     title = f"Arithmetic to an accuracy, {network}"
-    return Table(f"tuned {network}", title, list(map(Column, heads)), body, [_ARITHMETIC])
+    return Table(f"tuned arithmetic {network}", title, list(map(Column, heads)), body, [_ARITHMETIC])
 
 
 def _counted(network: str, one: Found) -> Found | None:
