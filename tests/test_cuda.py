@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from assertions import assert_close, exactly, tolerance
 from backends import NUMPY
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import DTYPES, SEEDS
 
@@ -175,6 +175,7 @@ def test_a_scale_that_is_on_the_device_agrees(m, n, k, dtype, seed):
     m=SIZES, n=SIZES, dtype=DTYPES, seed=SEEDS, times=st.sampled_from([None, 0.0, 0.1, 1e3]),
     there=st.booleans(), copy=st.sampled_from([True, None, False]),
 )  # fmt: skip
+@example(m=3, n=257, dtype="float32", seed=0, times=0.1, there=False, copy=None)
 def test_bounded_steps_agree(m, n, dtype, seed, times, there, copy):
     generator = np.random.default_rng(seed)
     draw = lambda *shape: generator.uniform(-1, 1, shape).astype(dtype)  # noqa: E731

@@ -112,15 +112,17 @@ def test_recorded_steps_are_the_same(name, begin):
     assert (device.recorded, device.launched) == (min(kinds, 3), 30 - kinds)
 
 
-def test_directions_are_refreshed_between_recorded_steps(begin):
+@pytest.mark.parametrize("side", ["inputs", "perturbations"])
+def test_directions_are_refreshed_between_steps_recorded_or_not(begin, side):
     network, settings, rates = METHODS["few directions"]
-    _, take, _, state = begin(network, settings)
-    changed = []
-    for batch in batches(30):
-        before = state.optimizer[1]["weight"]["inputs"]["vectors"].copy()
-        state, _ = take(network, state, *batch, settings, rates)
-        changed.append(bool(np.any(before != state.optimizer[1]["weight"]["inputs"]["vectors"])))
-    assert 4 <= sum(changed[2:]) <= 10
+    _, recorded_step, other, state = begin(network, settings)
+    for take, learned in ((recorded_step, state), (step, other)):
+        changed = []
+        for batch in batches(30):
+            before = learned.optimizer[1]["weight"][side]["vectors"].copy()
+            learned, _ = take(network, learned, *batch, settings, rates)
+            changed.append(bool(np.any(before != learned.optimizer[1]["weight"][side]["vectors"])))
+        assert 4 <= sum(changed[2:]) <= 10
 
 
 def test_what_cannot_be_recorded_is_taken_as_it_comes(begin, monkeypatch):
