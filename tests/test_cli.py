@@ -68,6 +68,16 @@ def test_presets_of_named_sets() -> None:
     assert mnist.recipe.settings == pycopi.presets.PAPER
 
 
+@pytest.mark.parametrize(("samples", "size"), [(5, 16), (105, 21), (1000, 64)])
+def test_few_samples_of_a_file_are_several_steps(samples: int, size: int) -> None:
+    waiting = new_plan("own.npz", {})
+    assert waiting.recipe.settings.loss == "cross_entropy"
+    known = waiting.for_data(classes=False, outputs=1, samples=samples)
+    assert (known.batch_size, known.loss, known.recipe.batch_size) == (size, "squared_error", size)
+    given = new_plan("own.npz", {"batch_size": 8}).for_data(classes=True, outputs=3, samples=samples)
+    assert (given.batch_size, given.loss) == (8, "cross_entropy")
+
+
 class FakeModule(SimpleNamespace):
     """A library that only remembers what it was asked for."""
 

@@ -65,7 +65,7 @@ def test_without_scikit_learn_the_error_names_the_extra():
 
 def test_the_defaults_are_those_of_the_command_on_files():
     files, given = pycopi.presets.FILES, COPIClassifier().get_params()
-    assert (given["hidden_layer_sizes"], given["max_iter"], given["batch_size"]) == ((100,), 80, 64)
+    assert (given["hidden_layer_sizes"], given["max_iter"], given["batch_size"]) == ((100,), 80, "auto")
     assert COPIRegressor()._settings(1.0) == files.for_regression().settings
 
 
@@ -337,6 +337,18 @@ def test_a_fit_that_diverges_names_parameters_of_the_estimator(friedman):
 def test_parameters_that_make_no_sense(iris, parameters, message):
     with pytest.raises(ValueError, match=within(message)):
         COPIClassifier(**parameters).fit(*iris)
+
+
+def test_a_step_of_few_rows_is_a_fifth_of_them(iris):
+    x, y = iris
+    own, given = (
+        COPIClassifier(random_state=0, max_iter=3, **how).fit(x, y) for how in ({}, {"batch_size": 30})
+    )
+    for one, other in zip(own.coefs_, given.coefs_, strict=True):
+        np.testing.assert_array_equal(one, other)
+    twice = COPIClassifier(random_state=0, max_iter=3).fit(x, y, sample_weight=np.full(150, 2.0))
+    repeated = COPIClassifier(random_state=0, max_iter=3).fit(np.repeat(x, 2, axis=0), np.repeat(y, 2))
+    np.testing.assert_array_equal(twice.coefs_[0], repeated.coefs_[0])
 
 
 def test_one_class_is_not_enough(iris):

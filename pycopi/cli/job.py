@@ -171,8 +171,9 @@ def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
     like = reference_array(plan.backend, plan.device, plan.dtype)
     splits = split(data, like)
     _check_data(plan, splits, given["data"])
-    plan = plan.for_targets(classes=splits.labels is not None, outputs=splits.outputs)
-    about = len(data.x_train), dataset_fingerprint(data), splits.labels, data.columns
+    count = len(data.x_train)
+    plan = plan.for_data(classes=splits.labels is not None, outputs=splits.outputs, samples=count)
+    about = count, dataset_fingerprint(data), splits.labels, data.columns
     return Origin(plan, *about), splits, like
 
 

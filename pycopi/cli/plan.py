@@ -55,6 +55,9 @@ PLACES = {
 FREE_ON_RESUME = ("epochs", "backend", "device")
 """Fields that may differ when a run goes on: how far, and on what machine."""
 
+AUTO = "auto"
+"""The value of a field that waits for the data."""
+
 _ANY = object()
 
 
@@ -125,7 +128,9 @@ class Plan:
     gain: float = _flag(
         LEARNING, number(), "Factor of the output error, dimensionless; gain times rate is the gradient step."
     )
-    batch_size: int = _flag(LEARNING, whole(), "Samples in a step.")
+    batch_size: int | Literal["auto"] = _flag(
+        LEARNING, whole(), "Samples in a step; auto is 64, or a fifth of the samples, but at least 16."
+    )
     decorrelation_rate: float = _flag(
         DECORRELATION,
         number(),
@@ -205,12 +210,10 @@ class Plan:
     @property
     def recipe(self) -> Preset:
         """The network and how it is trained; a decorrelation rate of 0 leaves the decorrelators out."""
-        values = {place: getattr(self, name) for name, place in PLACES.items()}
+        values = {place: getattr(self, name) for name, place in PLACES.items() if getattr(self, name) != AUTO}
         if self.variance_scaled and self.rule == "copi":
             values["settings.rule"] = COPI(variance_scaled=True, epsilon=self.epsilon)
         values["decorrelated"] = self.decorrelation_rate > 0
-        if self.loss == "auto":
-            values["settings.loss"] = FILES.for_regression().settings.loss
         fractions = values.pop("settings.decorrelation.fraction")
         recipe: Preset = _put(preset_for(self.data), values)
         hows = tuple(
@@ -220,12 +223,14 @@ class Plan:
         settings = replace(recipe.settings, decorrelation=hows if len(hows) > 1 else hows[0])
         return replace(recipe, settings=settings)
 
-    def for_targets(self, *, classes: bool, outputs: int) -> "Plan":
-        """Return the plan with a loss where it has none: the one for two classes or more, or for the rest."""
-        if self.loss != "auto":
-            return self
+    def for_data(self, *, classes: bool, outputs: int, samples: int) -> "Plan":
+        """Return the plan with a loss and a batch size where these wait for the data.
+
+        The loss is the one for two classes or more, or for the rest.
+        """
         preset = FILES if classes and outputs > 1 else FILES.for_regression()
-        return replace(self, loss=str(preset.settings.loss))
+        found = {"loss": str(preset.settings.loss), "batch_size": preset.batch_for(samples)}
+        return replace(self, **{name: value for name, value in found.items() if getattr(self, name) == AUTO})
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as values that JSON has."""
@@ -280,11 +285,11 @@ def data_name(data: str) -> str:
 
 
 def _fields_of(preset: Preset) -> dict[str, Any]:
-    """Return the fields of a plan that a preset decides; the loss for a file waits for its targets."""
+    """Return the fields of a plan that a preset decides; for a file, loss and batch size wait for its data."""
     values = {name: attrgetter(place)(preset) for name, place in PLACES.items()}
     if isinstance(values["rule"], COPI):
         values["rule"] = "copi"
-    return {**values, "loss": "auto"} if preset.data == FILES.data else values
+    return {**values, "loss": AUTO, "batch_size": AUTO} if preset.data == FILES.data else values
 
 
 def _put(thing: Any, values: Mapping[str, Any]) -> Any:

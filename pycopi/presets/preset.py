@@ -16,6 +16,7 @@ VARIANCE_SCALED_EPSILON = 1e-2
 """Keeps the steps of weak inputs small when each is divided by the power of its input."""
 
 _WHITENING = 0.01  # of the decorrelation rate: whitening raises inputs that are nearly always zero without end
+_STEPS, _LEAST = 5, 16  # steps of an epoch, and samples of a step: what few samples are divided into
 _AFTER_ONE, _ALWAYS = Schedule(start=1), Schedule()  # the first epoch of the paper decorrelates alone
 _EVERY, _FAST_STEP, _FAST_BOUND = 5, 2.0, 0.5  # what `Preset.fast` does
 
@@ -174,6 +175,27 @@ class Preset:
             "decorrelation_schedule": self.decorrelation_schedule,
             "keep_decorrelated": self.keep_decorrelated,
         }
+
+    def batch_for(self, samples: int) -> int:
+        """Return how many of so many samples make a step: fewer where an epoch would have less than 5 steps.
+
+        Parameters
+        ----------
+        samples : int
+            The samples to train on.
+
+        Returns
+        -------
+        int
+            ``batch_size``, or a fifth of the samples where that is less, but not below 16.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> [pycopi.presets.FILES.batch_for(samples) for samples in (5, 150, 1000)]
+        [16, 30, 64]
+        """
+        return min(self.batch_size, max(_LEAST, samples // _STEPS))
 
     def using(self, method: str) -> "Preset":
         """Return the preset with a method of the paper.

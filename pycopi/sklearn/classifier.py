@@ -34,8 +34,8 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         Of the hidden layers. Tools made for `MLPClassifier` know all but ``leaky_relu``.
     max_iter : int
         Epochs of a call of `fit`, at least 1. The first of several decorrelates alone.
-    batch_size : int
-        Rows in a step, at least 1.
+    batch_size : int or "auto"
+        Rows in a step, at least 1. ``"auto"`` is 64, or a fifth of the rows of `fit`, but at least 16.
     rate, gain : float
         Step size of the weights and factor of the output error, dimensionless, at least 0; a step along the
         gradient has their product.

@@ -36,7 +36,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
     _: KW_ONLY
     activation: Any = FILES.activation
     max_iter: int = FILES.epochs
-    batch_size: int = FILES.batch_size
+    batch_size: Any = "auto"
     rate: float = FILES.settings.rate
     gain: float = FILES.settings.gain
     decorrelation_rate: float = FILES.settings.decorrelations[0].rate
@@ -104,6 +104,12 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
             decorrelation=decorrelation,
         )
 
+    def _batch_size(self, rows: int | None) -> int:
+        """Return how many of so many rows make a step; None where more are to come."""
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+            return FILES.batch_size if rows is None else FILES.batch_for(rows)
+        return as_whole("batch_size", self.batch_size)
+
     def _network(self, inputs: int, outputs: int, last: Activation) -> pycopi.Network:
         sizes = self.hidden_layer_sizes
         hidden = list(sizes) if isinstance(sizes, (tuple, list, np.ndarray)) else [sizes]
@@ -166,7 +172,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         waits = self.decorrelation_rate > 0 and last > 1  # the first epoch: its matrices R learn alone
         schedule = pycopi.Schedule(start=int(waits), decay=self.rate_decay)
         state = pycopi.State(self.parameters_, history=self._history)
-        began, arrays = len(self._history), None
+        began, arrays, batch_size = len(self._history), None, self._batch_size(rows.count)
         for epoch in range(began, last):
             if arrays is None or not rows.steady:
                 arrays = self._moved(*rows.of_epoch(epoch))
@@ -177,7 +183,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
                 *arrays,
                 epochs=epoch + 1,
                 settings=self._settings(1.0),
-                batch_size=self.batch_size,
+                batch_size=batch_size,
                 seed=self._seed,
                 validation=validation,
                 weight_schedule=schedule,
@@ -203,7 +209,8 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         inputs, targets = gather_rows(inputs, targets, counts, self._seed).of_epoch(epoch)
         if new:
             self._begin(inputs, targets, outputs)
-        share = min(1.0, inputs.shape[0] / self.batch_size)
+        batch_size = self._batch_size(None)
+        share = min(1.0, inputs.shape[0] / batch_size)
         with self._advice():
             state = pycopi.fit(
                 self.network_,
@@ -211,7 +218,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
                 *self._moved(inputs, targets),
                 epochs=1,
                 settings=self._settings(share),
-                batch_size=self.batch_size,
+                batch_size=batch_size,
                 seed=(self._seed + self.n_iter_) % 2**31,
                 weight_schedule=pycopi.Schedule(),
                 progress=False,

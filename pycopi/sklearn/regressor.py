@@ -24,7 +24,7 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
     ----------
     hidden_layer_sizes, activation : int or sequence of int, str or Activation
         The network, as for `COPIClassifier`.
-    max_iter, batch_size, rate, gain, decorrelation_rate, step_bound, rate_decay : int, float or None
+    max_iter, batch_size, rate, gain, decorrelation_rate, step_bound, rate_decay : int, float, "auto" or None
         The epochs and their steps, as for `COPIClassifier`.
     standardize, warm_start, early_stopping, validation_fraction, n_iter_no_change : bool, float, int
         What `fit` begins with, and when it ends, as for `COPIClassifier`.

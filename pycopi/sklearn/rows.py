@@ -38,6 +38,11 @@ class Rows(NamedTuple):
         """Whether every epoch has the same rows."""
         return self.counts is None or is_whole(self.counts)
 
+    @property
+    def count(self) -> int:
+        """How many rows an epoch has, in the mean."""
+        return len(self.order) if self.counts is None else round(float(self.counts.sum()))
+
     def of_epoch(self, epoch: int) -> tuple[Array, HostArray]:
         """Return inputs and targets of an epoch, counted from 0.
 
