@@ -11,6 +11,7 @@ from repository import ROOT, benchmark
 page, spaces, steps = benchmark("tuned.page"), benchmark("tuned.spaces"), benchmark("tuned.steps")
 store, times, command = benchmark("tuned.store"), benchmark("tuned.times"), benchmark("tuned.__main__")
 
+equal = benchmark("tuned.equal")
 arithmetic, AS_IT_IS = benchmark("tuned.arithmetic"), benchmark("tuned.pycopi_methods").AS_IT_IS
 
 RUNS = {1: {0: 0.5, 1: 0.5}, 2: {0: 0.7, 1: 0.7}, 4: {0: 0.8, 1: 0.8}}
@@ -72,6 +73,7 @@ def files(tmp_path):
         "tuned settings digits",
         "tuned times digits",
         "tuned steps digits",
+        "tuned equal digits",
         "tuned mnist",
     )
     (tmp_path / "page.md").write_text("".join(f"# A\n\n<!-- {name} -->\n<!-- end -->\n" for name in places))
@@ -80,6 +82,29 @@ def files(tmp_path):
 
 def on(action, files):
     return command.main([action, str(files / "tuned.csv"), str(files / "page.md")])
+
+
+class TestEqual:
+    RUNS = (equal.Complete(1, 0.5, 0.51), equal.Complete(2, 0.7, 0.68), equal.Complete(4, 0.6, 0.69))
+
+    @pytest.mark.parametrize(
+        ("seconds", "accuracy"), [(9.9, None), (10.0, 0.51), (20.0, 0.68), (40.0, 0.68), (999.0, 0.68)]
+    )
+    def test_the_run_that_fits_and_is_best_on_validation_rows_counts(self, seconds, accuracy):
+        assert equal.reached(seconds, self.RUNS, 10.0) == accuracy
+
+    def test_runs_of_one_length_and_setting_are_one_mean_and_a_divergence_is_nothing(self):
+        run = {"part": "final", "epochs": 1, "score": 0.6}
+        rows = [row(seed=0, test=0.5, **run), row(seed=1, test=None, error="diverged", **run)]
+        rows.append(row(setting={"rate": 0.2, "batch": 128}, seed=0, test=0.7, **run))
+        found = equal.complete(rows)
+        assert found == [equal.Complete(1, 0.3, 0.25), equal.Complete(1, 0.6, 0.7)]
+
+    def test_the_columns_are_tenths_of_the_rivals_longest_runs(self, files):
+        on("page", files)
+        text = " ".join((files / "page.md").read_text().split())
+        assert "| COPI subspace (raw) | 0.6550 | 0.6550 |" in text
+        assert "| AdamW (standardised) | - | 0.6050 |" in text
 
 
 class TestArithmetic:

@@ -20,7 +20,7 @@ from benchmarks.sides import needed
 from benchmarks.threads import again, has_threads
 from benchmarks.tuned.best import run_best
 from benchmarks.tuned.page import faults, filled, steps_beside
-from benchmarks.tuned.plan import SLOW, planned
+from benchmarks.tuned.plan import SLOW, planned, usual
 from benchmarks.tuned.pycopi_methods import AS_IT_IS
 from benchmarks.tuned.race import kept, walk
 from benchmarks.tuned.searches import searches
@@ -90,7 +90,8 @@ def _best(given: argparse.Namespace) -> None:
     needed("torch").set_num_threads(1)
     for found in found_in(all_rows(given.keep), ()):
         network, method, _ = found.entry
-        if network in (given.network or [network]) and method in (given.method or [method]):
+        asked = network in (given.network or [network]) and method in (given.method or [method])
+        if asked and found.entry in usual(network, method):
             best = run_best(found.entry, found.chosen, kept(given.keep, _say))
             _say(f"chosen for {', '.join(found.entry)}: {best}")
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from benchmarks.table import Cell, Column, Table
 from benchmarks.tuned import ablation, best
 from benchmarks.tuned.arithmetic import operations
+from benchmarks.tuned.equal import TENTHS, Complete, complete, reached
 from benchmarks.tuned.inputs import VALIDATION
 from benchmarks.tuned.plan import RIVALS, SLOW, usual
 from benchmarks.tuned.race import FINAL_EPOCHS, SEARCH_SEEDS, Chosen, choose
@@ -40,6 +41,11 @@ _ARITHMETIC = (
     "As the time to an accuracy, in operations of the products, 10^12 of them, with ratios to AdamW's: "
     "what would be left on a machine on which nothing else took time."
 )
+_EQUAL = (
+    "Test accuracy, mean over seeds, of the run that has ended by then and is best on validation rows, among "
+    "complete runs of all lengths and those at the setting for eight epochs. By the last column the longest "
+    "runs of AdamW and SGD have ended; the others are its tenths. A dash: no run ends so soon."
+)
 _STEPS = "Milliseconds of the processor, one thread: the lower quartile of turns in which the sides alternate."
 _SLOW_STEPS = " Muon and SOAP: ten steps in a row, at the first setting of their spaces and without a refresh."
 
@@ -52,6 +58,7 @@ class Found(NamedTuple):
     trials: int
     failed: int
     runs: Runs
+    complete: Sequence[Complete]
     epoch_seconds: float | None
 
     @property
@@ -87,15 +94,16 @@ def _found(entry: Entry, rows: Sequence[Row], seconds: Mapping[Any, float]) -> F
     if not searched:
         return None
     chosen = choose(searched)
+    finals = [row for row in rows if row.trial.part == "final" and row.trial.setting == chosen.setting]
     runs: dict[int, dict[int, float]] = {}
-    for row in rows:
-        if row.trial.part == "final" and row.trial.setting == chosen.setting:
-            runs.setdefault(row.trial.epochs, {})[row.trial.seed] = row.test or 0.0
+    for row in finals:
+        runs.setdefault(row.trial.epochs, {})[row.trial.seed] = row.test or 0.0
     batch = chosen.setting["batch"]
     step = seconds.get((entry.network, entry.method, batch))
     epoch = None if step is None else step * -(-_samples(entry.network) // batch)
     failed = sum(bool(row.error) for row in searched)
-    return Found(entry, chosen, len(searched), failed, dict(sorted(runs.items())), epoch)
+    ended = complete([*finals, *(row for row in rows if row.trial.part == best.FINAL)])
+    return Found(entry, chosen, len(searched), failed, dict(sorted(runs.items())), ended, epoch)
 
 
 def tables(rows: Sequence[Row], steps: Sequence[Step]) -> list[Table]:
@@ -105,6 +113,7 @@ def tables(rows: Sequence[Row], steps: Sequence[Step]) -> list[Table]:
         if own := [one for one in found if one.entry.network == network]:
             first = [one for one in own if one.entry in usual(network, *RIVALS)]
             made += [results(f"tuned {network}", first), times(network, first), arithmetic(network, first)]
+            made.append(equal(network, first))
             made.append(results(f"tuned controls {network}", [one for one in own if one not in first]))
             made += [settings(network, own), step_table(network, steps)]
             made.append(best.table(network, [one.entry for one in own], rows))
@@ -200,6 +209,21 @@ def arithmetic(network: str, found: Sequence[Found]) -> Table:
         heads += [head for target in targets for head in (f"to {target}", "/ AdamW")]
     title = f"Arithmetic to an accuracy, {network}"
     return Table(f"tuned arithmetic {network}", title, list(map(Column, heads)), body, [_ARITHMETIC])
+
+
+def equal(network: str, found: Sequence[Found]) -> Table:
+    """Return what each method has after tenths of the time of the rivals' longest runs."""
+    ran = [one for one in found if one.complete and one.epoch_seconds is not None]
+    rivals = [one for one in ran if one.entry in usual(network, "AdamW", "SGD")]
+    whole = max((max(one.runs, default=0) * (one.epoch_seconds or 0.0) for one in rivals), default=0.0)
+    ends = [whole * tenth / len(TENTHS) for tenth in TENTHS] if whole else []
+    body = [
+        (one.name, *(reached(end, one.complete, one.epoch_seconds or 0.0) for end in ends))
+        for one in ran
+        if ends
+    ]
+    heads = [Column("method (inputs)"), *(Column(f"{end:.0f} s", ".4f") for end in ends)]
+    return Table(f"tuned equal {network}", f"Accuracy after equal seconds, {network}", heads, body, [_EQUAL])
 
 
 def _counted(network: str, one: Found) -> Found | None:
