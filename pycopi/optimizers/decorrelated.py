@@ -174,12 +174,12 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
     Else no array is one of before, which the next step may overwrite.
     """
     pairs = paired(memory, found)
-    if not all([may_overwrite("memory", array, copy) for array, _ in pairs]):
+    changes = [(array, values) for array, values in pairs if array is not values]
+    if copy is True or not all([may_overwrite("memory", array, copy) for array, _ in changes]):
         same = {id(array) for array, _ in pairs if is_writable(array)}
         return map_arrays(lambda array: copy_array(array) if id(array) in same else array, found)
-    for array, values in pairs:
-        if array is not values:
-            array[...] = values
+    for array, values in changes:
+        array[...] = values
     return memory
 
 

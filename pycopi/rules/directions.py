@@ -85,13 +85,13 @@ def accumulate(
     samples, features = rows.shape
     xp = namespace(squares)
     power = xp.reshape(xp.sum(squares), (1,)) / features  # NumPy 1 makes 64 bits of a 0-d array and a number
-    added = xp.concat([power, xp.full_like(power, samples), xp.zeros_like(power)])
     change = kernels.RankK(wide_floats(projected), wide_floats(rows), 1.0)
-    moments = kernels.apply(state.moments, change, copy)
-    if not may_overwrite("sums", state.sums, copy):
-        return state._replace(moments=moments, sums=state.sums + added)
-    sums = state.sums
-    sums += added
+    moments, sums = kernels.apply(state.moments, change, copy), state.sums
+    if may_overwrite("sums", sums, copy):
+        sums[:1] += power
+        sums[1:2] += samples
+    else:
+        sums = sums + xp.concat([power, xp.full_like(power, samples), xp.zeros_like(power)])
     return state._replace(moments=moments, sums=sums)
 
 
