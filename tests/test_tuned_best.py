@@ -11,12 +11,12 @@ ENTRY = Entry("digits", "AdamW", "standardised")
 CHOSEN = race.Chosen({"rate": 0.1, "batch": 128, "decay": 0.01}, 0.5, 18)
 
 
-def ran(tried):
-    """Return a runner that prefers the second decay, and notes what it was given."""
+def ran(tried, wanted=0.9):
+    """Return a runner that prefers a decay, and notes what it was given."""
 
     def run(what):
         tried.append(what)
-        score = 0.9 - abs(what.setting["decay"] - 0.9)
+        score = 0.9 - abs(what.setting["decay"] - wanted)
         test = None if what.part == best.SEARCH else 0.5 + 0.01 * what.seed
         return Row(what, (score,), (1.0,), (1.0,), test, "")
 
@@ -33,6 +33,15 @@ def test_the_chosen_setting_is_tried_with_stronger_decays_and_runs_with_fresh_se
         (seed, "best", 8) for seed in range(100, 105)
     ]
     assert all(one.setting == found.setting for one in tried[12:])
+
+
+@pytest.mark.parametrize(("wanted", "more"), [(0.3, [0.09, 0.09, 0.3, 0.3]), (4.8, [4.8, 9.6, 4.8, 9.6])])
+def test_where_the_weakest_or_the_strongest_decay_is_best_more_are_tried(wanted, more):
+    tried = []
+    found = best.run_best(ENTRY, CHOSEN, ran(tried, wanted))
+    assert [one.setting["decay"] for one in tried[12:20]] == more * 2
+    assert len(tried) == 25
+    assert found.settings == 10
 
 
 def test_what_has_no_decay_is_left_out():

@@ -127,6 +127,22 @@ class TestArithmetic:
         assert arithmetic.operations("Muon", (100, 20, 10), {}) is None
 
 
+class TestPicture:
+    def test_a_picture_has_the_networks_that_were_run(self, files, monkeypatch):
+        pytest.importorskip("matplotlib")
+        picture = benchmark("tuned.picture")
+        monkeypatch.setattr(picture, "TITLES", {"digits": "digits", "mnist": "MNIST"})
+        drawn = []
+        monkeypatch.setattr(picture, "write_figure", lambda figure, path: drawn.append((figure, path)))
+        assert command.main(["picture", str(files / "tuned.csv"), str(files / "race.png")]) == 0
+        ((figure, path),) = drawn
+        assert path == files / "race.png"
+        assert [axes.get_xlabel()[:4] for axes in figure.axes] == ["epoc", "arit", "proc"]
+        lines = [axes.lines[0].get_xydata() for axes in figure.axes]  # of AdamW, at one and eight epochs
+        assert lines[0].tolist() == [[1.0, pytest.approx(60.5)], [8.0, pytest.approx(70.5)]]
+        assert lines[2][:, 0] == pytest.approx([20.0, 160.0])  # ten steps of two seconds an epoch
+
+
 class TestPage:
     def test_a_page_made_from_rows_passes_the_audit(self, files):
         assert on("page", files) == 0

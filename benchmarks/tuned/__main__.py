@@ -6,6 +6,7 @@
     python -m benchmarks.tuned search docs/results/tuned.csv
     python -m benchmarks.tuned steps docs/results/tuned.csv
     python -m benchmarks.tuned page docs/results/tuned.csv docs/performance.md docs/fair.md
+    python -m benchmarks.tuned picture docs/results/tuned.csv docs/_static/race.png
     python -m benchmarks.tuned audit docs/results/tuned.csv docs/performance.md docs/fair.md
 
 The rules are in docs/fair.md.
@@ -20,12 +21,13 @@ from benchmarks.sides import needed
 from benchmarks.threads import again, has_threads
 from benchmarks.tuned.best import run_best
 from benchmarks.tuned.page import faults, filled, steps_beside
+from benchmarks.tuned.picture import draw
 from benchmarks.tuned.plan import SLOW, planned, usual
 from benchmarks.tuned.pycopi_methods import AS_IT_IS
 from benchmarks.tuned.race import kept, walk
 from benchmarks.tuned.searches import searches
 from benchmarks.tuned.spaces import SPACES, first
-from benchmarks.tuned.steps import measure, write_steps
+from benchmarks.tuned.steps import measure, read_steps, write_steps
 from benchmarks.tuned.store import all_rows, read_rows, write_rows
 from benchmarks.tuned.tables import found_in, settings_by_network
 from benchmarks.tuned.trial import SIZES
@@ -67,9 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     steps.add_argument("--turns", type=int, default=7, help="how often each side is timed")
     search = action("search", _search, "print every setting that was tried")
     page = action("page", _page, "write the tables into the page")
+    picture = action("picture", _picture, "draw accuracy against epochs, arithmetic and seconds")
     audit = action("audit", _audit, "fail if the page does not follow from the rows")
-    for one in (rows, steps, search, page, audit):
+    for one in (rows, steps, search, page, picture, audit):
         one.add_argument("rows", type=Path, metavar="ROWS", help="a CSV file")
+    picture.add_argument("picture", type=Path, metavar="PICTURE", help="the file, such as race.png")
     for one in (page, audit):
         one.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="a Markdown file")
     return parser
@@ -116,6 +120,10 @@ def _search(given: argparse.Namespace) -> None:
 def _page(given: argparse.Namespace) -> None:
     for page in given.pages:
         page.write_text(filled(page.read_text("utf-8"), given.rows), "utf-8")
+
+
+def _picture(given: argparse.Namespace) -> None:
+    draw(found_in(read_rows(given.rows), read_steps(steps_beside(given.rows))), given.picture)
 
 
 def _audit(given: argparse.Namespace) -> int:

@@ -111,7 +111,7 @@ def tables(rows: Sequence[Row], steps: Sequence[Step]) -> list[Table]:
     found, made = found_in(rows, steps), [spaces()]
     for network in SIZES:
         if own := [one for one in found if one.entry.network == network]:
-            first = [one for one in own if one.entry in usual(network, *RIVALS)]
+            first = compared(network, own)
             made += [results(f"tuned {network}", first), times(network, first), arithmetic(network, first)]
             made.append(equal(network, first))
             made.append(results(f"tuned controls {network}", [one for one in own if one not in first]))
@@ -119,6 +119,11 @@ def tables(rows: Sequence[Row], steps: Sequence[Step]) -> list[Table]:
             made.append(best.table(network, [one.entry for one in own], rows))
             made.append(ablation.table(network, rows))
     return [table for table in made if table.rows]
+
+
+def compared(network: str, found: Iterable[Found]) -> list[Found]:
+    """Return the methods of a network with their usual inputs; all else is a control of some kind."""
+    return [one for one in found if one.entry in usual(network, *RIVALS)]
 
 
 def spaces() -> Table:
@@ -199,7 +204,7 @@ def _targets(network: str, adamw: Found | None) -> dict[str, float]:
 
 def arithmetic(network: str, found: Sequence[Found]) -> Table:
     """Return the arithmetic to shares of AdamW's best, for the methods whose arithmetic is known."""
-    ran = {one.entry: counted for one in found if (counted := _counted(network, one)) is not None}
+    ran = {one.entry: counted for one in found if (counted := in_operations(network, one)) is not None}
     adamw = ran.get(Entry(network, "AdamW", _USUAL))
     body: list[tuple[Cell, ...]] = []
     heads = ["method (inputs)"]
@@ -226,7 +231,7 @@ def equal(network: str, found: Sequence[Found]) -> Table:
     return Table(f"tuned equal {network}", f"Accuracy after equal seconds, {network}", heads, body, [_EQUAL])
 
 
-def _counted(network: str, one: Found) -> Found | None:
+def in_operations(network: str, one: Found) -> Found | None:
     """Return what is found with an epoch's arithmetic, in 10^12 operations, in place of its seconds."""
     count = operations(one.entry.method, SIZES[network], one.chosen.setting)
     if count is None or not one.runs:
