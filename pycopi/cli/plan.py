@@ -229,7 +229,7 @@ class Plan:
         The loss is the one for two classes or more, or for the rest.
         """
         preset = FILES if classes and outputs > 1 else FILES.for_regression()
-        found = {"loss": str(preset.settings.loss), "batch_size": preset.batch_for(samples)}
+        found: dict[str, Any] = {"loss": str(preset.settings.loss), "batch_size": preset.batch_for(samples)}
         return replace(self, **{name: value for name, value in found.items() if getattr(self, name) == AUTO})
 
     def as_json(self) -> dict[str, Any]:

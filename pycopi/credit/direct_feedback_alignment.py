@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pycopi import kernels
 from pycopi._trees import Tree
 from pycopi.credit.base import Credit, Perturbations, Problem
-from pycopi.credit.feedback_alignment import feed_back
 from pycopi.layers import Layer, xavier_normal
 
 
@@ -28,5 +28,5 @@ class DirectFeedbackAlignment(Credit):
 
     def assign(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
         """Return each layer's perturbations."""
-        wanted = (feed_back(problem.error, feedback) for feedback in kept["direct"])
+        wanted = (kernels.product(problem.error, feedback) for feedback in kept["direct"])
         return (*(problem.perturb(index, one) for index, one in enumerate(wanted)), problem.error), kept

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pycopi import kernels
-from pycopi._array import Array
 from pycopi._trees import Tree
 from pycopi.credit.base import Credit, Perturbations, Problem
 from pycopi.layers import Layer, xavier_normal
@@ -23,23 +22,9 @@ class FeedbackAlignment(Credit):
 
     def init(self, layers: Sequence[Layer], generator: np.random.Generator) -> Tree:
         """Return the matrix of each layer but the lowest, drawn as weights are."""
-        return draw_feedback(layers, generator)
+        pairs = zip(generator.spawn(len(layers))[1:], layers[1:], strict=True)
+        return tuple(xavier_normal(one, layer.outputs, layer.inputs) for one, layer in pairs)
 
     def assign(self, problem: Problem, kept: Tree) -> tuple[Perturbations, Tree]:
         """Return each layer's perturbations."""
-        return problem.downwards(lambda index, delta: feed_back(delta, kept[index - 1])), kept
-
-
-def draw_feedback(layers: Sequence[Layer], generator: np.random.Generator) -> Tree:
-    """Return a matrix (m, n) for each layer but the lowest, each from a generator of its own."""
-    generators = generator.spawn(len(layers))[1:]
-    pairs = zip(generators, layers[1:], strict=True)
-    return tuple(xavier_normal(one, layer.outputs, layer.inputs) for one, layer in pairs)
-
-
-def feed_back(rows: Array, feedback: Array) -> Array:
-    """Return rows (B, m) times a feedback matrix (m, n); a single row takes one sweep of it."""
-    if rows.shape[0] != 1:
-        return kernels.product(rows, feedback)
-    row: Array = kernels.pull_then_update(feedback, rows[0, :], None)[1]
-    return row[None, :]
+        return problem.downwards(lambda index, delta: kernels.product(delta, kept[index - 1])), kept

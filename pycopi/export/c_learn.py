@@ -99,8 +99,9 @@ def _decorrelate(layers: list[LearningLayer]) -> str:
         if layer.own.decorrelator is None or how is None:
             continue
         rates = layer.how.rates
-        rate = _rate(rates.decorrelation, rates.share, 1.0, how.step_bound, f"@_power({n}, {layer.field('x')})")
-        code += f"    @_{how.rule}({n}, {rate}, {number(how.whitening)},\n        {layer.field('x')}, "
+        x = layer.field("x")
+        rate = _rate(rates.decorrelation, rates.share, 1.0, how.step_bound, f"@_dot({n}, {x}, {x})")
+        code += f"    @_{how.rule}({n}, {rate}, {number(how.whitening)},\n        {x}, "
         code += f"self->signal, {layer.field('decorrelator')});\n"
     return code + "    (void)self;\n}\n"
 
@@ -146,10 +147,10 @@ def _learn(layers: list[LearningLayer], model: Folded, settings: Settings) -> st
 
 
 def _weight_rate(layer: LearningLayer, settings: Settings) -> str:
-    rates, rule, n = layer.how.rates, settings.method.rule, layer.sizes[1]
+    rates, rule, n, x = layer.how.rates, settings.method.rule, layer.sizes[1], layer.field("x")
     gain = max(settings.gain, 1.0) if isinstance(rule, COPI) else settings.gain
-    name = "@_power" if epsilon_of(rule) is None else "@_scaled_power"
-    power = f"{name}({n}, {layer.field('x')}){'' if layer.own.bias is None else ' + 1.0f'}"
+    power = f"@_dot({n}, {x}, {x})" if epsilon_of(rule) is None else f"@_scaled_power({n}, {x})"
+    power += "" if layer.own.bias is None else " + 1.0f"
     return _rate(rates.weights, rates.share, gain, settings.step_bound, power)
 
 

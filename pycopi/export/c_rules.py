@@ -27,11 +27,6 @@ static inline void @_pull(int m, int n, const float *w, const float *d, float *y
             y[j] += d[i] * w[j];
 }
 
-static inline float @_power(int n, const float *x)
-{
-    return @_dot(n, x, x);
-}
-
 /* A rate whose effective step, rate times factor times power, is at most 1. */
 static inline float @_bounded(float rate, float factor, float power)
 {

@@ -116,17 +116,11 @@ _told = False
 
 
 def _second() -> Engine:
-    """Return the engine for NumPy matrices where there is no C core."""
+    """Return the engine for NumPy matrices where there is no C core; warn once of those that do not work."""
     global _told
-    if not _told:
-        _told = True
-        _tell()
-    return BY_NAME["numba" if numba.available and numba.fault() is None else "portable"]
-
-
-def _tell() -> None:
-    """Warn of the engines that are installed and do not work."""
     name, faults = preferred()
-    for broken, fault in faults.items():
+    told, _told = _told, True
+    for broken, fault in () if told else faults.items():
         msg = f"the engine {broken!r} cannot work here, so {name!r} does: {fault}, or set PYCOPI_ENGINE={name}"
-        warnings.warn(msg, RuntimeWarning, stacklevel=5)
+        warnings.warn(msg, RuntimeWarning, stacklevel=4)
+    return BY_NAME[name]

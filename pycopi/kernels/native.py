@@ -5,7 +5,6 @@ among them, so that their number changes no bit. BLAS has threads of its own, wh
 call on processors that the core may need, so that it is well to change between the two seldom.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,8 @@ _fault: str | None = None
 installed = True
 try:
     import pycopi._core as _core
+
+    row_forward, row_learn = _core.row_forward, _core.row_learn
 except ModuleNotFoundError:
     installed = False
     _fault = "pycopi was built without its C core; reinstall it on a machine with a C compiler"
@@ -139,18 +140,6 @@ def move(
     step = _contiguous(step)
     _core.move(matrix, step, kept, times, least)
     return matrix, step
-
-
-def send_row(calls: Iterable[Sequence[Any]]) -> None:
-    """Send a row through dense layers; each has the arguments of its call, see `pycopi.layers.row`."""
-    for arguments in calls:
-        _core.row_forward(*arguments)
-
-
-def learn_row(calls: Iterable[Sequence[Any]]) -> None:
-    """Let dense layers learn from a row, each in a call."""
-    for arguments in calls:
-        _core.row_learn(*arguments)
 
 
 def _sweep(

@@ -17,7 +17,7 @@ from pycopi.layers.base import Layer, Record
 from pycopi.optimizers import Changes, pull_and_apply
 from pycopi.rules.decorrelation import Decorrelation
 from pycopi.rules.inference import Sent
-from pycopi.rules.learning import Learning, Rates
+from pycopi.rules.learning import Learning
 from pycopi.rules.power import mean_square
 from pycopi.rules.standardisation import standardise
 
@@ -182,8 +182,14 @@ class Dense(Layer):
         power = learning.power(record.decorrelated)
         proposed = inferred(own, record, power, perturbations, learning)
         if own.decorrelator is not None and learning.decorrelation is not None:
-            how, rates = learning.decorrelation, learning.rates
-            proposed["decorrelator"] = _decorrelation(own, record, power, how, rates)
+            how, rates, product = learning.decorrelation, learning.rates, record.reprojected
+            sampled = how.sample(record.decorrelated)
+            if product is None:
+                product = kernels.product(sampled, own.decorrelator, transposed=how.transposed)
+            if power is None or sampled is not record.decorrelated:
+                power = mean_square(sampled)
+            change = how.change(sampled, product, power, rates.decorrelation, rates.share)
+            proposed["decorrelator"] = change
         return proposed
 
     def fold(self, own: DenseParameters) -> tuple[Dense, DenseParameters]:
@@ -230,18 +236,6 @@ def inferred(
         mean = perturbations[0, :] if one else namespace(x).mean(perturbations, axis=0)
         proposed["bias"] = rate * mean
     return proposed
-
-
-def _decorrelation(
-    own: DenseParameters, record: Record, power: Array | None, how: Decorrelation, rates: Rates
-) -> kernels.RankK:
-    """Return the change of R, by the product that the record holds or one that is made here."""
-    sampled, product = how.sample(record.decorrelated), record.reprojected
-    if product is None:
-        product = kernels.product(sampled, own.decorrelator, transposed=how.transposed)
-    if power is None or sampled is not record.decorrelated:
-        power = mean_square(sampled)
-    return how.change(sampled, product, power, rates.decorrelation, rates.share)
 
 
 def xavier_normal(

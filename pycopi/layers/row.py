@@ -45,7 +45,8 @@ class RowPass:
             preactivations, outputs, delta = (np.empty(m, dtype) for _ in range(3))
             arrays = own.weight, own.decorrelator, own.bias, *late, inputs, x, returned, preactivations
             self._learn.append((*arrays, delta, below, slope, *_steps(how)))
-            inputs, below, late, slope = outputs, delta, [None] * 6, _slope(layer)
+            inputs, below, late = outputs, delta, [None] * 6
+            slope = getattr(layer.activation, "slope", 1.0)  # where it is not positive
             self._forward.append((*arrays, outputs, slope))
         self._learn.reverse()
         assert below is not None  # there is a layer
@@ -73,26 +74,27 @@ class RowPass:
             self._forget()
         self._inputs[:] = inputs[0]
         self._waits = False
-        native.send_row(self._forward)
+        for call in self._forward:
+            native.row_forward(*call)
         return self._outputs[None, :]
 
     def learn(self, error: HostArray) -> None:
         """Change all parameters by the perturbations (1, m) of the last layer for the row that was sent."""
         self._error[:] = error[0]
-        native.learn_row(self._learn)
+        for call in self._learn:
+            native.row_learn(*call)
         self._waits = True
 
     def outputs(self, inputs: HostArray) -> HostArray:
         """Return the outputs (1, m) for a row (1, n) that nothing is learned from, in memory of their own."""
         self.settle()
         row: HostArray = inputs[0]
-        calls = []
         for weight, matrix, bias, *_, x, _, a, _, slope in self._forward:
             outputs = np.empty_like(a)
             found = None if x is None else np.empty_like(x), None, np.empty_like(a), outputs
-            calls.append((weight, matrix, bias, *[None] * 6, row, *found, slope))
+            call: tuple[Any, ...] = (weight, matrix, bias, *[None] * 6, row, *found, slope)
+            native.row_forward(*call)
             row = outputs
-        native.send_row(calls)
         return row[None, :]
 
     def settle(self) -> None:
@@ -121,21 +123,11 @@ def _late(matrix: HostArray | None, *, by_rows: bool) -> tuple[Any, Any, Any, An
     return np.empty(m, dtype), np.empty(n, dtype), *((scale, None) if by_rows else (None, scale))
 
 
-def _slope(layer: Layer) -> float:
-    """Return the slope of a known activation where it is not positive."""
-    slope: float = getattr(layer.activation, "slope", 1.0)
-    return slope
-
-
 def _is_plain(how: Learning) -> bool:
-    rule, decorrelation = how.rule, how.decorrelation
-    infers = type(rule) is COPI and not rule.variance_scaled
-    whole = how.rates.share == 1.0 and not how.rescales
+    rule, matrix = how.rule, how.decorrelation
+    known = type(rule) is Gradient or (type(rule) is COPI and not rule.variance_scaled)
     return (
-        (infers or type(rule) is Gradient)
-        and whole
-        and decorrelation is not None
-        and not decorrelation.transposed
+        known and how.rates.share == 1.0 and not how.rescales and matrix is not None and not matrix.transposed
     )
 
 

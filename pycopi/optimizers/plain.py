@@ -19,13 +19,6 @@ class Plain(Optimizer):
         """Return a parameter after a change."""
         return parameter + change, memory
 
-    def apply(
-        self, own: Any, memory: Any, changes: Changes, rate: Any, copy: bool | None, *, within: bool = False
-    ) -> tuple[Any, Any]:
-        """Return the parameters of a layer after their changes, and what nothing is remembered in."""
-        values = {name: changed(name, getattr(own, name), change, copy) for name, change in changes.items()}
-        return own._replace(**values), memory
-
 
 def pull_and_apply(
     own: Any, path: tuple[str, ...], vector: Array, changes: Changes, copy: bool | None

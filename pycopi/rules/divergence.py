@@ -1,6 +1,7 @@
 """The error of a stream that is no longer finite."""
 
 import math
+from functools import partial
 from typing import Any
 
 from pycopi._array import Array
@@ -42,7 +43,8 @@ class StreamDivergenceError(ArithmeticError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make the error again: exceptions are pickled by their message alone."""
-        return _again, (self.sample, self.decorrelator, self.decorrelated, self.bounded)
+        place = self.sample, self.decorrelator, self.decorrelated
+        return partial(type(self), bounded=self.bounded), place
 
 
 def divergence(
@@ -50,10 +52,4 @@ def divergence(
 ) -> StreamDivergenceError:
     """Return the error of a stream that learns by this rule."""
     bounded = rule.recursive or math.isfinite(rule.bound)
-    return StreamDivergenceError(sample, decorrelator, decorrelated, bounded=bounded)
-
-
-def _again(
-    sample: int | None, decorrelator: Array, decorrelated: Array | None, bounded: bool
-) -> StreamDivergenceError:
     return StreamDivergenceError(sample, decorrelator, decorrelated, bounded=bounded)

@@ -152,7 +152,8 @@ def decorrelate_sample(
             power, returned = number(power), number(returned)
         base, slope, step = kernels.coefficients(learning, power, xp)
         left, kept = step * x, base + slope * xp.square(x)
-        if looks and not _sum_of_squares(power, returned, base, slope, step) <= largest_value(wide):
+        most = base + abs(slope) * power  # the sum below bounds the squares of all that a sample makes
+        if looks and not power + returned + most * most + step * step * power <= largest_value(wide):
             check_finite(decorrelator=matrix)
             raise divergence(None, matrix, None, learning)
         limit = gain_limit(kept * diagonal(matrix) + left * v) if grows(learning) else None
@@ -198,12 +199,6 @@ def finish_samples(state: SampleState, *, copy: bool | None = True) -> Array:
 
 def _pending(state: SampleState) -> kernels.RankK:
     return kernels.RankK(state.left[None, :], state.right[None, :], 1.0, state.kept)
-
-
-def _sum_of_squares(power: float, returned: float, base: float, slope: float, step: float) -> float:
-    """Return what bounds the squares of all that a sample makes; NaN where it is."""
-    kept = base + abs(slope) * power
-    return power + returned + kept * kept + step * step * power
 
 
 def _check_state(state: SampleState) -> None:

@@ -172,7 +172,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         waits = self.decorrelation_rate > 0 and last > 1  # the first epoch: its matrices R learn alone
         schedule = pycopi.Schedule(start=int(waits), decay=self.rate_decay)
         state = pycopi.State(self.parameters_, history=self._history)
-        began, arrays, batch_size = len(self._history), None, self._batch_size(rows.count)
+        began, arrays, batch_size = len(self._history), None, self._batch_size(rows.length)
         for epoch in range(began, last):
             if arrays is None or not rows.steady:
                 arrays = self._moved(*rows.of_epoch(epoch))

@@ -39,7 +39,7 @@ class Rows(NamedTuple):
         return self.counts is None or is_whole(self.counts)
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
         """How many rows an epoch has, in the mean."""
         return len(self.order) if self.counts is None else round(float(self.counts.sum()))
 

@@ -3,7 +3,6 @@
 import math
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TextIO
 
@@ -137,18 +136,3 @@ def choose_reporter(progress: bool | Reporter | None) -> Reporter | None:
     if stream is None or progress is False:
         return None
     return ProgressLine(stream) if progress or is_terminal(stream) or is_notebook(stream) else None
-
-
-class Clock:
-    """Says when the next report is due, so that reporting costs nothing in short steps."""
-
-    def __init__(self, every: float = 0.1) -> None:
-        self.every, self.last = every, 0.0
-
-    def due(self) -> bool:
-        """Return whether ``every`` seconds have passed since the last time that it was."""
-        now = time.monotonic()
-        if now - self.last < self.every:
-            return False
-        self.last = now
-        return True

@@ -21,11 +21,12 @@ from pycopi.training.divergence import DivergenceError
 from pycopi.training.evaluate import evaluate_batches
 from pycopi.training.frozen import View, decorrelate_data
 from pycopi.training.guard import Guard, Watch
-from pycopi.training.progress import Clock, Report, Reporter
+from pycopi.training.progress import Report, Reporter
 from pycopi.training.recorded import TakeStep, steps_on
 from pycopi.training.schedules import Factor
 from pycopi.training.steps import block_size, in_blocks, step_through
 
+_PAUSE = 0.1  # seconds between two reports
 PROBED = 4096
 """Samples, spread over the data, on which the correlation left is measured after each epoch."""
 
@@ -154,7 +155,7 @@ class Run(NamedTuple):
 
         R learns in the first step of a run and in every so-many-th after it, whichever epoch that is in.
         """
-        network, clock, rates = view.batches.network, Clock(), watch.rates
+        network, told, rates = view.batches.network, 0.0, watch.rates
         like = first_array(live)
         take_steps = jit(step_through, like, static=("network", "settings"), donate="state")
         everys = [how.every for how in self.settings.decorrelations]
@@ -184,7 +185,9 @@ class Run(NamedTuple):
             if index % self.guard.every == 0:
                 watch.look(live, batch, epoch + 1, index)
                 looked = index
-            if self.reporter is not None and clock.due() and index != self.batches.length:
+            now = time.monotonic()
+            if self.reporter is not None and now - told >= _PAUSE and index != self.batches.length:
+                told = now
                 self.reporter(self._report(epoch, index, self.batches.length, loss, right, samples, rates))
         if looked != index:
             watch.look(live, batch, epoch + 1, index)

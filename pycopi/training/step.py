@@ -168,7 +168,7 @@ def step(
 ) -> tuple[State, Metrics]:
     """Return what `train_step` does, without its checks and its counting of steps.
 
-    ``guarded`` does not learn from a loss of NaN.
+    ``guarded`` raises DivergenceError if the loss is not finite; what is traced is not looked at.
     """
     parameters = state.parameters
     learning = settings.for_layers(rates, len(parameters))
@@ -177,30 +177,16 @@ def step(
     wanted = encode_targets(targets, outputs)
     loss = settings.method.loss
     metrics = Metrics(mean_loss(loss, outputs, wanted), accuracy(outputs, wanted))
-    if guarded:
-        check_loss_is_finite(network, parameters, (inputs, targets), trace, metrics, settings, rates)
+    if guarded and is_readable(metrics.loss) and not math.isfinite(number(metrics.loss)):
+        finite = (is_finite(a) for a in trace.preactivations)
+        layer = next((index for index, good in enumerate(finite, 1) if not good), len(parameters))
+        what = f"the loss of this batch is {number(metrics.loss)}, so these parameters have diverged before"
+        found = causes(network, parameters, (inputs, targets), settings, rates)
+        raise DivergenceError(what, layer, parameters, found)
     problem = None
     if rates.weights is not None:
         problem = Problem(network.layers, parameters, inputs, wanted, trace, loss, gain=settings.gain)
     return learn(network, state, trace, problem, settings, learning, copy), metrics
-
-
-def check_loss_is_finite(
-    network: Network,
-    parameters: Parameters,
-    batch: tuple[Array, Array],
-    trace: Trace,
-    metrics: Metrics,
-    settings: Settings,
-    rates: Rates,
-) -> None:
-    """Raise DivergenceError if the loss of a batch is not finite; what is traced is not looked at."""
-    if not is_readable(metrics.loss) or math.isfinite(number(metrics.loss)):
-        return
-    finite = (is_finite(a) for a in trace.preactivations)
-    layer = next((index for index, good in enumerate(finite, 1) if not good), len(parameters))
-    what = f"the loss of this batch is {number(metrics.loss)}, so these parameters have diverged before"
-    raise DivergenceError(what, layer, parameters, causes(network, parameters, batch, settings, rates))
 
 
 def learn(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pycopi._array import Array, detached, is_jax, is_traced, namespace
-from pycopi._checks import check_samples, check_shape
+from pycopi._checks import check_samples, check_shape, is_finite
 from pycopi._control import jit, scan
 from pycopi._trees import first_array
 from pycopi.network import Network, Parameters
@@ -79,7 +79,9 @@ def train_steps(
         donated = "state" if copy is None else ""
         compiled = jit(_scan, inputs, static=("network", "settings"), donate=donated)
         learned, metrics = compiled(network, learner, block, settings, rates)
-        _check_losses(metrics, learned.parameters)
+        if not is_finite(metrics.loss):
+            what, last = "the loss of a batch in this block is not finite", learned.parameters
+            raise DivergenceError(what, len(last), last)
         return as_given(learned, state, steps), metrics
     found = []
     for index in range(steps):
@@ -89,13 +91,6 @@ def train_steps(
         copy = None if copy is True else copy  # the arrays are ours by now
     xp = namespace(found[0].loss)
     return as_given(learner, state, steps), Metrics(*(xp.stack(values) for values in zip(*found, strict=True)))
-
-
-def _check_losses(metrics: Metrics, learned: Parameters) -> None:
-    finite = namespace(metrics.loss).isfinite(metrics.loss)
-    if not bool(namespace(finite).all(finite)):
-        what = "the loss of a batch in this block is not finite"
-        raise DivergenceError(what, len(learned), learned)
 
 
 def step_through(

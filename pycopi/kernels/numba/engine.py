@@ -34,18 +34,11 @@ def rank_k_update(matrix: Matrix, update: RankK, copy: bool | None) -> Matrix:
         updated: Matrix = portable.rank_k_update(matrix, update, copy)
         return updated
     none = _nothing(matrix.dtype, 1)
-    rows = none if row_scale is None else _compact(row_scale)
-    columns = none if column_scale is None else _compact(column_scale)
-    x, y, flags = _compact(left), _compact(right), matrix.flags
-    as_given = x is left and y is right and (rows is row_scale or rows is none)
-    as_given = as_given and (columns is column_scale or columns is none)
-    if as_given and copy is not True and flags.c_contiguous and flags.writeable:
-        if _update(matrix, matrix, x, y, scale, rows, columns):
-            return matrix
+    rows, columns = (none if part is None else _compact(part) for part in (row_scale, column_scale))
     overwrite = native.overwrites(matrix, copy, left, right, row_scale, column_scale)
     out = matrix if overwrite else np.empty(matrix.shape, matrix.dtype)
     compact = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    _update(compact, _compact(matrix), x, y, scale, rows, columns)
+    _update(compact, _compact(matrix), _compact(left), _compact(right), scale, rows, columns)
     if compact is not out:
         out[...] = compact
     return out
@@ -53,15 +46,14 @@ def rank_k_update(matrix: Matrix, update: RankK, copy: bool | None) -> Matrix:
 
 def _update(
     out: Matrix, matrix: Matrix, left: Matrix, right: Matrix, scale: float, rows: Matrix, columns: Matrix
-) -> bool:
-    """Write an update to ``out``; return False where it shares memory with what is not ``matrix``."""
+) -> None:
+    """Write an update to ``out``, which shares no memory with what is not ``matrix``."""
     k, (m, n) = len(left), out.shape
     if not (m and n):
-        return True
+        return
     parts = threads.parts_of(m * n * (k + 8))
     strips = np.empty((parts, 4 * k + _BLOCK), out.dtype) if k != 1 else _nothing(out.dtype, 2)
-    done: bool = _run("update", out.dtype, out, matrix, left, right, strips, scale, rows, columns, parts)
-    return done
+    _run("update", out.dtype, out, matrix, left, right, strips, scale, rows, columns, parts)
 
 
 def _run(name: str, dtype: Any, *arguments: Any) -> Any:

@@ -19,18 +19,6 @@ inner: Callable[[F], F] = numba.njit(**OPTIONS)
 
 
 @inner
-def apart(out: Any, left: Any, right: Any, rows: Any, columns: Any) -> Any:
-    """Return whether what is written shares no memory with what an update reads."""
-    return not (_meet(out, left) or _meet(out, right) or _meet(out, rows) or _meet(out, columns))
-
-
-@inner
-def _meet(out: Any, other: Any) -> Any:
-    first, second = out.ctypes.data, other.ctypes.data
-    return other.size > 0 and first < second + other.nbytes and second < first + out.nbytes
-
-
-@inner
 def share(count: Any, step: Any, part: Any, parts: Any) -> Any:
     """Return the first row of a part, and the one after its last: whole steps, except at the end."""
     size = (count + step * parts - 1) // (step * parts) * step

@@ -5,7 +5,7 @@ from typing import Any
 import numba
 from numba import types
 
-from pycopi.kernels.numba.loops import apart, inner, reading, share, writing
+from pycopi.kernels.numba.loops import inner, reading, share, writing
 from pycopi.kernels.numba.vectors import lanes, load, multiply, prefetch, spread, store
 from pycopi.kernels.numba.vectors import multiply_add as fma
 
@@ -15,7 +15,7 @@ _CACHED = 8_000_000  # bytes from which a matrix fits in no cache
 def update_signature(dtype: Any) -> Any:
     """Return the types of what `update` takes."""
     matrices, vectors = [reading(dtype, 2)] * 3, [reading(dtype, 1)] * 2
-    return types.boolean(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
+    return types.void(writing(dtype, 2), *matrices, writing(dtype, 2), dtype, *vectors, types.intp)
 
 
 def update(
@@ -28,14 +28,11 @@ def update(
     rows: Any,
     columns: Any,
     parts: Any,
-) -> bool:
+) -> None:
     """Write ``diag(rows) matrix diag(columns) + scale left.T right`` to ``out``, which may be ``matrix``.
 
-    Return False, and change nothing, where ``out`` shares memory with what is not ``matrix``. ``strips``
-    (parts, 4k + 128 or more) is memory to work in; rank 1 needs none.
+    ``strips`` (parts, 4k + 128 or more) is memory to work in; rank 1 needs none.
     """
-    if not apart(out, left, right, rows, columns):
-        return False
     for part in numba.prange(parts):
         first, last = share(out.shape[0], 4, part, parts)
         change = left, right, scale, rows, columns  # in which order the functions below take it
@@ -43,7 +40,6 @@ def update(
             update_by_one(out, matrix, change, strips, 0, left[0, :0], first, last)
         else:
             _update_rows(out, matrix, change, strips[part], first, last)
-    return True
 
 
 @inner
