@@ -56,7 +56,7 @@ def test_c_learns_as_the_model_did_and_predicts(model: Path) -> None:
         found = predict_c(model.parent, X, 3, name)
         assert np.abs(found - expected).max() <= within * np.abs(expected).max()
     share = saved.details["settings"]["batch_size"]
-    assert f"{np.float32(1 / share)}f * copi_bounded(" in file.read_text()
+    assert f"{np.float32(1 / share)!s}f * copi_bounded(" in file.read_text()
 
 
 def test_c_of_a_model_that_does_not_say_how_it_learned(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_texts_of_the_command():
     from pycopi.cli.reproduce import as_duration
 
     assert (read_hidden("500x2,100"), read_hidden("none")) == ((500, 500, 100), ())
-    assert default_of("batch_size") == "20; files: 64; mnist, cifar10: 50"
+    assert default_of("batch_size") == "20; files: auto; mnist, cifar10: 50"
     shown = [epoch for epoch in range(1, 41) if has_a_line(epoch, 40)]
     assert shown == [1, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
     assert [as_duration(seconds) for seconds in (42.4, 200, 9000)] == ["42 s", "3 min", "2 h 30 min"]

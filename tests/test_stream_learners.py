@@ -1,5 +1,6 @@
 """Learning one sample at a time: features and classes that come and go, raw scales, memory, river's checks."""
 
+import gc
 import pickle
 import tracemalloc
 
@@ -234,9 +235,11 @@ def test_memory_does_not_grow_with_the_samples(named):
     tracemalloc.start()
     try:
         go()
+        gc.collect()
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(3):
             go()
+        gc.collect()
         assert tracemalloc.get_traced_memory()[0] - before < 2000  # bytes, after 1500 samples
     finally:
         tracemalloc.stop()
