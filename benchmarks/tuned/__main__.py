@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.sides import needed
 from benchmarks.threads import again, has_threads
-from benchmarks.tuned.best import run_best
+from benchmarks.tuned.best import run_best, settings
 from benchmarks.tuned.page import faults, filled, steps_beside
 from benchmarks.tuned.picture import draw
 from benchmarks.tuned.plan import SLOW, planned, usual
@@ -95,7 +95,7 @@ def _best(given: argparse.Namespace) -> None:
     for found in found_in(all_rows(given.keep), ()):
         network, method, _ = found.entry
         asked = network in (given.network or [network]) and method in (given.method or [method])
-        if asked and found.entry in usual(network, method):
+        if asked and found.entry in usual(network, method) and settings(found.entry, found.chosen):
             best = run_best(found.entry, found.chosen, kept(given.keep, _say))
             _say(f"chosen for {', '.join(found.entry)}: {best}")
 
@@ -107,8 +107,8 @@ def _rows(given: argparse.Namespace) -> None:
 def _steps(given: argparse.Namespace) -> None:
     needed("torch").set_num_threads(1)
     found, others = [], {method: first(SPACES[method])[0] for method in SLOW} | {AS_IT_IS: {}}
-    for network, settings in settings_by_network(read_rows(given.rows)).items():
-        found += measure(network, {**others, **settings}, turns=given.turns)
+    for network, chosen in settings_by_network(read_rows(given.rows)).items():
+        found += measure(network, {**others, **chosen}, turns=given.turns)
         write_steps(steps_beside(given.rows), found)
 
 

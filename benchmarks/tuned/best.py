@@ -1,4 +1,4 @@
-"""How far a method comes in eight epochs, with smoothed targets and a stronger decay than the race's."""
+"""How far a method comes in eight epochs, with smoothed targets and a rate and decay of its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
@@ -15,26 +15,26 @@ EPOCHS, SMOOTHING = 8, 0.1
 Pairs = Sequence[tuple[float, float]]
 """Rates by the chosen one, and decays by the highest of a search."""
 
-STRONGER: Pairs = ((1.0, 1.0), (1.0, 3.0), (1.0, 8.0), (0.6, 3.0), (0.6, 8.0), (0.6, 16.0))
-"""What is tried."""
+PAIRS: Pairs = ((1.0, 1.0), (1.0, 3.0), (1.0, 8.0), (0.6, 3.0), (0.6, 8.0), (0.6, 16.0))
+"""What is tried first."""
 
 WEAKER = ((1.0, 0.3), (0.6, 0.3), (0.6, 1.0), (0.3, 1.0))
-STRONGEST = ((1.0, 16.0), (0.6, 32.0), (0.3, 16.0), (0.3, 32.0))
-"""What is tried as well where the weakest or the strongest decay of these is best."""
+STRONGER = ((1.0, 16.0), (0.6, 32.0), (0.3, 16.0), (0.3, 32.0))
+"""What is tried as well where the weakest or the strongest of those decays is best."""
 
 SEARCH, FINAL = "best search", "best"
 """The parts of a trial."""
 
 _HOW = (
     f"At the race's chosen setting, but with targets of which all classes have the share {SMOOTHING}, and "
-    f"{len(STRONGER)} pairs of rate and decay, {len(WEAKER)} more where the weakest or the strongest decay is "
+    f"{len(PAIRS)} pairs of rate and decay, {len(WEAKER)} more where the weakest or the strongest decay is "
     f"best: the pair with the best accuracy on the validation rows after {EPOCHS} epochs, mean over "
     f"{len(SEARCH_SEEDS)} seeds. Then the test accuracy after as many, mean ± standard deviation over "
     f"{len(FINAL_SEEDS)} fresh seeds, none of which learns from validation rows."
 )
 
 
-def settings(entry: Entry, chosen: Chosen, pairs: Pairs = STRONGER) -> list[dict[str, Any]]:
+def settings(entry: Entry, chosen: Chosen, pairs: Pairs = PAIRS) -> list[dict[str, Any]]:
     """Return what is tried of an entry: pairs of rate and decay; nothing where it has no decay."""
     decays = SPACES[entry.method].others.get("decay")
     if not isinstance(decays, Log):
@@ -59,10 +59,10 @@ def run_best(entry: Entry, chosen: Chosen, run: Runner) -> Chosen:
         rows.extend(run(Trial(entry, one, EPOCHS, seed, SEARCH)) for seed in SEARCH_SEEDS for one in tried)
         return _best(rows)
 
-    best = search(STRONGER)
+    best = search(PAIRS)
     decays = [one["decay"] for one in settings(entry, chosen)]
     if best.setting["decay"] in (min(decays), max(decays)):
-        best = search(WEAKER if best.setting["decay"] == min(decays) else STRONGEST)
+        best = search(WEAKER if best.setting["decay"] == min(decays) else STRONGER)
     for seed in FINAL_SEEDS:
         run(Trial(entry, best.setting, EPOCHS, seed, FINAL))
     return best

@@ -119,8 +119,10 @@ def _second() -> Engine:
     """Return the engine for NumPy matrices where there is no C core; warn once of those that do not work."""
     global _told
     name, faults = preferred()
-    told, _told = _told, True
-    for broken, fault in () if told else faults.items():
-        msg = f"the engine {broken!r} cannot work here, so {name!r} does: {fault}, or set PYCOPI_ENGINE={name}"
-        warnings.warn(msg, RuntimeWarning, stacklevel=4)
+    if not _told:
+        _told = True
+        for broken, fault in faults.items():
+            msg = f"the engine {broken!r} cannot work here, so {name!r} does: {fault}, "
+            msg += f"or set PYCOPI_ENGINE={name}"
+            warnings.warn(msg, RuntimeWarning, stacklevel=4)
     return BY_NAME[name]
