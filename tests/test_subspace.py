@@ -219,6 +219,20 @@ def test_a_least_power_bounds_the_step_of_weak_inputs(rng):
         assert np.all(np.abs(moved) <= 1.01 * np.max(np.abs(rows)))
 
 
+@pytest.mark.parametrize("copy", [None, True])
+def test_what_accumulates_in_place_is_what_accumulates_in_a_copy(xp, copy, rng):
+    y = rng.normal(size=(6, 5))
+    rows = xp.asarray(y)
+    state = SLOW.start(rows)
+    moments, sums = wide(xp.numpy(state.moments)), wide(xp.numpy(state.sums))
+    vectors = wide(xp.numpy(state.vectors))
+    found = directions.accumulate(state, rows, copy=copy)
+    assert_close(found.moments, moments + vectors @ y.T @ y, xp, rows, rtol=1e-12, scale=10.0)
+    assert_close(found.sums, sums + np.array([np.sum(y**2) / 5, 6.0, 0.0]), xp, rows, rtol=1e-12)
+    if copy:
+        np.testing.assert_array_equal(xp.numpy(state.sums), sums)
+
+
 def test_what_is_not_finite_has_no_eigenvalues(xp):
     matrix = xp.asarray(np.where(np.eye(12) > 0, np.nan, 1.0).astype(np.float32))
     values, vectors = xp.call(eigen.eigenpairs, matrix)

@@ -175,7 +175,7 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
     """
     pairs = paired(memory, found)
     changes = [(array, values) for array, values in pairs if array is not values]
-    if copy is True or not all([may_overwrite("memory", array, copy) for array, _ in changes]):
+    if not all([may_overwrite("memory", array, copy) for array, _ in changes]):
         same = {id(array) for array, _ in pairs if is_writable(array)}
         return map_arrays(lambda array: copy_array(array) if id(array) in same else array, found)
     for array, values in changes:
