@@ -12,7 +12,14 @@ def rank_k_update(
     column_scale: NDArray[Any] | None,
     /,
 ) -> None: ...
-def product(out: NDArray[Any], rows: NDArray[Any], matrix: NDArray[Any], transposed: bool, /) -> None: ...
+def product(
+    out: NDArray[Any],
+    left: NDArray[Any],
+    right: NDArray[Any],
+    left_transposed: bool,
+    right_transposed: bool,
+    /,
+) -> None: ...
 def threads() -> int: ...
 def stream_block(
     decorrelated: NDArray[Any],
@@ -41,7 +48,18 @@ def sweep(
     scale: float,
     /,
 ) -> None: ...
-def move(matrix: NDArray[Any], step: NDArray[Any], kept: float, times: float, least: float, /) -> None: ...
+def move(
+    matrix: NDArray[Any],
+    velocity: NDArray[Any] | None,
+    left: NDArray[Any],
+    right: NDArray[Any],
+    scale: float,
+    row_scale: NDArray[Any] | None,
+    kept: float,
+    times: float,
+    least: float,
+    /,
+) -> None: ...
 def row_forward(
     weight: NDArray[Any],
     decorrelator: NDArray[Any] | None,

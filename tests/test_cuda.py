@@ -182,9 +182,9 @@ def test_bounded_steps_agree(m, n, dtype, seed, times, there, copy):
     matrix, step, least = draw(m, n), draw(m, n), np.asarray([0.2], dtype)
     kept = np.asarray(0.9, dtype) if there else 0.9
     bound = None if times is None else Bound(times, least)
-    expected = portable.move(wide(matrix), wide(step), 0.9, bound and Bound(times, wide(least)), True)
+    expected = portable.add_bounded(wide(matrix), wide(step), 0.9, bound and Bound(times, wide(least)), True)
     before = matrix.copy()
-    results = engine.move(matrix, step.copy(), kept, bound, copy)
+    results = engine.add_bounded(matrix, step.copy(), kept, bound, copy)
     assert_agree(results, expected, dtype, n + 4)
     assert (results[0] is matrix) == (copy is not True)
     if copy is True:

@@ -92,21 +92,23 @@ def test_values_in_every_layout(m, n, k, dtype, seed, scales, layouts, out_layou
     n=RANKS,
     dtype=DTYPES,
     seed=SEEDS,
+    columns=st.booleans(),
     transposed=st.booleans(),
     layouts=st.tuples(LAYOUTS, LAYOUTS, st.sampled_from(["plain", "wide", "reversed"])),
 )
-@example(50, 600, 97, np.float32, 0, False, ("plain", "wide", "wide"))
-@example(50, 97, 600, np.float32, 1, True, ("wide", "plain", "wide"))
-def test_products_in_every_layout(batch, m, n, dtype, seed, transposed, layouts):
+@example(50, 600, 97, np.float32, 0, True, False, ("plain", "wide", "wide"))
+@example(50, 97, 600, np.float32, 1, False, True, ("wide", "plain", "wide"))
+def test_products_in_every_layout(batch, m, n, dtype, seed, columns, transposed, layouts):
     rng = np.random.default_rng(seed)
     matrix = laid_out(rng.uniform(-1, 1, (m, n)).astype(dtype), layouts[0])
-    rows = laid_out(rng.uniform(-1, 1, (batch, n if transposed else m)).astype(dtype), layouts[1])
-    wide = matrix.astype(np.float64)
+    shape = (batch, n if transposed else m)
+    left = laid_out(rng.uniform(-1, 1, shape[::-1] if columns else shape).astype(dtype), layouts[1])
+    rows, wide = left.T if columns else left, matrix.astype(np.float64)
     expected = rows.astype(np.float64) @ (wide.T if transposed else wide)
     for name in SETS:
         _core.set_instruction_set(name)
         out = laid_out(np.full(expected.shape, np.nan, dtype), layouts[2])
-        _core.product(out, rows, matrix, transposed)
+        _core.product(out, left, matrix, columns, transposed)
         assert_near(out, expected, rows.shape[1])
 
 

@@ -12,24 +12,29 @@ from native_calls import assert_near, expected_of, misaligned, ones, problem, re
 from pycopi import _core
 
 PRODUCTS_REFUSED = {
-    "too few arguments": ((), TypeError, "product takes 4 arguments; got 0"),
-    "rows": (
-        (ones(2, 4), ones(3, 3), ones(3, 4), False),
+    "too few arguments": ((), TypeError, "product takes 5 arguments; got 0"),
+    "left": (
+        (ones(2, 4), ones(3, 3), ones(3, 4), False, False),
         ValueError,
-        "rows has size 3 along axis 0; expected 2 to fit the arguments before it",
+        "left has size 3 along axis 0; expected 2 to fit the arguments before it",
     ),
-    "matrix": (
-        (ones(2, 4), ones(2, 4), ones(3, 4), False),
+    "left to be transposed": (
+        (ones(2, 4), ones(3, 3), ones(3, 4), True, False),
         ValueError,
-        "matrix has size 3 along axis 0; expected 4 to fit the arguments before it",
+        "left has size 3 along axis 1; expected 2 to fit the arguments before it",
     ),
-    "matrix to be transposed": (
-        (ones(2, 3), ones(2, 3), ones(3, 4), True),
+    "right": (
+        (ones(2, 4), ones(2, 4), ones(3, 4), False, False),
         ValueError,
-        "matrix has size 4 along axis 1; expected 3 to fit the arguments before it",
+        "right has size 3 along axis 0; expected 4 to fit the arguments before it",
+    ),
+    "right to be transposed": (
+        (ones(2, 3), ones(2, 3), ones(3, 4), False, True),
+        ValueError,
+        "right has size 4 along axis 1; expected 3 to fit the arguments before it",
     ),
     "read-only": (
-        (read_only(), ones(3, 2), ones(2, 4), False),
+        (read_only(), ones(3, 2), ones(2, 4), False, False),
         ValueError,
         "out is read-only; expected a writable array: pass a copy of it",
     ),
@@ -44,22 +49,25 @@ def test_refused_products(arguments, error, message):
 
 @pytest.mark.parametrize("index", [1, 2])
 def test_products_do_not_overwrite_what_they_read(index):
-    arguments = [ones(3, 3), ones(3, 3), ones(3, 3), False]
+    arguments = [ones(3, 3), ones(3, 3), ones(3, 3), False, False]
     arguments[0] = arguments[index]
-    name = ("out", "rows", "matrix")[index]
+    name = ("out", "left", "right")[index]
     message = f"out overlaps {name} in memory; expected separate memory: pass a copy of {name}"
     with pytest.raises(ValueError, match=exactly(message)):
         _core.product(*arguments)
 
 
-def test_what_decides_whether_a_product_is_transposed_may_fail():
+@pytest.mark.parametrize("index", [3, 4])
+def test_what_decides_whether_a_product_is_transposed_may_fail(index):
     class Undecided:
         def __bool__(self):
             msg = "neither"
             raise RuntimeError(msg)
 
+    arguments = [ones(2, 4), ones(2, 3), ones(3, 4), False, False]
+    arguments[index] = Undecided()
     with pytest.raises(RuntimeError, match=r"^neither$"):
-        _core.product(ones(2, 4), ones(2, 3), ones(3, 4), Undecided())
+        _core.product(*arguments)
 
 
 FLOATS = "expected 'f' or 'd' (float32 or float64 in the byte order of this machine)"

@@ -51,8 +51,8 @@ def results():
     left, right, rows, wide, columns = draw(50, 900), draw(50, 700), draw(50, 900), draw(50, 700), draw(700)
     batch, back = np.empty((50, 700), np.float32), np.empty((50, 900), np.float32)
     _core.rank_k_update(out, matrix, left, right, 0.5, None, columns)
-    _core.product(batch, rows, matrix, False)
-    _core.product(back, wide, matrix, True)
+    _core.product(batch, rows, matrix, False, False)
+    _core.product(back, wide, matrix, False, True)
     return b"".join(a.tobytes() for a in (out, batch, back))
 
 

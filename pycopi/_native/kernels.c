@@ -4,11 +4,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#define VECTORS 2           /* registers of a row of a tile, but one where out has no more columns than that */
 #define DEPTH 256           /* rows of left and right that one pass takes: what a tile packs of left fits the first cache */
 #define FEW_ROWS 256        /* up to so many rows of out, all of packed left stays in the second-level cache ... */
 #define FEW_DEPTH 384       /* ... in deeper passes, which read longer pieces of right, ... */
 #define FEW_PANELS 4        /* ... with so many panels of right; */
 #define PANEL_VALUES 160000 /* otherwise so many values of packed right do */
+#define STEP_BYTES 320000   /* so many of steps are made at once, and lie in the second-level cache */
 #define SHALLOW 8           /* up to such a k, memory is the limit, and fewer rows at once stream faster */
 #define AHEAD 16            /* rows of packed values that a tile calls into the first cache before it reads them */
 #define SHALLOW_ROWS 4      /* of such a tile; out of few rows takes it, too */
@@ -46,7 +48,7 @@
 /* What is packed at once: all of left and some panels of right where out has few rows, else one tile's rows of left
  * and many panels of right, so that rows are swept over a long way. */
 typedef struct {
-    ptrdiff_t tile, rows, columns, depth;
+    ptrdiff_t tile, panel, rows, columns, depth; /* rows and columns of a tile, and what is packed */
     size_t bytes; /* of workspace for the packed values and the column scales */
 } blocking;
 
@@ -56,10 +58,24 @@ static blocking blocking_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrd
     const ptrdiff_t tile = a->k <= SHALLOW || ROUND_UP(a->m, SHALLOW_ROWS) < tile_rows ? SHALLOW_ROWS : tile_rows;
     const ptrdiff_t rows = few ? ROUND_UP(a->m, tile) : tile, most = few ? FEW_DEPTH : DEPTH;
     const ptrdiff_t k = a->k < 1 ? 1 : a->k, passes = (k - 1) / most + 1, depth = (k - 1) / passes + 1;
-    const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (tile_columns * (depth + 1)) + 1;
-    const ptrdiff_t needed = (a->n - 1) / tile_columns + 1, columns = tile_columns * (panels < needed ? panels : needed);
+    const ptrdiff_t panel = a->n * VECTORS <= tile_columns ? tile_columns / VECTORS : tile_columns;
+    const ptrdiff_t panels = few ? FEW_PANELS : PANEL_VALUES / (panel * (depth + 1)) + 1;
+    const ptrdiff_t needed = (a->n - 1) / panel + 1, columns = panel * (panels < needed ? panels : needed);
     const ptrdiff_t values = rows / tile * PACKED_WIDTH(tile_rows) * depth + columns * (depth + 1);
-    return (blocking){tile, rows, columns, depth, ROUND_UP((size_t)values * itemsize, CACHE_LINE) + CACHE_LINE};
+    return (blocking){tile, panel, rows, columns, depth, ROUND_UP((size_t)values * itemsize, CACHE_LINE) + CACHE_LINE};
+}
+
+/* The same for bounded steps: all of right, and so many rows at a time that their steps stay in the cache. Rows of
+ * steps lie as far apart as there are columns in whole panels. */
+static blocking moving_of(const rank_k_arguments *a, ptrdiff_t tile_rows, ptrdiff_t tile_columns, size_t itemsize)
+{
+    blocking b = blocking_of(a, tile_rows, tile_columns, itemsize);
+    b.columns = ROUND_UP(a->n, b.panel);
+    const ptrdiff_t tiles = STEP_BYTES / (ptrdiff_t)itemsize / (b.columns * b.tile + 1) + 1;
+    b.rows = tiles * b.tile < a->m ? tiles * b.tile : ROUND_UP(a->m, b.tile);
+    const ptrdiff_t values = (a->k + b.rows) * b.columns + b.rows / b.tile * PACKED_WIDTH(tile_rows) * b.depth;
+    b.bytes = ROUND_UP((size_t)values * itemsize, CACHE_LINE) + CACHE_LINE;
+    return b;
 }
 
 /* What a sample makes of row i of R: base + slope x_i^2 times the row, and step x_i times v. */
@@ -87,7 +103,6 @@ static double bounded(double rate, double bound, double power)
 }
 
 /* What the templates write with, for the T, SET and ROWS of the moment. */
-#define VECTORS 2
 #define VECTOR NAME(vector)
 #define LANES ((ptrdiff_t)(sizeof(VECTOR) / sizeof(T)))
 #define COLUMNS (VECTORS * LANES)
@@ -95,7 +110,7 @@ static double bounded(double rate, double bound, double power)
 #define WIDE (ROWS < 8 ? 4 : 8) /* registers of one row, or rows of one register, where sums need little else */
 #define PANEL (WIDE * LANES)
 #define EACH_ROW UNROLL for (int r = 0; r < height; r++)
-#define EACH_VECTOR UNROLL for (int v = 0; v < VECTORS; v++)
+#define EACH_VECTOR UNROLL for (int v = 0; v < vectors; v++)
 #define EACH_LANE UNROLL for (int i = 0; i < LANES; i++)
 #define EACH_WIDE UNROLL for (int w = 0; w < WIDE; w++)
 
@@ -143,6 +158,11 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX])
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts)
 {
     return (size_t)parts * blocking_of(arguments, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize), itemsize).bytes;
+}
+
+size_t move_workspace(const instruction_set *set, const rank_k_arguments *step, size_t itemsize, int parts)
+{
+    return (size_t)parts * moving_of(step, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize), itemsize).bytes;
 }
 
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)

@@ -67,14 +67,16 @@ typedef struct {
 
 /* A step of each row of a matrix (m, n), of which none is longer than so many times the row, or than `least`:
  *
+ *     step   = diag(row_scale) . velocity + scale * left^T right
  *     step   = step * min(1, max(times |row|, least) / |step|)
  *     matrix = kept * matrix + step
  *
- * Both are (m, n), and share no memory. */
+ * The step is a rank-k update in place, neither transposed nor with a column scale; the velocity becomes the step, or
+ * is not there: then the update has neither `matrix` nor `out`. The matrix shares no memory with anything else. */
 typedef struct {
-    ptrdiff_t m, n;
+    rank_k_arguments step;
+    strided matrix;
     double kept, times, least;
-    strided matrix, step;
 } move_arguments;
 
 /* An update of rank 1 that the next row's sweep makes: with column scales of W, row scales of R. */
@@ -123,6 +125,7 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX]);
 
 /* The bytes of workspace that a call needs, aligned for doubles; 0 if that number does not fit in a size_t. */
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts);
+size_t move_workspace(const instruction_set *set, const rank_k_arguments *step, size_t itemsize, int parts);
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize);
 size_t sweep_workspace(ptrdiff_t n, int parts);
 size_t row_workspace(ptrdiff_t m, ptrdiff_t n, int parts);

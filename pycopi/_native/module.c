@@ -64,19 +64,22 @@ static PyObject *rank_k_update(PyObject *module, PyObject *const *objects, Py_ss
     return run_rank_k(module, &call, &taken);
 }
 
-PyDoc_STRVAR(product_doc, "product(out, rows, matrix, transposed, /)\n--\n\n"
-                          "Write rows @ matrix, or with transposed rows @ matrix.T, into out.");
+PyDoc_STRVAR(product_doc, "product(out, left, right, left_transposed, right_transposed, /)\n--\n\n"
+                          "Write left @ right into out; what is transposed is given so.");
 
 static PyObject *product(PyObject *module, PyObject *const *objects, Py_ssize_t count)
 {
-    const int transposed = count == 4 && PyObject_IsTrue(objects[3]);
-    const argument_rule rules[] = {
-        {"out", "mn", WRITTEN}, {"rows", "mk", 0}, {"matrix", transposed ? "nk" : "kn", 0}, {"transposed", "", 0}};
+    const int left = count == 5 && PyObject_IsTrue(objects[3]), right = count == 5 && PyObject_IsTrue(objects[4]);
+    const argument_rule rules[] = {{"out", "mn", WRITTEN},
+                                   {"left", left ? "km" : "mk", 0},
+                                   {"right", right ? "nk" : "kn", 0},
+                                   {"left_transposed", "", 0},
+                                   {"right_transposed", "", 0}};
     arguments taken;
     if (PyErr_Occurred() || take_arguments(&taken, "product", rules, COUNT(rules), objects, count) < 0)
         return NULL;
     const strided *in = taken.arrays, none = {NULL, 0};
-    const rank_k_arguments call = {taken.m, taken.n, taken.k, 1, transposed, 1, in[0], none, in[1], in[2], none, none};
+    const rank_k_arguments call = {taken.m, taken.n, taken.k, !left, right, 1, in[0], none, in[1], in[2], none, none};
     return run_rank_k(module, &call, &taken);
 }
 
@@ -134,20 +137,25 @@ static PyObject *sweep(PyObject *module, PyObject *const *objects, Py_ssize_t co
     return run(module, SWEEP, &call, &taken, parts, sweep_workspace(call.n, parts));
 }
 
-PyDoc_STRVAR(move_doc, "move(matrix, step, kept, times, least, /)\n--\n\n"
+PyDoc_STRVAR(move_doc, "move(matrix, velocity, left, right, scale, row_scale, kept, times, least, /)\n--\n\n"
                        "Add a step, of which no row is longer than its bound, to kept * matrix; see kernels.h.");
 
 static PyObject *move(PyObject *module, PyObject *const *objects, Py_ssize_t count)
 {
     static const argument_rule rules[] = {
-        {"matrix", "mn", WRITTEN}, {"step", "mn", WRITTEN}, {"kept", "", 0}, {"times", "", 0}, {"least", "", 0}};
+        {"matrix", "mn", WRITTEN}, {"velocity", "mn", OPTIONAL | WRITTEN}, {"left", "km", 0},
+        {"right", "kn", 0},        {"scale", "", 0},                       {"row_scale", "m", OPTIONAL},
+        {"kept", "", 0},           {"times", "", 0},                       {"least", "", 0}};
     arguments taken;
     if (take_arguments(&taken, "move", rules, COUNT(rules), objects, count) < 0)
         return NULL;
-    const double *number = taken.numbers;
-    const move_arguments call = {taken.m, taken.n, number[2], number[3], number[4], taken.arrays[0], taken.arrays[1]};
-    const int parts = threads_claim(3 * (double)call.m * (double)call.n * (double)taken.itemsize, 0);
-    return run(module, MOVE, &call, &taken, parts, 1);
+    const strided *in = taken.arrays, none = {NULL, 0};
+    const double *number = taken.numbers, m = (double)taken.m, n = (double)taken.n, k = (double)taken.k;
+    const rank_k_arguments step = {taken.m, taken.n, taken.k, 0, 0, number[4], in[1], in[1], in[2], in[3], in[5], none};
+    const move_arguments call = {step, in[0], number[6], number[7], number[8]};
+    const int parts = threads_claim(m * n * (k + 8) + 8 * k * n, 0);
+    const size_t bytes = move_workspace(state_of(module)->active, &step, taken.itemsize, parts);
+    return run(module, MOVE, &call, &taken, parts, bytes);
 }
 
 /* The arrays of a row come first in both functions: matrices, bias, late updates, and what the forward pass finds. */

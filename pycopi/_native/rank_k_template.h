@@ -5,8 +5,8 @@
  *     TARGET        the function attribute that turns the instruction set on, or nothing
  *     NAME(base)    a name made unique for the pair
  *
- * `right` is packed into panels of COLUMNS columns, (depth, COLUMNS) each and padded with zeros, and `left` into
- * (depth, width), so that the innermost loop runs through contiguous memory; see blocking_of(). Each element is
+ * `right` is packed into panels of so many columns as a tile has, (depth, columns) each and padded with zeros, and
+ * `left` into (depth, width), so that the innermost loop runs through contiguous memory; see blocking_of(). Each element is
  * computed by the same operations in the same order wherever it lies, so results do not depend on strides, on
  * aliasing, or on how out is shared among threads.
  */
@@ -104,10 +104,11 @@ TARGET ALWAYS_INLINE void NAME(pack)(T *to, const ptrdiff_t width, strided array
  * that are not there stand for ones, a matrix for zeros. The rows `ahead` are those of another panel of right, of which
  * a tile of full height calls one piece each into the cache: where rows are far apart, no processor foresees it. */
 TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth, strided ahead,
-                                     const T *left, const T *right, const T *column_scale, const int height)
+                                     const T *left, const T *right, const T *column_scale, const int height,
+                                     const int vectors)
 {
-    const ptrdiff_t rows = a->m - i, columns = a->n - j;
-    const int partial = rows < height || columns < COLUMNS;
+    const ptrdiff_t rows = a->m - i, columns = a->n - j, width = vectors * LANES;
+    const int partial = rows < height || columns < width;
     const T scale = (T)a->scale, *matrix = a->matrix.data, *row_scale = a->row_scale.data;
     T *const out = (T *)a->out.data + i * a->out.stride + j, *to = out;
     T edges[ROWS * COLUMNS], row_scales[ROWS];
@@ -119,12 +120,12 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
     if (matrix && !partial && depth > SHALLOW) /* it arrives while the sums are made */
         EACH_ROW EACH_VECTOR PREFETCH(matrix + r * matrix_stride + v * LANES);
     EACH_ROW EACH_VECTOR sums[r][v] = (VECTOR){0};
-    for (ptrdiff_t p = 0; p < depth; p++, left += WIDTH, right += COLUMNS) {
+    for (ptrdiff_t p = 0; p < depth; p++, left += WIDTH, right += width) {
         VECTOR row[VECTORS];
         if (height == ROWS)
             PREFETCH((const T *)ahead.data + p * ahead.stride);
         if (VECTOR_BYTES == CACHE_LINE) { /* each load is a line, more than the cache foresees */
-            EACH_VECTOR PREFETCH_NEAR((uintptr_t)(right + v * LANES) + AHEAD * COLUMNS * sizeof(T));
+            EACH_VECTOR PREFETCH_NEAR((uintptr_t)(right + v * LANES) + AHEAD * width * sizeof(T));
             PREFETCH_NEAR((uintptr_t)left + AHEAD * WIDTH * sizeof(T));
         }
         EACH_VECTOR row[v] = NAME(load)(right + v * LANES);
@@ -132,11 +133,11 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
     }
     if (partial) {
         if (matrix)
-            matrix = NAME(enlarge)(edges, height, COLUMNS, matrix, matrix_stride, rows, columns);
+            matrix = NAME(enlarge)(edges, height, width, matrix, matrix_stride, rows, columns);
         if (row_scale)
             row_scale = NAME(enlarge)(row_scales, 1, height, row_scale, 0, 1, rows);
         to = edges;
-        matrix_stride = to_stride = COLUMNS;
+        matrix_stride = to_stride = width;
     }
     EACH_ROW EACH_VECTOR sums[r][v] *= scale;
 /* Pointers that move, not products of r: compilers would compute all of those beforehand and spill them. */
@@ -157,19 +158,61 @@ TARGET ALWAYS_INLINE void NAME(tile)(const rank_k_arguments *a, ptrdiff_t i, ptr
         WRITE(OLD);
     if (partial)
         for (ptrdiff_t r = 0; r < height && r < rows; r++)
-            memcpy(out + r * a->out.stride, edges + r * COLUMNS,
-                   (size_t)(columns < COLUMNS ? columns : COLUMNS) * sizeof(T));
+            memcpy(out + r * a->out.stride, edges + r * width,
+                   (size_t)(columns < width ? columns : width) * sizeof(T));
 }
 
 /* Functions of their own, not inlined further: the loops around them would take their registers. */
-#define TILE(name, height)                                                                                       \
+typedef void NAME(tile_function)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth, strided ahead,
+                                 const T *left, const T *right, const T *column_scale);
+#define TILE(name, height, vectors)                                                                              \
     TARGET static void NAME(name)(const rank_k_arguments *a, ptrdiff_t i, ptrdiff_t j, ptrdiff_t depth,           \
                                   strided ahead, const T *left, const T *right, const T *column_scale)            \
     {                                                                                                             \
-        NAME(tile)(a, i, j, depth, ahead, left, right, column_scale, height);                                     \
+        NAME(tile)(a, i, j, depth, ahead, left, right, column_scale, height, vectors);                            \
     }
-TILE(tile_of_many, ROWS)
-TILE(tile_of_few, SHALLOW_ROWS)
+TILE(tile_of_many, ROWS, VECTORS)
+TILE(tile_of_few, SHALLOW_ROWS, VECTORS)
+TILE(narrow_tile_of_many, ROWS, 1)
+TILE(narrow_tile_of_few, SHALLOW_ROWS, 1)
+
+/* Packs the columns from j0 to j1 of so many rows of right, from p on. */
+TARGET static void NAME(pack_right)(T *to, const rank_k_arguments *a, const blocking *b, ptrdiff_t p, ptrdiff_t depth,
+                                    ptrdiff_t j0, ptrdiff_t j1)
+{
+    for (ptrdiff_t j = j0; j < j1; j += b->panel, to += b->panel * depth)
+        if (b->panel == COLUMNS)
+            NAME(pack)(to, COLUMNS, a->right, a->right_transposed, p, j, depth, a->n - j);
+        else
+            NAME(pack)(to, LANES, a->right, a->right_transposed, p, j, depth, a->n - j);
+}
+
+/* Packs the rows of left that belong to the rows of out from i0 to i1. */
+TARGET static void NAME(pack_left)(T *to, const rank_k_arguments *a, const blocking *b, ptrdiff_t p, ptrdiff_t depth,
+                                   ptrdiff_t i0, ptrdiff_t i1)
+{
+    for (ptrdiff_t i = i0; i < i1; i += b->tile, to += WIDTH * depth) /* whole widths, the quicker copy */
+        NAME(pack)(to, WIDTH, a->left, a->left_transposed, p, i, depth, a->m - i);
+}
+
+/* All tiles of out from row i0 to i1 and from column j0 to j1; the panels from column `ahead` on are packed next. */
+TARGET static void NAME(tiles)(const rank_k_arguments *a, const blocking *b, ptrdiff_t p, ptrdiff_t depth, ptrdiff_t i0,
+                               ptrdiff_t i1, ptrdiff_t j0, ptrdiff_t j1, ptrdiff_t ahead, const T *left, const T *right,
+                               const T *scales)
+{
+    const int narrow = b->panel != COLUMNS;
+    NAME(tile_function) *const tile =
+        b->tile == ROWS ? (narrow ? NAME(narrow_tile_of_many) : NAME(tile_of_many))
+                        : (narrow ? NAME(narrow_tile_of_few) : NAME(tile_of_few));
+    for (ptrdiff_t j = j0; j < j1; j += b->panel)
+        for (ptrdiff_t i = i0; i < i1; i += b->tile) {
+            const ptrdiff_t number = (i - i0) / b->tile, piece = ahead + number % VECTORS * LANES + j - j0;
+            const ptrdiff_t stride = a->right_transposed || piece >= a->n ? 0 : a->right.stride;
+            const strided next = {(T *)a->right.data + (stride ? p * stride + piece : 0), stride};
+            tile(a, i, j, depth, next, left + number * WIDTH * depth, right + (j - j0) * depth,
+                 scales ? scales + j - j0 : NULL);
+        }
+}
 
 /* One part of out, cut from its longer side between tiles. */
 TARGET static void NAME(rank_k_part)(int part, int parts, const void *arguments, void *workspace)
@@ -179,7 +222,7 @@ TARGET static void NAME(rank_k_part)(int part, int parts, const void *arguments,
     T *const scales = (T *)ROUND_UP((uintptr_t)workspace + (size_t)part * b.bytes, CACHE_LINE);
     T *const right = scales + b.columns, *const left = right + b.columns * b.depth;
     const int by_rows = a.m >= a.n;
-    const ptrdiff_t side = by_rows ? a.m : a.n, tile = by_rows ? ROWS : COLUMNS, tiles = (side + tile - 1) / tile;
+    const ptrdiff_t side = by_rows ? a.m : a.n, tile = by_rows ? b.tile : b.panel, tiles = (side + tile - 1) / tile;
     const ptrdiff_t start = tiles * part / parts * tile, stop = tiles * (part + 1) / parts * tile;
     const ptrdiff_t first_row = by_rows ? start : 0, first_column = by_rows ? 0 : start;
 
@@ -190,23 +233,13 @@ TARGET static void NAME(rank_k_part)(int part, int parts, const void *arguments,
             const ptrdiff_t j1 = a.n - j0 < b.columns ? a.n : j0 + b.columns;
             if (a.column_scale.data)
                 NAME(pad)(scales, (const T *)a.column_scale.data + j0, j1 - j0, b.columns);
-            for (ptrdiff_t j = j0; j < j1; j += COLUMNS)
-                NAME(pack)(right + (j - j0) * depth, COLUMNS, a.right, a.right_transposed, p, j, depth, a.n - j);
+            NAME(pack_right)(right, &a, &b, p, depth, j0, j1);
             for (ptrdiff_t i0 = first_row; i0 < a.m; i0 += b.rows) {
                 const ptrdiff_t i1 = a.m - i0 < b.rows ? a.m : i0 + b.rows;
                 if (j0 == first_column || i1 - first_row > b.rows || i1 < a.m) /* else it is still packed */
-                    for (ptrdiff_t i = i0; i < i1; i += b.tile) /* whole widths, the quicker copy, where there are more */
-                        NAME(pack)(left + (i - i0) / b.tile * WIDTH * depth, WIDTH, a.left, a.left_transposed, p, i,
-                                   depth, a.m - i);
-                for (ptrdiff_t j = j0; j < j1; j += COLUMNS)
-                    for (ptrdiff_t i = i0; i < i1; i += b.tile) {
-                        const ptrdiff_t tile = (i - i0) / b.tile, piece = tile % VECTORS * LANES + j + b.columns;
-                        const ptrdiff_t stride = a.right_transposed || piece >= a.n ? 0 : a.right.stride;
-                        const strided ahead = {(T *)a.right.data + (stride ? p * stride + piece : 0), stride};
-                        (b.tile == ROWS ? NAME(tile_of_many) : NAME(tile_of_few))(
-                            &a, i, j, depth, ahead, left + tile * WIDTH * depth, right + (j - j0) * depth,
-                            a.column_scale.data ? scales + j - j0 : NULL);
-                    }
+                    NAME(pack_left)(left, &a, &b, p, depth, i0, i1);
+                NAME(tiles)(&a, &b, p, depth, i0, i1, j0, j1, j0 + b.columns, left, right,
+                            a.column_scale.data ? scales : NULL);
             }
         }
         /* A deeper product is added piece by piece, to what the first piece has left in out. */

@@ -70,10 +70,17 @@ def product(rows: Array, matrix: Array, *, transposed: bool = False) -> Array:
 
 
 def move(
-    matrix: Array, step: Array, *, kept: Any = 1.0, bound: Bound | None = None, copy: bool | None = None
-) -> tuple[Array, Array]:
-    """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound; both (m, n).
+    matrix: Array,
+    velocity: Array | None,
+    change: RankK,
+    *,
+    kept: Any = 1.0,
+    bound: Bound | None = None,
+    copy: bool | None = None,
+) -> tuple[Array, Array | None]:
+    """Return ``kept * matrix`` plus a step, and that step where there is a velocity, or None; all (m, n).
 
-    The step may be overwritten, whatever ``copy`` says of the matrix.
+    The step is what ``change`` makes of the velocity, or of zeros, and no row of it is longer than its bound. A
+    change has no column scale here. The C core makes a few rows of the step at a time, and never all of it.
     """
-    return engine_for(matrix).move(matrix, step, kept, bound, copy)
+    return engine_for(matrix).move(matrix, velocity, change, kept, bound, copy)

@@ -96,10 +96,12 @@ def records_products() -> bool:
     return cublas.library() is not None
 
 
-def move(matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None) -> tuple[Array, Array]:
+def add_bounded(
+    matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None
+) -> tuple[Array, Array]:
     """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound."""
     if not (accepts(step) and step.dtype == matrix.dtype and matrix.size):
-        return portable.move(matrix, step, kept, bound, copy)
+        return portable.add_bounded(matrix, step, kept, bound, copy)
     real = matrix.dtype.type
     out = matrix if may_overwrite("matrix", matrix, copy, step) else namespace(matrix).empty_like(matrix)
     number, there = (real(kept), np.uint64(0)) if isinstance(kept, (int, float)) else (real(1), kept)
@@ -113,6 +115,7 @@ def move(matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool 
     return out, step
 
 
+move = functools.partial(portable.move, apply=rank_k_update, multiply=product, add=add_bounded)
 update_then_project = functools.partial(portable.update_then_project, apply=rank_k_update)
 pull_then_update = functools.partial(portable.pull_then_update, apply=rank_k_update)
 

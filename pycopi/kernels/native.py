@@ -1,8 +1,8 @@
-"""The hot operations on NumPy matrices, in the C core, with a few products left to BLAS.
+"""The hot operations on NumPy matrices, in the C core, with products of few rows left to BLAS.
 
 The core has a small pool of threads, as many as OpenMP is set to use, and splits no sum of an update or product
 among them, so that their number changes no bit. BLAS has threads of its own, which spin for a while after each
-call on processors that the core may need, so that it is well to change between the two seldom.
+call on processors that the core may need: a step that alternated between the two would take twice as long.
 """
 
 from typing import Any
@@ -33,8 +33,7 @@ available = _fault is None
 
 _TYPES = (np.ndarray, np.memmap)
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-_FEWEST_ROWS, _MOST_ROWS = 4, 256  # of a product: for fewer or more, BLAS is as fast or faster
-_FEWEST_OUTPUTS = 32  # of a product with a transposed matrix: likewise
+_FEWEST_ROWS = 4  # of a product: for fewer BLAS is faster
 
 
 def fault() -> str | None:
@@ -78,10 +77,10 @@ def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     """Return ``rows @ matrix``, or ``rows @ matrix.T``."""
     count = len(rows)
     out = buffers.empty((count, matrix.shape[not transposed]), matrix.dtype)
-    if not _FEWEST_ROWS <= count <= _MOST_ROWS or (transposed and out.shape[1] < _FEWEST_OUTPUTS):
-        plain = rows if rows.flags.f_contiguous else _contiguous(rows)  # BLAS reads columns as well
-        return np.matmul(plain, matrix.T if transposed else matrix, out=out)
-    _core.product(out, _contiguous(rows), matrix, transposed)
+    if count < _FEWEST_ROWS:
+        return np.matmul(_contiguous(rows), matrix.T if transposed else matrix, out=out)
+    columns = rows.flags.f_contiguous and rows.flags.aligned
+    _core.product(out, rows.T if columns else _contiguous(rows), matrix, columns, transposed)
     return out
 
 
@@ -131,15 +130,19 @@ def pull_then_update(
 
 
 def move(
-    matrix: Matrix, step: Matrix, kept: Any, bound: Bound | None, copy: bool | None
-) -> tuple[Matrix, Matrix]:
-    """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound."""
-    if not overwrites(matrix, copy, step):
-        matrix = np.array(matrix, order="C")
+    matrix: Matrix, velocity: Matrix | None, change: RankK, kept: Any, bound: Bound | None, copy: bool | None
+) -> tuple[Matrix, Matrix | None]:
+    """Return ``kept * matrix`` plus a step, and the step where there is a velocity; in one pass."""
+    left, right, scale, row_scale, _ = change
     times, least = (0.0, np.inf) if bound is None else (bound.times, bound.least[0])
-    step = _contiguous(step)
-    _core.move(matrix, step, kept, times, least)
-    return matrix, step
+    inputs = _contiguous(left), _contiguous(right), scale, _optional(row_scale), kept, times, least
+    arrays = left, right, row_scale
+    if not overwrites(matrix, copy, velocity, *arrays):
+        matrix = np.array(matrix, order="C")
+    if velocity is not None and not overwrites(velocity, copy, matrix, *arrays):
+        velocity = np.array(velocity, order="C")
+    _core.move(matrix, velocity, *inputs)
+    return matrix, velocity
 
 
 def _sweep(

@@ -141,7 +141,9 @@ def product(rows: Array, matrix: Array, transposed: bool) -> Array:
     return xp.matmul(rows, xp.matrix_transpose(matrix) if transposed else matrix)
 
 
-def move(matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None) -> tuple[Array, Array]:
+def add_bounded(
+    matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None
+) -> tuple[Array, Array]:
     """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound; both (m, n).
 
     The step may be overwritten, whatever ``copy`` says of the matrix.
@@ -153,6 +155,30 @@ def move(matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool 
     matrix *= kept
     matrix += step
     return matrix, step
+
+
+def move(
+    matrix: Array,
+    velocity: Array | None,
+    change: RankK,
+    kept: Any,
+    bound: Bound | None,
+    copy: bool | None,
+    apply: Apply = rank_k_update,
+    multiply: Callable[[Array, Array, bool], Array] = product,
+    add: Callable[..., tuple[Array, Array]] = add_bounded,
+) -> tuple[Array, Array | None]:
+    """Return ``kept * matrix`` plus a step, and that step where there is a velocity; all (m, n).
+
+    The step is what ``change`` makes of the velocity, or of zeros; no row of it is longer than its bound.
+    """
+    if velocity is None:
+        left = astype(change.left * change.scale, change.left.dtype)
+        step = multiply(namespace(left).matrix_transpose(left), change.right, False)
+    else:
+        step = apply(velocity, change, copy)
+    matrix, step = add(matrix, step, kept, bound, copy)
+    return matrix, None if velocity is None else step
 
 
 def _shares(matrix: Array, step: Array, bound: Bound) -> Array:

@@ -40,6 +40,13 @@ class Engine(Protocol):
         """Return the updated matrix, and ``vector`` times the matrix as it was before."""
 
     def move(
-        self, matrix: Array, step: Array, kept: Any, bound: Bound | None, copy: bool | None, /
-    ) -> tuple[Array, Array]:
-        """Return ``kept * matrix + step``, and the step, of which no row is longer than its bound."""
+        self,
+        matrix: Array,
+        velocity: Array | None,
+        change: RankK,
+        kept: Any,
+        bound: Bound | None,
+        copy: bool | None,
+        /,
+    ) -> tuple[Array, Array | None]:
+        """Return ``kept * matrix`` plus a step, and that step where there is a velocity."""

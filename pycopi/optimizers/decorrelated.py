@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pycopi import kernels
-from pycopi._array import Array, astype, copy_array, is_writable, may_overwrite, namespace
+from pycopi._array import Array, copy_array, is_writable, may_overwrite, namespace
 from pycopi._checks import as_float
 from pycopi._trees import Tree, map_arrays, paired
 from pycopi.optimizers.base import Change, Changes, Optimizer
@@ -155,17 +155,14 @@ class Decorrelated(Optimizer):
         change = kernels.RankK(left, right, change.scale * rate * unit)
         keeps = 1.0 - rate * self.decay if self.decay else 1.0
         ones = namespace(matrix).ones_like(matrix[:, 0])
-        if not self.momentum:
-            if bound is None:
-                decayed = ones * keeps if self.decay else None
-                return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
-            left = astype(change.left * change.scale, change.left.dtype)
-            step = kernels.product(namespace(left).matrix_transpose(left), change.right)
-            return kernels.move(matrix, step, kept=keeps, bound=bound, copy=copy)[0], kept
-        change = change._replace(row_scale=ones * self.momentum)
-        velocity = kernels.apply(memory["velocity"], change, copy)
-        stepped, kept["velocity"] = kernels.move(matrix, velocity, kept=keeps, bound=bound, copy=copy)
-        return stepped, kept
+        if not self.momentum and bound is None:
+            decayed = ones * keeps if self.decay else None
+            return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
+        velocity = None
+        if self.momentum:
+            velocity, change = memory["velocity"], change._replace(row_scale=ones * self.momentum)
+        stepped, velocity = kernels.move(matrix, velocity, change, kept=keeps, bound=bound, copy=copy)
+        return stepped, kept if velocity is None else {**kept, "velocity": velocity}
 
 
 def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:

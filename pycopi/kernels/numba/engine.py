@@ -24,7 +24,6 @@ _BLOCK = 128 + 32
 
 
 accepts = native.accepts
-move = portable.move
 
 
 def rank_k_update(matrix: Matrix, update: RankK, copy: bool | None) -> Matrix:
@@ -71,6 +70,9 @@ def product(rows: Matrix, matrix: Matrix, transposed: bool) -> Matrix:
     matrix = matrix.T if transposed else matrix
     out = buffers.empty((rows.shape[0], matrix.shape[1]), matrix.dtype)
     return np.matmul(rows, matrix, out=out)
+
+
+move = functools.partial(portable.move, apply=rank_k_update, multiply=product)
 
 
 def stream_block(projected: Matrix, rule: SampleRule) -> Block:
