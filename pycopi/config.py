@@ -8,15 +8,8 @@ from pycopi import _build
 from pycopi.kernels import native
 from pycopi.kernels.engine import forced_engine, preferred
 
-BACKENDS = {
-    "numpy": "numpy",
-    "array-api-strict": "array_api_strict",
-    "torch": "torch",
-    "jax": "jax",
-    "cupy": "cupy",
-    "dask": "dask",
-}
-"""The array libraries that pycopi is tested with: distribution name, module name."""
+BACKENDS = ("numpy", "array-api-strict", "torch", "jax", "cupy", "dask")
+"""The array libraries that pycopi is tested with, by the names of their distributions."""
 
 
 def configuration() -> dict[str, str]:
@@ -26,7 +19,6 @@ def configuration() -> dict[str, str]:
     """
     forced = forced_engine()
     engine, faults = (f"{forced} (forced)", {}) if forced else preferred()
-    found = {name: _version_of(name) for name in BACKENDS}
     return {
         "pycopi": _build.VERSION,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
@@ -35,7 +27,7 @@ def configuration() -> dict[str, str]:
         "Numba": _version_of("numba") or "not installed",
         "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "threads": _threads(),
-        **{f"backend {name}": found[name] or "not installed" for name in BACKENDS},
+        **{f"backend {name}": _version_of(name) or "not installed" for name in BACKENDS},
     }
 
 

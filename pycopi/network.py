@@ -251,19 +251,9 @@ class Network:
         >>> network.predict(network.init(seed=0), np.zeros((5, 3), np.float32)).shape
         (5, 2)
         """
-        batch_size = as_whole("batch_size", batch_size)
         self.check_parameters(parameters)
-        like, inputs = first_array(parameters), adopted(inputs)
-        check_array("inputs", inputs, like)
-        check_features("inputs", inputs, self.inputs)
-        check_reals("inputs", inputs, like)
-        check_movable("inputs", inputs, like)
-        parameters = map_arrays(compact, parameters)
-        batches = []
-        for rows in slices(inputs.shape[0], batch_size) or [slice(0, 0)]:
-            batch = compact(take(inputs, rows, like))
-            self.check_inputs(parameters, batch)
-            check_finite_rows("inputs", batch, rows.start)
+        parameters, batches = map_arrays(compact, parameters), []
+        for _, batch in self.batches(parameters, inputs, batch_size):
             for layer, own in zip(self.layers, parameters, strict=True):
                 batch = layer.forward(own, batch).outputs
             if not is_finite(batch):
@@ -271,7 +261,21 @@ class Network:
                 msg += "; go back to earlier parameters, such as those that DivergenceError carries"
                 raise ArithmeticError(msg)
             batches.append(batch)
-        return batches[0] if len(batches) == 1 else namespace(like).concat(batches, axis=0)
+        return batches[0] if len(batches) == 1 else namespace(batches[0]).concat(batches, axis=0)
+
+    def batches(self, parameters: Parameters, inputs: Array, batch_size: int) -> Iterator[tuple[slice, Array]]:
+        """Yield the rows of each batch of inputs, and the batch, checked and where the parameters are."""
+        batch_size = as_whole("batch_size", batch_size)
+        like, inputs = first_array(parameters), adopted(inputs)
+        check_array("inputs", inputs, like)
+        check_features("inputs", inputs, self.inputs)
+        check_reals("inputs", inputs, like)
+        check_movable("inputs", inputs, like)
+        for rows in slices(inputs.shape[0], batch_size) or [slice(0, 0)]:
+            batch = compact(take(inputs, rows, like))
+            self.check_inputs(parameters, batch)
+            check_finite_rows("inputs", batch, rows.start)
+            yield rows, batch
 
     def fold(self, parameters: Parameters) -> FoldedNetwork:
         """Return a network that predicts the same with one matrix, W R, in each layer.

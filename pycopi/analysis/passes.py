@@ -5,17 +5,10 @@ from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import NamedTuple
 
-from pycopi._array import Array, detached, namespace, slices
-from pycopi._checks import (
-    as_whole,
-    check_array,
-    check_features,
-    check_finite_rows,
-    check_samples,
-    common_namespace,
-)
-from pycopi._moving import check_movable, take
-from pycopi._trees import first_array, map_arrays
+from pycopi._array import Array, detached, namespace
+from pycopi._checks import as_whole, check_samples, common_namespace
+from pycopi._moving import take
+from pycopi._trees import map_arrays
 from pycopi.layers import Trace
 from pycopi.losses import check_targets, encode_targets
 from pycopi.network import Network, Parameters
@@ -37,18 +30,10 @@ def passes(network: Network, parameters: Parameters, inputs: Array, batch_size: 
 
     Data in host memory may go with parameters of any library: their batches are moved there.
     """
-    batch_size = as_whole("batch_size", batch_size)
     network.check_parameters(parameters)
-    like = first_array(parameters)
-    check_array("inputs", inputs, like)
-    check_features("inputs", inputs, network.inputs)
-    check_samples("inputs", inputs.shape[0])
-    check_movable("inputs", inputs, like)
     parameters = map_arrays(detached, parameters)
-    for rows in slices(inputs.shape[0], batch_size):
-        batch = take(inputs, rows, like)
-        network.check_inputs(parameters, batch)
-        check_finite_rows("inputs", batch, rows.start)
+    for rows, batch in network.batches(parameters, inputs, batch_size):
+        check_samples("inputs", batch.shape[0])
         yield Pass(rows, batch, network.trace(parameters, batch))
 
 

@@ -77,9 +77,9 @@ def _reasons(summary: Summary) -> list[str]:
     """Return what the runs themselves say about why a peak differs."""
     run, peak, reasons = summary.run, summary.test, []
     published = PUBLISHED.get((run.data, run.method))
-    ended = [result for result in summary.results if result.status != "finished"]
-    for result in ended:
-        reasons.append(f"seed {result.run.seed} {result.status} after {len(result.epochs)} epochs")
+    for result in summary.results:
+        if result.status != "finished":
+            reasons.append(f"seed {result.run.seed} {result.status} after {len(result.epochs)} epochs")
     if peak is not None and peak.epoch >= run.epochs:
         reasons.append(f"the best epoch is the last of {run.epochs}, so more epochs may raise it")
     if published is not None and published.test_epoch is not None and run.epochs < published.test_epoch:

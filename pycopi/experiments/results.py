@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
@@ -38,11 +39,7 @@ class Result(NamedTuple):
     @property
     def seconds(self) -> list[float]:
         """The seconds of training behind each epoch, cumulated."""
-        total, sums = 0.0, []
-        for spent in self.timings["seconds"][self.clock][: self.run.epochs]:
-            total += spent
-            sums.append(total)
-        return sums
+        return list(accumulate(self.timings["seconds"][self.clock][: self.run.epochs]))
 
     def values(self, field: str) -> list[float]:
         """Return a field of every epoch; what is missing is NaN."""

@@ -77,8 +77,7 @@ def run_plan(
             if loaded is None or loaded.name != run.data:
                 loaded = None  # lets go of the memory first
                 loaded = source.load(run.data)
-            failure = _make(run, folder, loaded, watcher, environment)
-            watcher.end(run, failure)
+            watcher.end(run, _Training(run, folder, loaded, watcher, environment).make())
 
 
 def is_finished(run: Run, record: dict[str, Any] | None) -> bool:
@@ -104,21 +103,6 @@ def _check_same(run: Run, folder: RunFolder) -> None:
             raise ValueError(msg)
 
 
-def _make(
-    run: Run, folder: RunFolder, data: Dataset, watcher: Watcher, environment: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Make one run, or the rest of it, and return how it failed, if it did."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    training = _Training(run, folder, data, watcher, environment)
-    try:
-        training.go_on()
-    except DivergenceError as error:
-        return training.fail("diverged", str(error), epoch=error.epoch or 1)
-    except Exception as error:
-        return training.fail("failed", f"{type(error).__name__}: {error}", epoch=len(training.entries) + 1)
-    return None
-
-
 class _Training:
     """One run on its way."""
 
@@ -133,6 +117,17 @@ class _Training:
         self.preset = run.preset
         self.network = self.preset.network(data.x_train.shape[1], 1 + int(max(data.y_train)))
         self.fingerprint = dataset_fingerprint(data)
+
+    def make(self) -> dict[str, Any] | None:
+        """Make the run, or the rest of it, and return how it failed, if it did."""
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.go_on()
+        except DivergenceError as error:
+            return self.fail("diverged", str(error), epoch=error.epoch or 1)
+        except Exception as error:
+            return self.fail("failed", f"{type(error).__name__}: {error}", epoch=len(self.entries) + 1)
+        return None
 
     def go_on(self) -> None:
         """Train from the last complete epoch to the end."""

@@ -225,18 +225,11 @@ class Preset:
             msg = f"method is {method!r}; expected one of {', '.join(METHODS)}"
             raise ValueError(msg)
         chosen, own = METHODS[method], self._by_rule(METHODS[method].rule)
-        decorrelated = chosen.decorrelation_rule is not None
         rule = chosen.decorrelation_rule or own.decorrelations[0].rule
         optimizer = chosen.adam if chosen.rule == "adam" else "plain"
         how: dict[str, Any] = {"credit": chosen.credit, "optimizer": optimizer}
-        return replace(
-            self,
-            settings=replace(own, decorrelation=replace(own.decorrelations[0], rule=rule), **how),
-            decorrelated=decorrelated,
-            weight_schedule=replace(
-                self.weight_schedule, start=self.weight_schedule.start if decorrelated else 0
-            ),
-        )
+        settings = replace(own, decorrelation=replace(own.decorrelations[0], rule=rule), **how)
+        return self._with(settings, chosen.decorrelation_rule is not None)
 
     def variant(
         self,
@@ -284,19 +277,14 @@ class Preset:
         if scaled:
             rate /= 10
         step = decorrelation.rate * (_WHITENING if whitening > 0 else 1.0) if decorrelated else 0.0
-        schedule = self.weight_schedule
-        return replace(
-            self,
-            settings=replace(
-                settings,
-                rate=rate,
-                gain=gain,
-                rule=COPI(variance_scaled=True, epsilon=VARIANCE_SCALED_EPSILON) if scaled else rule,
-                decorrelation=replace(decorrelation, rate=step, whitening=whitening),
-            ),
-            decorrelated=decorrelated,
-            weight_schedule=schedule if decorrelated else replace(schedule, start=0),
+        settings = replace(
+            settings,
+            rate=rate,
+            gain=gain,
+            rule=COPI(variance_scaled=True, epsilon=VARIANCE_SCALED_EPSILON) if scaled else rule,
+            decorrelation=replace(decorrelation, rate=step, whitening=whitening),
         )
+        return self._with(settings, decorrelated)
 
     def fast(self, every: int = _EVERY) -> "Preset":
         """Return the preset that does the least work: decorrelating matrices learn in every so-many-th step.
@@ -348,6 +336,11 @@ class Preset:
         'squared_error'
         """
         return replace(self, settings=replace(self.settings, loss="squared_error"))
+
+    def _with(self, settings: Settings, decorrelated: bool) -> "Preset":
+        """Return the preset with other settings; weights wait for decorrelated inputs alone."""
+        schedule = self.weight_schedule if decorrelated else replace(self.weight_schedule, start=0)
+        return replace(self, settings=settings, decorrelated=decorrelated, weight_schedule=schedule)
 
     def _by_rule(self, rule: Any) -> Settings:
         """Return the settings with a rule for the weights; Adam has its own rate, no gain and no bound."""
