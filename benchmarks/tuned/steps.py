@@ -6,7 +6,7 @@ made from these instead.
 
 import csv
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
@@ -26,7 +26,7 @@ from pycopi.training.step import step
 
 BATCHES = (128, 256)
 
-_CALLS = 48
+CALLS = 48
 """Steps in a call: COPI subspace refreshes its directions about once in so many at a batch of 128."""
 
 _FEW_CALLS = 10
@@ -49,11 +49,11 @@ def measure(network: str, settings: Mapping[str, Mapping[str, Any]], *, turns: i
     """Return the seconds of a step of each method at its setting, at each batch size; one turn of slow ones."""
     found = []
     for batch in BATCHES:
-        sides = {name: _side(network, name, {**one, "batch": batch}) for name, one in settings.items()}
+        sides = {name: side_of(SIZES[network], name, {**one, "batch": batch}) for name, one in settings.items()}
         slow = {name: sides.pop(name) for name in SLOW if name in sides}
         how: dict[str, Any] = {"clock": time.process_time, "typical": _lower_quartile}
         seconds = take_turns(sides, turns=turns, **how)
-        found += [Step(network, name, batch, one / _CALLS) for name, one in seconds.items()]
+        found += [Step(network, name, batch, one / CALLS) for name, one in seconds.items()]
         seconds = take_turns(slow, turns=1, least_seconds=0.0, **how)
         found += [Step(network, name, batch, one / _FEW_CALLS) for name, one in seconds.items()]
     return found
@@ -63,9 +63,9 @@ def _lower_quartile(seconds: list[float]) -> float:
     return quantiles(seconds, n=4, method="inclusive")[0] if len(seconds) > 1 else seconds[0]
 
 
-def _side(network: str, method: str, setting: Mapping[str, Any]) -> Side:
-    """Return some steps of a method in a row."""
-    sizes, generator = SIZES[network], np.random.default_rng(0)
+def side_of(sizes: Sequence[int], method: str, setting: Mapping[str, Any]) -> Side:
+    """Return `CALLS` steps of a method in a row, fewer of a slow one."""
+    generator = np.random.default_rng(0)
     shape = _DIFFERENT, setting["batch"]
     inputs = generator.random((*shape, sizes[0]), dtype=np.float32)
     labels = generator.integers(sizes[-1], size=shape)
@@ -80,7 +80,7 @@ def _torch(method: str, sizes: Any, setting: Mapping[str, Any], inputs: Any, lab
     batches = cycle(list(zip(torch.from_numpy(inputs), torch.from_numpy(labels), strict=True)))
 
     def side() -> None:
-        for _ in range(_FEW_CALLS if method in SLOW else _CALLS):
+        for _ in range(_FEW_CALLS if method in SLOW else CALLS):
             program.step(*next(batches), _FACTOR)
 
     return side
@@ -94,7 +94,7 @@ def _pycopi(made: pycopi_methods.Made, inputs: Any, labels: Any) -> Side:
 
     def side() -> None:
         nonlocal state
-        for _ in range(_CALLS):
+        for _ in range(CALLS):
             with reuse(buffers):
                 state, _metrics = step(network, state, *next(batches), settings, rates)
 
