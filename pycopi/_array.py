@@ -303,6 +303,11 @@ def overflow_ignored() -> AbstractContextManager[None]:
     return np.errstate(over="ignore", invalid="ignore")
 
 
+def division_ignored() -> AbstractContextManager[None]:
+    """Return a block in which NumPy does not warn of divisions by 0."""
+    return np.errstate(divide="ignore")
+
+
 def diagonal(matrix: Array) -> Array:
     """Return the diagonal (n,) of a square matrix; the standard has a function for it in an extension only."""
     if is_numpy(matrix):

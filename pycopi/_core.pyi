@@ -60,6 +60,20 @@ def move(
     least: float,
     /,
 ) -> None: ...
+def subspace(
+    out: NDArray[Any],
+    rows: NDArray[Any],
+    vectors: NDArray[Any],
+    values: NDArray[Any],
+    moments: NDArray[Any],
+    sums: NDArray[Any],
+    found: NDArray[Any],
+    power: float,
+    damping: float,
+    least: float,
+    counted: int,
+    /,
+) -> None: ...
 def row_forward(
     weight: NDArray[Any],
     decorrelator: NDArray[Any] | None,

@@ -39,11 +39,14 @@ static int get_buffer(PyObject *object, Py_buffer *view, const argument_rule *ru
     return -1;
 }
 
-/* Binds each letter that is new to the size found, and compares the others. */
+/* Binds each letter that is new to the size found, and compares the others, and numbers. */
 static int check_shape(arguments *taken, const Py_buffer *view, const argument_rule *rule)
 {
     for (int i = 0; rule->shape[i]; i++) {
-        Py_ssize_t *const size = rule->shape[i] == 'k' ? &taken->k : rule->shape[i] == 'm' ? &taken->m : &taken->n;
+        const char letter = rule->shape[i];
+        Py_ssize_t number = letter - '0';
+        Py_ssize_t *const size =
+            letter == 'k' ? &taken->k : letter == 'm' ? &taken->m : letter == 'n' ? &taken->n : &number;
         if (*size < 0)
             *size = view->shape[i];
         if (view->shape[i] != *size)

@@ -12,8 +12,8 @@ enum {
     IN_PLACE = 4, /* ... except one with this flag, which may be the first argument itself: same address and stride */
 };
 
-/* What one argument must be: a number where `shape` is empty, otherwise an array with a letter (k, m or n) for each
- * dimension; equal letters stand for equal sizes. The first argument is an array. */
+/* What one argument must be: a number where `shape` is empty, otherwise an array with a letter (k, m or n) or digit for
+ * each dimension; equal letters stand for equal sizes. The first argument is an array. */
 typedef struct {
     const char *name, *shape;
     int flags;

@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -102,6 +103,9 @@ static double bounded(double rate, double bound, double power)
     return excess > 1 ? rate / excess : rate;
 }
 
+/* The larger of two numbers; NaN where either is. */
+static double larger(double a, double b) { return a > b || a != a ? a : b; }
+
 /* What the templates write with, for the T, SET and ROWS of the moment. */
 #define VECTOR NAME(vector)
 #define LANES ((ptrdiff_t)(sizeof(VECTOR) / sizeof(T)))
@@ -163,6 +167,19 @@ size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *argu
 size_t move_workspace(const instruction_set *set, const rank_k_arguments *step, size_t itemsize, int parts)
 {
     return (size_t)parts * moving_of(step, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize), itemsize).bytes;
+}
+
+size_t subspace_workspace(const instruction_set *set, const subspace_arguments *a, size_t itemsize)
+{
+    const rank_k_arguments shapes[] = {{.m = a->m, .n = a->k, .k = a->n},
+                                       {.m = a->k, .n = a->n, .k = a->counted},
+                                       {.m = a->m, .n = a->n, .k = a->k}};
+    size_t most = 0;
+    for (int i = 0; i < 3; i++) {
+        const size_t bytes = rank_k_workspace(set, &shapes[i], itemsize, 1);
+        most = bytes > most ? bytes : most;
+    }
+    return most + (size_t)a->k * sizeof(double) + (size_t)(a->m * a->k) * itemsize + 2 * CACHE_LINE;
 }
 
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize)

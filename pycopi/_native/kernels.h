@@ -79,6 +79,22 @@ typedef struct {
     double kept, times, least;
 } move_arguments;
 
+/* Rows y (m, n) of a batch with their directions damped, and these directions followed; Directions and
+ * SubspaceDecorrelation in pycopi/rules/ say what it is for. With V (k, n) the vectors and p = y V^T,
+ *
+ *     found   = power = mean of y^2,  unit = 1 / rest
+ *     out     = y + (p diag(rest / (v + d) - 1)) V
+ *     moments = moments + p^T y,  sums = sums + (sum of |y|^2 / n, number, 0),  over the first `counted` rows
+ *
+ * where v is the larger of `values` and the mean of p^2, q that of `power` and that of the batch, d = damping max(q,
+ * least), or of 1 where that is as good as none, and rest = d + (n q - sum of v) / (n - k), or d where k is n or that
+ * is negative. out and rows are (m, n), moments (k, n), values (k), sums (3), found (2). */
+typedef struct {
+    ptrdiff_t m, n, k, counted;
+    double power, damping, least;
+    strided out, rows, vectors, values, moments, sums, found;
+} subspace_arguments;
+
 /* An update of rank 1 that the next row's sweep makes: with column scales of W, row scales of R. */
 typedef struct {
     strided left, right, scale;
@@ -110,7 +126,7 @@ typedef struct {
  * number only a sweep's `pulled` and `returned` depend, and then no further than by rounding. */
 typedef void kernel(const void *arguments, int parts, void *workspace);
 
-enum { RANK_K, STREAM, SWEEP, MOVE, ROW_FORWARD, ROW_LEARN, OPERATIONS };
+enum { RANK_K, STREAM, SWEEP, MOVE, SUBSPACE, ROW_FORWARD, ROW_LEARN, OPERATIONS };
 
 typedef struct {
     const char *name;
@@ -126,6 +142,7 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX]);
 /* The bytes of workspace that a call needs, aligned for doubles; 0 if that number does not fit in a size_t. */
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts);
 size_t move_workspace(const instruction_set *set, const rank_k_arguments *step, size_t itemsize, int parts);
+size_t subspace_workspace(const instruction_set *set, const subspace_arguments *arguments, size_t itemsize);
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize);
 size_t sweep_workspace(ptrdiff_t n, int parts);
 size_t row_workspace(ptrdiff_t m, ptrdiff_t n, int parts);

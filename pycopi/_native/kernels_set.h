@@ -5,6 +5,7 @@
 #include "stream_template.h"
 #include "sweep_template.h"
 #include "move_template.h"
+#include "subspace_template.h"
 #include "row_template.h"
 #undef T
 #define T double
@@ -12,6 +13,7 @@
 #include "stream_template.h"
 #include "sweep_template.h"
 #include "move_template.h"
+#include "subspace_template.h"
 #include "row_template.h"
 #undef T
 
@@ -23,6 +25,7 @@ static const instruction_set JOINED(set, SET) = {
      {JOINED(stream_float, SET), JOINED(stream_double, SET)},
      {JOINED(sweep_float, SET), JOINED(sweep_double, SET)},
      {JOINED(move_float, SET), JOINED(move_double, SET)},
+     {JOINED(subspace_float, SET), JOINED(subspace_double, SET)},
      {JOINED(row_forward_float, SET), JOINED(row_forward_double, SET)},
      {JOINED(row_learn_float, SET), JOINED(row_learn_double, SET)}},
 };

@@ -158,6 +158,27 @@ static PyObject *move(PyObject *module, PyObject *const *objects, Py_ssize_t cou
     return run(module, MOVE, &call, &taken, parts, bytes);
 }
 
+PyDoc_STRVAR(subspace_doc, "subspace(out, rows, vectors, values, moments, sums, found, power, damping, least, counted, /)"
+                           "\n--\n\nDamp the directions of rows, and follow them; see kernels.h.");
+
+static PyObject *subspace(PyObject *module, PyObject *const *objects, Py_ssize_t count)
+{
+    static const argument_rule rules[] = {
+        {"out", "mn", WRITTEN},     {"rows", "mn", 0},      {"vectors", "kn", 0},     {"values", "k", 0},
+        {"moments", "kn", WRITTEN}, {"sums", "3", WRITTEN}, {"found", "2", WRITTEN},  {"power", "", 0},
+        {"damping", "", 0},         {"least", "", 0},       {"counted", "", 0}};
+    arguments taken;
+    if (take_arguments(&taken, "subspace", rules, COUNT(rules), objects, count) < 0)
+        return NULL;
+    const strided *in = taken.arrays;
+    const double *number = taken.numbers, rows = (double)taken.m;
+    const double counted = number[10] < 0 ? 0 : number[10] > rows ? rows : number[10];
+    const subspace_arguments call = {taken.m,   taken.n, taken.k, (ptrdiff_t)counted, number[7], number[8], number[9],
+                                     in[0],     in[1],   in[2],   in[3],              in[4],     in[5],     in[6]};
+    const size_t bytes = subspace_workspace(state_of(module)->active, &call, taken.itemsize);
+    return run(module, SUBSPACE, &call, &taken, threads_claim(0, 0), bytes);
+}
+
 /* The arrays of a row come first in both functions: matrices, bias, late updates, and what the forward pass finds. */
 #define ROW_ARRAYS(matrices, bias, late, found)                                                                        \
     {"weight", "mn", matrices}, {"decorrelator", "nn", OPTIONAL | (matrices)}, {"bias", "m", OPTIONAL | (bias)},       \
@@ -286,6 +307,7 @@ static PyMethodDef methods[] = {
     {"stream_block", (PyCFunction)(void (*)(void))stream_block, METH_FASTCALL, stream_block_doc},
     {"sweep", (PyCFunction)(void (*)(void))sweep, METH_FASTCALL, sweep_doc},
     {"move", (PyCFunction)(void (*)(void))move, METH_FASTCALL, move_doc},
+    {"subspace", (PyCFunction)(void (*)(void))subspace, METH_FASTCALL, subspace_doc},
     {"row_forward", (PyCFunction)(void (*)(void))row_forward, METH_FASTCALL, row_forward_doc},
     {"row_learn", (PyCFunction)(void (*)(void))row_learn, METH_FASTCALL, row_learn_doc},
     {"threads", get_threads, METH_NOARGS,

@@ -33,6 +33,7 @@ available = _fault is None
 
 _TYPES = (np.ndarray, np.memmap)
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+_MOST_FOLLOWED = 1e6  # multiplications of a projection of rows that are followed in one call
 _FEWEST_ROWS = 4  # of a product: for fewer BLAS is faster
 
 
@@ -143,6 +144,31 @@ def move(
         velocity = np.array(velocity, order="C")
     _core.move(matrix, velocity, *inputs)
     return matrix, velocity
+
+
+def follows(rows: Matrix, vectors: Matrix) -> bool:
+    """Return whether `follow` takes rows (B, n): few enough that threads and passes of their own do not pay."""
+    return rows.size * len(vectors) < _MOST_FOLLOWED and accepts(vectors) and vectors.dtype == rows.dtype
+
+
+def follow(
+    rows: Matrix,
+    vectors: Matrix,
+    values: Matrix,
+    power: Matrix,
+    moments: Matrix,
+    sums: Matrix,
+    damping: float,
+    least: float,
+    counted: int,
+    copy: bool | None,
+) -> tuple[Matrix, Matrix, Matrix, Matrix, Matrix]:
+    """Return what `SubspaceDecorrelation.followed` does, and moments and sums after the rows, in one call."""
+    if not (overwrites(moments, copy, rows) and overwrites(sums, copy)):
+        moments, sums = moments.copy(), sums.copy()
+    out, found = buffers.empty(rows.shape, rows.dtype), np.empty(2, rows.dtype)
+    _core.subspace(out, rows, vectors, values, moments, sums, found, power[0], damping, least, counted)
+    return out, found[1], found[:1], moments, sums
 
 
 def _sweep(

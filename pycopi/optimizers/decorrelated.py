@@ -1,14 +1,15 @@
 """Steps along the gradient in decorrelated inputs and perturbations, for layers that keep A = W R."""
 
 from dataclasses import dataclass
+from operator import is_not
 from typing import Any, ClassVar
 
 from pycopi import kernels
-from pycopi._array import Array, copy_array, is_writable, may_overwrite, namespace
+from pycopi._array import Array, copy_array, division_ignored, is_writable, may_overwrite, namespace
 from pycopi._checks import as_float
 from pycopi._trees import Tree, map_arrays, paired
 from pycopi.optimizers.base import Change, Changes, Optimizer
-from pycopi.rules.directions import Directions, mean_power, present, project, row_squares
+from pycopi.rules.directions import Directions, mean_power, row_squares
 from pycopi.rules.stability import checked_bound
 from pycopi.rules.subspace import SubspaceDecorrelation, beside_one
 
@@ -148,21 +149,28 @@ class Decorrelated(Optimizer):
             msg += f"change of {name}; choose rule='gradient'"
             raise ValueError(msg)
         kept = dict(memory)
-        squares = row_squares(change.right) if inputs or self.step_bound else None
-        left, _ = _decorrelated(self.perturbations, kept, "perturbations", change.left, None, copy)
-        right, unit = _decorrelated(inputs, kept, "inputs", change.right, squares, copy)
-        bound = _bound(self.step_bound, squares, matrix.shape[1])
+        left, *_ = _followed(self.perturbations, kept, "perturbations", change.left, copy)
+        right, unit, power = _followed(inputs, kept, "inputs", change.right, copy)
+        bound = None
+        if self.step_bound is not None:
+            if power is None:
+                power = mean_power(row_squares(change.right), matrix.shape[1])
+            bound = _bound(self.step_bound, power)
         change = kernels.RankK(left, right, change.scale * rate * unit)
         keeps = 1.0 - rate * self.decay if self.decay else 1.0
-        ones = namespace(matrix).ones_like(matrix[:, 0])
         if not self.momentum and bound is None:
-            decayed = ones * keeps if self.decay else None
+            decayed = _alike(matrix, keeps) if self.decay else None
             return kernels.apply(matrix, change._replace(row_scale=decayed), copy), kept
         velocity = None
         if self.momentum:
-            velocity, change = memory["velocity"], change._replace(row_scale=ones * self.momentum)
+            velocity, change = memory["velocity"], change._replace(row_scale=_alike(matrix, self.momentum))
         stepped, velocity = kernels.move(matrix, velocity, change, kept=keeps, bound=bound, copy=copy)
         return stepped, kept if velocity is None else {**kept, "velocity": velocity}
+
+
+def _alike(matrix: Array, number: Any) -> Array:
+    """Return a number for each row of a matrix."""
+    return namespace(matrix).ones_like(matrix[:, 0]) * number
 
 
 def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
@@ -170,6 +178,8 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
 
     Else no array is one of before, which the next step may overwrite.
     """
+    if copy is not True and all(part is memory[name] for name, part in found.items()):
+        return memory  # all of it was written in place
     pairs = paired(memory, found)
     changes = [(array, values) for array, values in pairs if array is not values]
     if not all([may_overwrite("memory", array, copy) for array, _ in changes]):
@@ -180,34 +190,23 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
     return memory
 
 
-def _bound(times: float | None, squares: Array | None, features: int) -> kernels.Bound | None:
-    """Return the bound of each step by the squares of inputs; there is none where all of these are 0."""
-    if times is None or squares is None:
-        return None
-    power = mean_power(squares, features)
-    xp = namespace(power)
-    some = xp.where(power > 0, power, xp.ones_like(power))
-    least = xp.where(power > 0, _LEAST * times / xp.sqrt(some), xp.full_like(power, xp.inf))
-    return kernels.Bound(times, least)
+def _bound(times: float, power: Array) -> kernels.Bound:
+    """Return the bound of each step by the mean power (1,) of inputs; there is none where that is 0."""
+    with division_ignored():
+        return kernels.Bound(times, _LEAST * times / namespace(power).sqrt(power))
 
 
-def _decorrelated(
-    how: SubspaceDecorrelation | None,
-    memory: dict[str, Tree],
-    name: str,
-    rows: Array,
-    squares: Array | None,
-    copy: bool | None,
-) -> tuple[Array, Any]:
-    """Return decorrelated rows (B, n) by their unit, and the unit; the memory has the directions after them.
+def _followed(
+    how: SubspaceDecorrelation | None, memory: dict[str, Tree], name: str, rows: Array, copy: bool | None
+) -> tuple[Array, Any, Array | None]:
+    """Return decorrelated rows (B, n) by their unit, the unit, and the mean power of the rows, if it is known.
 
-    ``squares`` is what `row_squares` makes of the rows, where that is known.
+    The memory has the directions after them.
     """
     if how is None or (name == "perturbations" and name not in memory):
-        return rows, 1.0
-    state = how.started(Directions(**memory[name]), rows)
-    projected = project(state, rows)
-    squares = row_squares(rows) if squares is None else squares
-    now = present(state, mean_power(squares, rows.shape[1]), projected)
-    memory[name] = how.accumulated(state, rows, projected, squares, copy)._asdict()
-    return how.precondition(now, rows, projected)
+        return rows, 1.0, None
+    before = Directions(**memory[name])
+    rows, unit, power, state = how.followed(before, rows, copy)
+    if any(map(is_not, state, before)):
+        memory[name] = state._asdict()
+    return rows, unit, power

@@ -9,6 +9,8 @@ from pycopi import kernels
 from pycopi._array import Array, astype, namespace
 from pycopi._checks import as_float, as_whole, check_finite, check_floats, check_samples, check_shape
 from pycopi._control import choose
+from pycopi.kernels import native
+from pycopi.kernels.engine import engine_for
 from pycopi.rules import directions
 from pycopi.rules.directions import Directions
 
@@ -116,12 +118,25 @@ class SubspaceDecorrelation:
     def _start(self, state: Directions, rows: Array) -> Directions:
         return directions.start(state, rows, self.damping)
 
-    def accumulated(
-        self, state: Directions, rows: Array, projected: Array, squares: Array, copy: bool | None
-    ) -> Directions:
-        """Return the directions after a batch (B, n), of which a part counts at the next refresh."""
-        count = self._part(rows)
-        return directions.accumulate(state, rows[:count, :], projected[:count, :], squares[:count], copy)
+    def followed(
+        self, state: Directions, rows: Array, copy: bool | None
+    ) -> tuple[Array, Array, Array, Directions]:
+        """Return rows (B, n) times ``P / unit``, the unit, their mean power (1,), and directions after them.
+
+        P is that of `precondition`, for powers that are at least those of the rows. Part of the rows counts at
+        the next refresh. Where a batch is small, the C core does all of it in one call.
+        """
+        state, part = self.started(state, rows), self._part(rows)
+        if engine_for(rows) is native and native.follows(rows, state.vectors):
+            how = self.damping, self.least, part
+            rows, unit, power, moments, sums = native.follow(rows, *state, *how, copy)
+            return rows, unit, power, state._replace(moments=moments, sums=sums)
+        projected, squares = directions.project(state, rows), directions.row_squares(rows)
+        power = directions.mean_power(squares, rows.shape[1])
+        now = directions.present(state, power, projected)
+        counted = rows[:part, :], projected[:part, :], squares[:part]
+        state = directions.accumulate(state, *counted, copy)
+        return *self.precondition(now, rows, projected), power, state
 
     def in_time(self, states: tuple[Directions, ...]) -> tuple[Directions, ...]:
         """Return directions refreshed where it is time for that."""
