@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -387,15 +388,9 @@ def mlp(
         raise ValueError(msg)
     hidden, last = resolve(activation), resolve(output_activation)
     kind: Any = SubspaceDense if isinstance(decorrelated, SubspaceDecorrelation) else Dense
+    activations = [hidden] * (len(sizes) - 2) + [last]
     layers = (
-        kind(
-            sizes[index],
-            sizes[index + 1],
-            last if index == len(sizes) - 2 else hidden,
-            bias,
-            decorrelated,
-            standardized and index == 0,
-        )
-        for index in range(len(sizes) - 1)
+        kind(*pair, activation, bias, decorrelated, standardized and index == 0)
+        for index, (pair, activation) in enumerate(zip(pairwise(sizes), activations, strict=True))
     )
     return Network(tuple(layers))

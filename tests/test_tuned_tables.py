@@ -193,7 +193,7 @@ def test_the_pages_follow_from_the_rows(name):
 
 
 def test_steps_are_measured_for_chosen_settings(tmp_path, monkeypatch):
-    monkeypatch.setattr(steps, "_CALLS", 2)
+    monkeypatch.setattr(steps, "CALLS", 2)
     setting = spaces.first(spaces.SPACES["COPI subspace"])[0]
     found = steps.measure(
         "digits",
