@@ -103,6 +103,13 @@ def test_what_may_be_overwritten(copy, kept):
     assert_alike(found, wanted, change)
 
 
+@pytest.mark.parametrize("kept", [None, 0.5])
+def test_a_step_of_many_ranks_agrees(kept):
+    given_ones = problem(20, 30, k=2000, kept=kept)
+    wanted = moved(*given_ones, bounds())
+    assert_alike(native.move(*given_ones, 0.9, bounds(), None), wanted, given_ones[2])
+
+
 def test_rows_apart_in_memory_and_factors_in_another_order():
     matrix, velocity, change = problem(9, 40, kept=0.5)
     wanted = moved(matrix, velocity, change, bounds())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pycopi import _buffers as buffers
 from pycopi._array import Array, may_overwrite
+from pycopi.kernels import portable
 from pycopi.kernels.portable import Block, Bound, RankK
 from pycopi.kernels.sample_rule import SampleRule
 
@@ -34,6 +35,7 @@ available = _fault is None
 _TYPES = (np.ndarray, np.memmap)
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _MOST_FOLLOWED = 1e6  # multiplications of a projection of rows that are followed in one call
+_MOST_RANKS = 1024  # of a step in one pass, for which all of one factor is packed
 _FEWEST_ROWS = 4  # of a product: for fewer BLAS is faster
 
 
@@ -134,6 +136,10 @@ def move(
     matrix: Matrix, velocity: Matrix | None, change: RankK, kept: Any, bound: Bound | None, copy: bool | None
 ) -> tuple[Matrix, Matrix | None]:
     """Return ``kept * matrix`` plus a step, and the step where there is a velocity; in one pass."""
+    if len(change.left) > _MOST_RANKS:
+        how = kept, bound, copy, rank_k_update, product
+        moved: tuple[Matrix, Matrix | None] = portable.move(matrix, velocity, change, *how)
+        return moved
     left, right, scale, row_scale, _ = change
     times, least = (0.0, np.inf) if bound is None else (bound.times, bound.least[0])
     inputs = _contiguous(left), _contiguous(right), scale, _optional(row_scale), kept, times, least
