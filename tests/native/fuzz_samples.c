@@ -1,6 +1,6 @@
-/* Runs the kernels for single samples, blocks of them and steps, without Python, on random shapes, strides and numbers of
- * threads, and compares with sums in double. Every array ends where its allocation ends, so that a sanitizer sees an
- * access beyond. Exits with 1 at the first difference. */
+/* Runs the kernels for single samples, blocks of them, steps and directions, without Python, on random shapes, strides
+ * and numbers of threads, and compares with sums in double. Every array ends where its allocation ends, so that a
+ * sanitizer sees an access beyond. Exits with 1 at the first difference. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -130,36 +130,121 @@ static int check_sweep(const instruction_set *which, size_t itemsize)
 
 static int check_move(const instruction_set *which, size_t itemsize)
 {
-    const ptrdiff_t m = below(40), n = below(below(2) ? 20 : 150);
-    const int bounds = (int)below(2), parts = 1 + (int)below(3);
-    array matrix = make(m, n, itemsize), step = make(m, n, itemsize);
+    const ptrdiff_t m = below(40), n = below(below(2) ? 20 : 150), k = below(8) ? below(30) : 250 + below(40);
+    const int bounds = (int)below(2), keeps = (int)below(2), scales = keeps && below(2), parts = 1 + (int)below(3);
+    array matrix = make(m, n, itemsize), velocity = make(m, n, itemsize), rows = make(1, m, itemsize);
+    array left = make(k, m, itemsize), right = make(k, n, itemsize);
     double *const after = expected[0], *const moves = expected[1];
 
     for (ptrdiff_t i = 0; i < m; i++) {
         double own = 0, length = 0;
         for (ptrdiff_t j = 0; j < n; j++) {
+            double step = keeps ? get(&velocity, i, j) * (scales ? get(&rows, 0, i) : 1) : 0;
+            for (ptrdiff_t p = 0; p < k; p++)
+                step += 0.5 * get(&left, p, i) * get(&right, p, j);
             own += get(&matrix, i, j) * get(&matrix, i, j);
-            length += get(&step, i, j) * get(&step, i, j);
+            length += step * step;
+            moves[i * n + j] = step;
         }
         const double longest = fmax(0.9 * sqrt(own), 0.5), share = bounds && length ? fmin(1, longest / sqrt(length)) : 1;
         for (ptrdiff_t j = 0; j < n; j++) {
-            moves[i * n + j] = share * get(&step, i, j);
+            moves[i * n + j] *= share;
             after[i * n + j] = 0.75 * get(&matrix, i, j) + moves[i * n + j];
         }
     }
-    const move_arguments a = {m, n, 0.75, 0.9, bounds ? 0.5 : INFINITY, view(&matrix), view(&step)};
+    const strided none = {NULL, 0}, kept = keeps ? view(&velocity) : none;
+    const rank_k_arguments step = {m, n, k, 0, 0, 0.5, kept, kept, view(&left), view(&right),
+                                   scales ? view(&rows) : none, none};
+    const move_arguments a = {step, view(&matrix), 0.75, 0.9, bounds ? 0.5 : INFINITY};
+    const size_t bytes = move_workspace(which, &step, itemsize, parts), shift = (size_t)below(64);
+    char *const workspace = malloc(bytes + shift);
+    if (!workspace)
+        exit(2);
     for (int claim = 0; claim < 2; claim++) /* as in fuzz.c */
         threads_claim(1e9, 1);
-    which->kernels[MOVE][itemsize == sizeof(double)](&a, parts, NULL);
+    which->kernels[MOVE][itemsize == sizeof(double)](&a, parts, workspace + shift);
     threads_release();
     threads_release();
-    const double tolerance = 8.0 * (double)(n + 4);
-    const int good = equal(&matrix, after, tolerance) && equal(&step, moves, tolerance);
+    const double tolerance = 8.0 * (double)(n + k + 4);
+    const int good = equal(&matrix, after, tolerance) && (!keeps || equal(&velocity, moves, tolerance));
     if (!good)
-        printf("%s, %d bytes: wrong move at m=%td n=%td bounds=%d parts=%d\n", which->name, (int)itemsize, m, n, bounds,
-               parts);
-    free(matrix.base);
-    free(step.base);
+        printf("%s, %d bytes: wrong move at m=%td n=%td k=%td bounds=%d keeps=%d parts=%d\n", which->name, (int)itemsize,
+               m, n, k, bounds, keeps, parts);
+    array *const all[] = {&matrix, &velocity, &rows, &left, &right};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]->base);
+    free(workspace);
+    return good;
+}
+
+/* The equations of kernels.h; what becomes of rows, moments and sums, and the two that are found. */
+static void subspace(const subspace_arguments *a, const array *rows, const array *vectors, const array *values,
+                     const array *moments, const array *sums)
+{
+    const ptrdiff_t m = a->m, n = a->n, k = a->k;
+    double *const out = expected[0], *const after = expected[1], *const added = expected[2], *const found = expected[3];
+    double *const p = expected[4], *const v = expected[5];
+    double left, squares = 0;
+
+    for (ptrdiff_t j = 0; j < 3; j++)
+        added[j] = get(sums, 0, j) + (j == 1 ? (double)a->counted : 0);
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            squares += get(rows, i, j) * get(rows, i, j);
+            added[0] += i < a->counted ? get(rows, i, j) * get(rows, i, j) / (double)n : 0;
+        }
+    found[0] = squares / (double)(m * n);
+    const double power = fmax(a->power, found[0]), damping = a->damping * fmax(power, a->least);
+    left = (double)n * power;
+    for (ptrdiff_t r = 0; r < k; r++) {
+        double mean = 0;
+        for (ptrdiff_t i = 0; i < m; i++) {
+            p[i * k + r] = 0;
+            for (ptrdiff_t j = 0; j < n; j++)
+                p[i * k + r] += get(rows, i, j) * get(vectors, r, j);
+            mean += p[i * k + r] * p[i * k + r] / (double)m;
+        }
+        v[r] = fmax(get(values, 0, r), mean);
+        left -= v[r];
+        for (ptrdiff_t j = 0; j < n; j++) {
+            after[r * n + j] = get(moments, r, j);
+            for (ptrdiff_t i = 0; i < a->counted; i++)
+                after[r * n + j] += p[i * k + r] * get(rows, i, j);
+        }
+    }
+    const double rest = damping + (k < n ? fmax(0, left) / (double)(n - k) : 0);
+    found[1] = 1 / rest;
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            out[i * n + j] = get(rows, i, j);
+            for (ptrdiff_t r = 0; r < k; r++)
+                out[i * n + j] += p[i * k + r] * (rest / (v[r] + damping) - 1) * get(vectors, r, j);
+        }
+}
+
+static int check_subspace(const instruction_set *which, size_t itemsize)
+{
+    const ptrdiff_t m = 1 + below(40), n = 1 + below(below(2) ? 20 : 150), k = 1 + below((uint64_t)(n < 20 ? n : 20));
+    array out = make(m, n, itemsize), rows = make(m, n, itemsize), vectors = make(k, n, itemsize);
+    array values = make(1, k, itemsize), moments = make(k, n, itemsize), sums = make(1, 3, itemsize);
+    array found = make(1, 2, itemsize);
+    const subspace_arguments a = {m, n, k, below((uint64_t)m + 1), 0.3, 0.5, below(2) ? 0.7 : 0, view(&out), view(&rows),
+                                  view(&vectors), view(&values), view(&moments), view(&sums), view(&found)};
+    const size_t bytes = subspace_workspace(which, &a, itemsize), shift = (size_t)below(8) * sizeof(double);
+    char *const workspace = malloc(bytes + shift);
+    if (!workspace)
+        exit(2);
+    subspace(&a, &rows, &vectors, &values, &moments, &sums);
+    which->kernels[SUBSPACE][itemsize == sizeof(double)](&a, 1, workspace + shift);
+    const double tolerance = 64.0 * (double)(m + n + k);
+    const int good = equal(&out, expected[0], tolerance) && equal(&moments, expected[1], tolerance) &&
+                     equal(&sums, expected[2], tolerance) && equal(&found, expected[3], tolerance);
+    if (!good)
+        printf("%s, %d bytes: wrong directions at m=%td n=%td k=%td\n", which->name, (int)itemsize, m, n, k);
+    array *const all[] = {&out, &rows, &vectors, &values, &moments, &sums, &found};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]->base);
+    free(workspace);
     return good;
 }
 
@@ -245,7 +330,8 @@ int main(int count, char **arguments)
     for (long round = 0; round < rounds; round++)
         for (int i = 0; i < number; i++)
             for (size_t itemsize = sizeof(float); itemsize <= sizeof(double); itemsize += sizeof(float))
-                if (!check_sweep(sets[i], itemsize) || !check_move(sets[i], itemsize) || !check_stream(sets[i], itemsize))
+                if (!check_sweep(sets[i], itemsize) || !check_move(sets[i], itemsize) ||
+                    !check_subspace(sets[i], itemsize) || !check_stream(sets[i], itemsize))
                     return 1;
     for (int i = 0; i < number; i++)
         printf("samples, %s: %ld rounds agree\n", sets[i]->name, rounds);
