@@ -120,7 +120,7 @@ def test_refused_arguments():
         core.subspace(*arguments[:5], ones(2), *arguments[6:])
     with pytest.raises(ValueError, match=r"^out overlaps rows in memory"):
         core.subspace(arguments[0], arguments[0], *arguments[2:])
-    for counted in (-1, 99):  # no more rows than there are
+    for counted in (-1, 99, float("nan")):  # no more rows than there are
         core.subspace(*arguments[:10], counted)
     with pytest.raises(TypeError, match=exactly("subspace takes 11 arguments; got 0")):
         core.subspace()

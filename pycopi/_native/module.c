@@ -172,7 +172,7 @@ static PyObject *subspace(PyObject *module, PyObject *const *objects, Py_ssize_t
         return NULL;
     const strided *in = taken.arrays;
     const double *number = taken.numbers, rows = (double)taken.m;
-    const double counted = number[10] < 0 ? 0 : number[10] > rows ? rows : number[10];
+    const double counted = number[10] > 0 ? (number[10] < rows ? number[10] : rows) : 0; /* 0 for NaN */
     const subspace_arguments call = {taken.m,   taken.n, taken.k, (ptrdiff_t)counted, number[7], number[8], number[9],
                                      in[0],     in[1],   in[2],   in[3],              in[4],     in[5],     in[6]};
     const size_t bytes = subspace_workspace(state_of(module)->active, &call, taken.itemsize);

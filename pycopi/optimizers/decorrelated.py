@@ -178,8 +178,8 @@ def _written(memory: Tree, found: Tree, copy: bool | None) -> Tree:
 
     Else no array is one of before, which the next step may overwrite.
     """
-    if copy is not True and all(part is memory[name] for name, part in found.items()):
-        return memory  # all of it was written in place
+    if all(part is memory[name] for name, part in found.items()):
+        return memory  # all of it was written in place, or there is none
     pairs = paired(memory, found)
     changes = [(array, values) for array, values in pairs if array is not values]
     if not all([may_overwrite("memory", array, copy) for array, _ in changes]):
