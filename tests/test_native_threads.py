@@ -53,7 +53,9 @@ def results():
     _core.rank_k_update(out, matrix, left, right, 0.5, None, columns)
     _core.product(batch, rows, matrix, False, False)
     _core.product(back, wide, matrix, False, True)
-    return b"".join(a.tobytes() for a in (out, batch, back))
+    followed, moments, sums, found = draw(300, 700), draw(16, 700), draw(3), draw(2)
+    _core.subspace(followed, draw(300, 700), draw(16, 700), draw(16), moments, sums, found, 0.1, 1.0, 0.0, 200)
+    return b"".join(a.tobytes() for a in (out, batch, back, followed, moments, sums, found))
 
 
 """

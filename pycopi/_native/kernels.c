@@ -169,14 +169,14 @@ size_t move_workspace(const instruction_set *set, const rank_k_arguments *step, 
     return (size_t)parts * moving_of(step, set->tile_rows, (ptrdiff_t)(set->tile_bytes / itemsize), itemsize).bytes;
 }
 
-size_t subspace_workspace(const instruction_set *set, const subspace_arguments *a, size_t itemsize)
+size_t subspace_workspace(const instruction_set *set, const subspace_arguments *a, size_t itemsize, int parts)
 {
     const rank_k_arguments shapes[] = {{.m = a->m, .n = a->k, .k = a->n},
                                        {.m = a->k, .n = a->n, .k = a->counted},
                                        {.m = a->m, .n = a->n, .k = a->k}};
     size_t most = 0;
     for (int i = 0; i < 3; i++) {
-        const size_t bytes = rank_k_workspace(set, &shapes[i], itemsize, 1);
+        const size_t bytes = rank_k_workspace(set, &shapes[i], itemsize, parts);
         most = bytes > most ? bytes : most;
     }
     return most + (size_t)a->k * sizeof(double) + (size_t)(a->m * a->k) * itemsize + 2 * CACHE_LINE;

@@ -142,7 +142,7 @@ int instruction_sets(const instruction_set *found[INSTRUCTION_SETS_MAX]);
 /* The bytes of workspace that a call needs, aligned for doubles; 0 if that number does not fit in a size_t. */
 size_t rank_k_workspace(const instruction_set *set, const rank_k_arguments *arguments, size_t itemsize, int parts);
 size_t move_workspace(const instruction_set *set, const rank_k_arguments *step, size_t itemsize, int parts);
-size_t subspace_workspace(const instruction_set *set, const subspace_arguments *arguments, size_t itemsize);
+size_t subspace_workspace(const instruction_set *set, const subspace_arguments *arguments, size_t itemsize, int parts);
 size_t stream_workspace(ptrdiff_t k, ptrdiff_t n, size_t itemsize);
 size_t sweep_workspace(ptrdiff_t n, int parts);
 size_t row_workspace(ptrdiff_t m, ptrdiff_t n, int parts);

@@ -175,8 +175,9 @@ static PyObject *subspace(PyObject *module, PyObject *const *objects, Py_ssize_t
     const double counted = number[10] > 0 ? (number[10] < rows ? number[10] : rows) : 0; /* 0 for NaN */
     const subspace_arguments call = {taken.m,   taken.n, taken.k, (ptrdiff_t)counted, number[7], number[8], number[9],
                                      in[0],     in[1],   in[2],   in[3],              in[4],     in[5],     in[6]};
-    const size_t bytes = subspace_workspace(state_of(module)->active, &call, taken.itemsize);
-    return run(module, SUBSPACE, &call, &taken, threads_claim(0, 0), bytes);
+    const int parts = threads_claim((2 * rows + counted) * (double)taken.n * (double)taken.k, 0);
+    const size_t bytes = subspace_workspace(state_of(module)->active, &call, taken.itemsize, parts);
+    return run(module, SUBSPACE, &call, &taken, parts, bytes);
 }
 
 /* The arrays of a row come first in both functions: matrices, bias, late updates, and what the forward pass finds. */

@@ -38,9 +38,8 @@ TARGET static void NAME(subspace)(const void *arguments, int parts, void *worksp
     const rank_k_arguments amplify = {m, n, k, 1, 0, 1, a->out, a->rows, {projected, k}, a->vectors, none, none};
     double counted = 0, squares = 0;
 
-    (void)parts;
-    NAME(rank_k_part)(0, 1, &project, rest);
-    NAME(rank_k_part)(0, 1, &follow, rest);
+    parallel_run(NAME(rank_k_part), parts, &project, rest);
+    parallel_run(NAME(rank_k_part), parts, &follow, rest);
     for (ptrdiff_t i = 0; i < m; i++) {
         squares += (double)NAME(squares)((const T *)a->rows.data + i * a->rows.stride, n);
         if (i + 1 == a->counted)
@@ -53,5 +52,5 @@ TARGET static void NAME(subspace)(const void *arguments, int parts, void *worksp
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < k; j++)
             projected[i * k + j] *= (T)gains[j];
-    NAME(rank_k_part)(0, 1, &amplify, rest);
+    parallel_run(NAME(rank_k_part), parts, &amplify, rest);
 }

@@ -70,11 +70,12 @@ static struct {
     unsigned jobs;
 } account = {.saved = MOST_SAVED};
 
-/* The job that this thread has claimed: its place in the account, if it has one, and whether it is done alone. */
+/* The job that this thread has claimed: its place in the account, if it has one, the seconds that its parts have
+ * taken, whether it is done alone, and whether other threads have done a part. */
 static __thread struct {
-    double work;
+    double work, took;
     place *place;
-    int alone;
+    int alone, shared;
 } job;
 
 #define FIRST(ticket) ((int)((ticket) >> 8 & 0xff))
@@ -135,8 +136,6 @@ static void hire(int workers)
     pthread_sigmask(SIG_SETMASK, &usual, NULL);
 }
 
-void threads_release(void) { calls--; }
-
 int threads_available(void)
 {
 #ifdef _OPENMP
@@ -162,7 +161,8 @@ int threads_claim(double work, int always)
         pthread_atfork(NULL, NULL, forget);
     const int others = calls++;
     job.place = NULL;
-    job.alone = 0;
+    job.took = 0;
+    job.alone = job.shared = 0;
     if (work < 2 * WORK_PER_THREAD || (others && !always))
         return 1;
     const int available = threads_available();
@@ -191,8 +191,8 @@ static void note_alone(double took)
         found->pace = pace;
 }
 
-/* Notes what a job took that ended now, of which other threads did a part. */
-static void note_shared(double took, double now)
+/* Notes what a job took of which other threads did a part. */
+static void note_shared(double took)
 {
     if (!job.place->jobs)
         return;
@@ -203,19 +203,18 @@ static void note_shared(double took, double now)
     } else if (account.saved < 0) {
         const double rest = 2 * account.rest - REST_PER_LOSS * account.saved;
         account.rest = rest < LONGEST_REST ? rest : LONGEST_REST;
-        account.until = now + account.rest;
+        account.until = seconds() + account.rest;
         account.saved = 0;
     }
 }
 
-/* Runs the parts of a job one after the other, where there is one only, or the pool rests or has another job. */
-static void run_alone(part_of_kernel *function, int parts, const void *arguments, void *workspace)
+void threads_release(void)
 {
-    const double start = job.alone ? seconds() : 0;
-    for (int part = 0; part < parts; part++)
-        function(part, parts, arguments, workspace);
-    if (job.alone)
-        note_alone(seconds() - start);
+    calls--;
+    if (job.took > 0 && job.alone) /* a job for which there was no memory took none */
+        note_alone(job.took);
+    else if (job.took > 0 && job.shared)
+        note_shared(job.took);
 }
 
 /* Runs the parts of a job together with the other threads; returns how many this one has run. */
@@ -242,19 +241,18 @@ static int run_shared(part_of_kernel *function, int parts, const void *arguments
     return own;
 }
 
+/* The parts are done one after the other where there is one only, or the pool rests or has another job. */
 void parallel_run(part_of_kernel *function, int parts, const void *arguments, void *workspace)
 {
-    if (parts == 1 || job.alone || __atomic_exchange_n(&pool.taken, 1, __ATOMIC_ACQUIRE)) {
-        run_alone(function, parts, arguments, workspace);
-        return;
-    }
     const double start = job.place ? seconds() : 0;
-    const int own = run_shared(function, parts, arguments, workspace);
-    __atomic_store_n(&pool.taken, 0, __ATOMIC_RELEASE);
-    if (job.place && own < parts) {
-        const double now = seconds();
-        note_shared(now - start, now);
+    if (parts == 1 || job.alone || __atomic_exchange_n(&pool.taken, 1, __ATOMIC_ACQUIRE)) {
+        for (int part = 0; part < parts; part++)
+            function(part, parts, arguments, workspace);
+    } else {
+        job.shared |= run_shared(function, parts, arguments, workspace) < parts;
+        __atomic_store_n(&pool.taken, 0, __ATOMIC_RELEASE);
     }
+    job.took += job.place ? seconds() - start : 0;
 }
 
 #else

@@ -43,7 +43,9 @@ def completion(given: Given) -> None:
     """Print what makes a shell complete commands, flags and files.
 
     bash: put  eval "$(pycopi completion bash)"  into ~/.bashrc
+
     zsh:  put  eval "$(pycopi completion zsh)"  into ~/.zshrc, after compinit
+
     fish: pycopi completion fish > ~/.config/fish/completions/pycopi.fish
     """
     from pycopi.cli.app import COMMANDS  # which imports this file

@@ -34,7 +34,6 @@ available = _fault is None
 
 _TYPES = (np.ndarray, np.memmap)
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-_MOST_FOLLOWED = 1e6  # multiplications of a projection of rows that are followed in one call
 _MOST_RANKS = 1024  # of a step in one pass, for which all of one factor is packed
 _FEWEST_ROWS = 4  # of a product: for fewer BLAS is faster
 
@@ -153,8 +152,8 @@ def move(
 
 
 def follows(rows: Matrix, vectors: Matrix) -> bool:
-    """Return whether `follow` takes rows (B, n): few enough that threads and passes of their own do not pay."""
-    return rows.size * len(vectors) < _MOST_FOLLOWED and accepts(vectors) and vectors.dtype == rows.dtype
+    """Return whether `follow` takes these vectors for rows that the engine takes."""
+    return accepts(vectors) and vectors.dtype == rows.dtype
 
 
 def follow(

@@ -124,7 +124,7 @@ class SubspaceDecorrelation:
         """Return rows (B, n) times ``P / unit``, the unit, their mean power (1,), and directions after them.
 
         P is that of `precondition`, for powers that are at least those of the rows. Part of the rows counts at
-        the next refresh. Where a batch is small, the C core does all of it in one call.
+        the next refresh. The C core does all of it in one call.
         """
         state, part = self.started(state, rows), self._part(rows)
         if engine_for(rows) is native and native.follows(rows, state.vectors):

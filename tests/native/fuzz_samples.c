@@ -230,12 +230,17 @@ static int check_subspace(const instruction_set *which, size_t itemsize)
     array found = make(1, 2, itemsize);
     const subspace_arguments a = {m, n, k, below((uint64_t)m + 1), 0.3, 0.5, below(2) ? 0.7 : 0, view(&out), view(&rows),
                                   view(&vectors), view(&values), view(&moments), view(&sums), view(&found)};
-    const size_t bytes = subspace_workspace(which, &a, itemsize), shift = (size_t)below(8) * sizeof(double);
+    const int parts = 1 + (int)below(4);
+    const size_t bytes = subspace_workspace(which, &a, itemsize, parts), shift = (size_t)below(8) * sizeof(double);
     char *const workspace = malloc(bytes + shift);
     if (!workspace)
         exit(2);
     subspace(&a, &rows, &vectors, &values, &moments, &sums);
-    which->kernels[SUBSPACE][itemsize == sizeof(double)](&a, 1, workspace + shift);
+    for (int claim = 0; claim < 2; claim++) /* as in fuzz.c */
+        threads_claim(1e9, 1);
+    which->kernels[SUBSPACE][itemsize == sizeof(double)](&a, parts, workspace + shift);
+    threads_release();
+    threads_release();
     const double tolerance = 64.0 * (double)(m + n + k);
     const int good = equal(&out, expected[0], tolerance) && equal(&moments, expected[1], tolerance) &&
                      equal(&sums, expected[2], tolerance) && equal(&found, expected[3], tolerance);
