@@ -145,6 +145,26 @@ def test_the_preset_that_does_less(tmp_path: Path) -> None:
     assert_error(message, "train", "digits", *other)
 
 
+def test_the_preset_in_few_directions(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train = ("train", "digits", "--preset", "subspace", "--output", folder)
+    call(*train, "--epochs", 6, "--hidden", 100, "--batch-size", 32, "--quiet")
+    digits = pycopi.data.load_dataset("digits")
+    network, settings, how = pycopi.subspace_recipe([64, 100, 10], epochs=6, batch_size=32)
+    state = pycopi.fit(network, pycopi.start(network, settings), digits.x_train, digits.y_train, **how)
+    saved = pycopi.load(folder / "model.safetensors")
+    assert saved.network == network
+    assert np.array_equal(saved.parameters[0].weight, state.parameters[0].weight)
+    stored = json.loads((folder / "history.json").read_text())["settings"]
+    assert (stored["rule"], stored["rate"], stored["gain"]) == ("gradient", 0.3, 1.0)
+    assert_error("--gain has no part in --preset subspace; leave one of both out", *train, "--gain", 2)
+    assert_error("--epsilon has no part in --preset subspace; leave one of both out", *train, "--epsilon", 1)
+    resume = ("train", "digits", "--resume", "--output", folder)
+    message = f"--epochs is 9 but the run in {folder} has 6; leave the flag out, or start anew with --overwrite"
+    assert_error(message, *resume, "--epochs", 9)
+    assert "test accuracy" in call(*resume)  # a complete run ends at once
+
+
 def test_without_decorrelation_and_hidden_layers(tmp_path: Path) -> None:
     flags = ("--hidden", "none", "--decorrelation-rate", 0, "--gain", 10, "--epochs", 2, "--quiet")
     call("train", "digits", *flags, "--output", tmp_path / "run")

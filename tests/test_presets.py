@@ -63,6 +63,20 @@ def test_fast_takes_larger_steps_more_rarely():
     assert DIGITS.fast().weight_schedule == DIGITS.weight_schedule
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_subspace_is_the_recipe(name):
+    preset = PRESETS[name].subspace()
+    sizes = [12, *preset.hidden, 3]
+    recipe = pycopi.subspace_recipe(
+        sizes, epochs=preset.epochs, batch_size=preset.batch_size, standardized=preset.standardized
+    )
+    assert preset.network(12, 3) == recipe.network
+    how = {name: value for name, value in preset.how().items() if name in recipe.arguments}
+    assert how == recipe.arguments == {**how, "settings": recipe.settings}
+    assert replace(preset, epochs=7).how()["weight_schedule"] == pycopi.Course(epochs=7)
+    assert preset.for_regression().settings.loss == "squared_error"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_are_those_of_the_paper(method):
     preset = CIFAR10.using(method)

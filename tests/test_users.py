@@ -67,7 +67,7 @@ def test_equal_scores_share_their_ranks(monkeypatch):
 def test_few_rows_are_split_more_often():
     split = users.SETS["iris"](0)
     assert [len(users.numbers(split._replace(x=np.zeros((n, 1))), 1000)) for n in (5, 105, 250, 2000)] == [
-        30,
+        100,
         10,
         4,
         3,

@@ -52,6 +52,12 @@ PLACES = {
 }
 """Where a preset has the fields of a plan that say how a network is trained."""
 
+OF_SUBSPACE = (
+    *("hidden", "activation", "bias", "standardize", "scale_targets", "credit", "loss", "rate"),
+    *("batch_size", "epochs"),
+)
+"""Fields that vary the preset of subspace decorrelation; the other `PLACES` mean nothing to it."""
+
 FREE_ON_RESUME = ("epochs", "backend", "device")
 """Fields that may differ when a run goes on: how far, and on what machine."""
 
@@ -165,8 +171,11 @@ class Plan:
         None,
         default="off",
     )
-    preset: Literal["paper", "fast"] = _choice(
-        SAVING, "Settings of the paper, or those that do the least work", ("paper", "fast")
+    preset: Literal["paper", "fast", "subspace"] = _choice(
+        SAVING,
+        "Settings of the paper, those that do the least work of the same kind, or gradient steps decorrelated "
+        "in few directions, which learn most in a given time",
+        ("paper", "fast", "subspace"),
     )
     decorrelation_fraction: float | tuple[float, ...] = _flag(
         SAVING,
@@ -213,6 +222,10 @@ class Plan:
     @property
     def recipe(self) -> Preset:
         """The network and how it is trained; a decorrelation rate of 0 leaves the decorrelators out."""
+        if self.preset == "subspace":
+            own = {PLACES[name]: getattr(self, name) for name in OF_SUBSPACE if getattr(self, name) != AUTO}
+            found: Preset = _put(preset_for(self.data).subspace(), own)
+            return found
         values = {place: getattr(self, name) for name, place in PLACES.items() if getattr(self, name) != AUTO}
         if self.variance_scaled and self.rule == "copi":
             values["settings.rule"] = COPI(variance_scaled=True, epsilon=self.epsilon)
@@ -243,9 +256,10 @@ class Plan:
 
     def resumed(self, given: Mapping[str, Any], folder: Path) -> "Plan":
         """Return the plan to go on with the run in a folder; a flag that contradicts it raises."""
+        free = [name for name in FREE_ON_RESUME if name != "epochs" or self.preset != "subspace"]
         for name, value in given.items():
             own = getattr(self, name)
-            if name not in FREE_ON_RESUME and value != own:
+            if name not in free and value != own:
                 msg = (
                     f"{flag(name)} is {shown(value)} but the run in {folder} has {shown(own)}; "
                     f"leave the flag out, or start anew with --overwrite"
@@ -256,6 +270,14 @@ class Plan:
 
 def new_plan(data: str, given: Mapping[str, Any]) -> Plan:
     """Return the plan of a new run: the preset of the data, as the flags vary it, overridden by them."""
+    usual = _subspace_fields(data, given) if given.get("preset") == "subspace" else _own_fields(data, given)
+    plan = Plan(**{"data": data_name(data), **usual, **given})
+    _ = plan.recipe  # its settings and schedules check what they are made of
+    return plan
+
+
+def _own_fields(data: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that the preset of the data decides, or the one that does the least work."""
     preset = preset_for(data).variant(
         rule=given.get("rule", "copi"),
         whitening=given.get("whitening", 0.0),
@@ -264,9 +286,16 @@ def new_plan(data: str, given: Mapping[str, Any]) -> Plan:
     )
     if given.get("preset") == "fast":
         preset = preset.fast(*(given[name] for name in ("decorrelation_every",) if name in given))
-    plan = Plan(**{"data": data_name(data), **_fields_of(preset), **given})
-    _ = plan.recipe  # its settings and schedules check what they are made of
-    return plan
+    return _fields_of(preset)
+
+
+def _subspace_fields(data: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that the preset of subspace decorrelation decides; a flag that it ignores raises."""
+    for name in given:
+        if name not in OF_SUBSPACE and (name in PLACES or name in ("variance_scaled", "epsilon")):
+            msg = f"{flag(name)} has no part in --preset subspace; leave one of both out"
+            raise ValueError(msg)
+    return {**_fields_of(preset_for(data).subspace()), "decorrelation_rate": 0.0}
 
 
 def stored_plan(values: Mapping[str, Any]) -> Plan:

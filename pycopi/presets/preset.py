@@ -7,9 +7,11 @@ from pycopi._array import Array, namespace
 from pycopi.activations import Affine, Identity
 from pycopi.network import Network, mlp
 from pycopi.presets.methods import METHODS
+from pycopi.presets.subspace import BATCH_SIZE, SUBSPACE
 from pycopi.rules.inference import COPI
 from pycopi.settings import Settings
 from pycopi.state import State, start
+from pycopi.training.course import Course
 from pycopi.training.schedules import Schedule
 
 VARIANCE_SCALED_EPSILON = 1e-2
@@ -18,6 +20,8 @@ VARIANCE_SCALED_EPSILON = 1e-2
 _WHITENING = 0.01  # of the decorrelation rate: whitening raises inputs that are nearly always zero without end
 _STEPS, _LEAST = 5, 16  # steps of an epoch, and samples of a step: what few samples are divided into
 _AFTER_ONE, _ALWAYS = Schedule(start=1), Schedule()  # the first epoch of the paper decorrelates alone
+_LARGE = "mnist", "cifar10"  # whose epochs have a thousand steps
+_FEW_EPOCHS = 4  # of these where the step size falls to 0
 _EVERY, _FAST_STEP, _FAST_BOUND = 5, 2.0, 0.5  # what `Preset.fast` does
 
 
@@ -43,6 +47,9 @@ class Preset:
         Passes over the data, enough for the accuracy to level off; the paper made `PAPER_EPOCHS`.
     weight_schedule, decorrelation_schedule : Schedule
         When weights and decorrelating matrices learn.
+    falling : bool
+        Whether the step size of the weights rises and falls over all ``epochs``, as `pycopi.Course` says,
+        whatever ``weight_schedule`` is.
     decorrelated : bool
         Whether each layer decorrelates its inputs.
     keep_decorrelated : bool
@@ -81,6 +88,7 @@ class Preset:
     epochs: int
     weight_schedule: Schedule = _AFTER_ONE
     decorrelation_schedule: Schedule = _ALWAYS
+    falling: bool = False
     decorrelated: bool = True
     keep_decorrelated: bool = False
     activation: str = "leaky_relu"
@@ -171,7 +179,7 @@ class Preset:
             "settings": self.settings,
             "batch_size": self.batch_size,
             "epochs": self.epochs,
-            "weight_schedule": self.weight_schedule,
+            "weight_schedule": Course(epochs=self.epochs) if self.falling else self.weight_schedule,
             "decorrelation_schedule": self.decorrelation_schedule,
             "keep_decorrelated": self.keep_decorrelated,
         }
@@ -312,13 +320,42 @@ class Preset:
         least = _FAST_BOUND if decorrelation.step_bound is None else decorrelation.step_bound
         decorrelation = replace(decorrelation, rate=decorrelation.rate * every, every=every, step_bound=least)
         found = replace(self, settings=replace(own, step_bound=bound, decorrelation=decorrelation))
-        if self.data not in ("mnist", "cifar10"):
+        if self.data not in _LARGE:
             return found
         return replace(
             found,
             weight_schedule=Schedule(decay=0.75),
             decorrelation_schedule=Schedule(freeze_after=(2, None)),
             keep_decorrelated=True,
+        )
+
+    def subspace(self) -> "Preset":
+        """Return the preset that learns as `subspace_recipe` does.
+
+        Returns
+        -------
+        Preset
+            The same hidden layers, with biases. Layers keep no decorrelating matrix: the optimizer decorrelates
+            inputs and perturbations in few directions. On MNIST and CIFAR-10 a run has four epochs.
+
+        Examples
+        --------
+        >>> import pycopi
+        >>> pycopi.presets.MNIST.subspace().settings.optimizer.step_bound
+        0.05
+        """
+        large = self.data in _LARGE
+        return replace(
+            self,
+            settings=SUBSPACE,
+            batch_size=BATCH_SIZE if large else self.batch_size,
+            epochs=_FEW_EPOCHS if large else self.epochs,
+            weight_schedule=_ALWAYS,
+            decorrelation_schedule=_ALWAYS,
+            falling=True,
+            decorrelated=False,
+            keep_decorrelated=False,
+            bias=True,
         )
 
     def for_regression(self) -> "Preset":

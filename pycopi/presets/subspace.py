@@ -12,6 +12,14 @@ from pycopi.training.course import Course
 STEP = 0.05
 """The ``step_bound`` of `Decorrelated` in the recipe."""
 
+SUBSPACE = Settings(
+    rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=Decorrelated(step_bound=STEP)
+)
+"""How networks learn with inputs and perturbations decorrelated in few directions; nothing has to be tuned."""
+
+BATCH_SIZE = 128
+"""Samples in a step where there are tens of thousands."""
+
 
 class Recipe(NamedTuple):
     """A network, how it learns, and the other arguments of `pycopi.fit` that go with both."""
@@ -22,7 +30,7 @@ class Recipe(NamedTuple):
 
 
 def subspace_recipe(
-    sizes: Sequence[int], *, epochs: int, batch_size: int = 128, standardized: bool = False
+    sizes: Sequence[int], *, epochs: int, batch_size: int = BATCH_SIZE, standardized: bool = False
 ) -> Recipe:
     """Return a network for classes that learns with inputs and perturbations decorrelated in few directions.
 
@@ -66,12 +74,10 @@ def subspace_recipe(
     """
     batch_size = as_whole("batch_size", batch_size)
     network = mlp(sizes, bias=True, decorrelated=False, standardized=standardized)
-    optimizer = Decorrelated(step_bound=STEP)
-    settings = Settings(rule="gradient", rate=0.3, gain=1.0, loss="cross_entropy", optimizer=optimizer)
     arguments = {
-        "settings": settings,
+        "settings": SUBSPACE,
         "epochs": epochs,
         "batch_size": batch_size,
         "weight_schedule": Course(epochs=epochs),
     }
-    return Recipe(network, settings, arguments)
+    return Recipe(network, SUBSPACE, arguments)
