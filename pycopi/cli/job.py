@@ -18,6 +18,7 @@ from pycopi.cli.folder import (
     stored_run,
     write_history,
 )
+from pycopi.cli.held_out import held_out
 from pycopi.cli.plan import FLAGS, Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
 from pycopi.cli.splits import Splits, lost_in_float32, open_data, split
@@ -168,13 +169,14 @@ def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
     plan = _precise(plan, given, data)
     if data.target is not None and data.target not in (data.columns or ()):
         plan = replace(plan, target=data.target)  # a model finds it wherever the column is later
-    like = reference_array(plan.backend, plan.device, plan.dtype)
+    like, fingerprint = reference_array(plan.backend, plan.device, plan.dtype), dataset_fingerprint(data)
+    if plan.test_share is not None:
+        data = held_out(data, plan.test_share, plan.seed)
     splits = split(data, like)
     _check_data(plan, splits, given["data"])
     count = len(data.x_train)
     plan = plan.for_data(classes=splits.labels is not None, outputs=splits.outputs, samples=count)
-    about = count, dataset_fingerprint(data), splits.labels, data.columns
-    return Origin(plan, *about), splits, like
+    return Origin(plan, count, fingerprint, splits.labels, data.columns), splits, like
 
 
 def _precise(plan: Plan, given: Given, data: Dataset) -> Plan:
@@ -193,7 +195,7 @@ def _check_data(plan: Plan, splits: Splits, data: str) -> None:
     if plan.patience is not None and splits.test is None:
         msg = (
             f"--patience watches the test loss, but {data} has no test samples; "
-            f"save x_test and y_test in an .npz file, or leave the flag out"
+            f"keep some of its rows for testing with --test-share 0.2, or leave the flag out"
         )
     elif plan.loss == "cross_entropy" and splits.outputs == 1:
         msg = f"--loss cross_entropy needs two classes or more, but {data} asks for one output"

@@ -111,6 +111,13 @@ class Plan:
     target: str | None = _flag(
         NETWORK, Kind("NAME"), "Column of a CSV file that is to be predicted.", None, default="the last"
     )
+    test_share: float | None = _flag(
+        NETWORK,
+        number(0, 1),
+        "Share of the rows of a file without test rows that is kept for testing, drawn by the seed.",
+        None,
+        default="none",
+    )
     bias: bool = _flag(NETWORK, None, "Give each layer a bias.", False)
     standardize: bool = _flag(
         NETWORK,

@@ -7,6 +7,7 @@ import numpy as np
 
 from pycopi._array import Array, HostArray, from_numpy
 from pycopi.cli.flags import Given
+from pycopi.cli.held_out import as_in_its_run
 from pycopi.data import Dataset
 from pycopi.data.table import listed
 from pycopi.data.targets import MOST_VALUES, Label, Task
@@ -49,7 +50,8 @@ def open_columns(details: Mapping[str, Any], given: Given, task: Task | None = N
     """Return the data set that a command names, with the columns of a model that has these details."""
     settings, is_table = details.get("settings"), given["data"].lower().endswith(".csv")
     target = settings.get("target") if is_table and isinstance(settings, dict) else None
-    return _in_order(open_data(given, task, target), details.get("columns"))
+    dataset = as_in_its_run(open_data(given, task, target), details)
+    return _in_order(dataset, details.get("columns"))
 
 
 def _in_order(dataset: Dataset, own: Sequence[str] | None) -> Dataset:
@@ -64,7 +66,8 @@ def _in_order(dataset: Dataset, own: Sequence[str] | None) -> Dataset:
         )
         raise ValueError(msg)
     order = [found.index(name) for name in own]
-    return dataset._replace(x_train=dataset.x_train[:, order], columns=tuple(own))
+    x_test = None if dataset.x_test is None else dataset.x_test[:, order]
+    return dataset._replace(x_train=dataset.x_train[:, order], x_test=x_test, columns=tuple(own))
 
 
 def _numbers(dataset: Dataset, own: Sequence[Label]) -> list[int]:
