@@ -158,7 +158,9 @@ def test_targets_are_predicted_in_their_own_units():
         errors.append(abs(model.predict_one(row) - target))
         model.learn_one(row, target)
     assert np.mean(errors[-500:]) < 0.25 * targets.std()
-    message = "y is nan; expected a finite number: leave the sample out, or use predict_one alone"
+    message = (
+        "y is nan; expected a finite number of at most 1e150: leave the sample out, or use predict_one alone"
+    )
     with pytest.raises(ValueError, match=exactly(message)):
         model.learn_one(rows[0], float("nan"))
 
@@ -371,3 +373,22 @@ def test_decorrelating_matrices_settle_in_a_long_stream():
             model.learn_one(row, bool(row[0] > 0))
         sizes.append(np.abs(model.parameters_[0].decorrelator).max())
     assert abs(sizes[-1] / sizes[1] - 1.0) < 0.01
+
+
+@pytest.mark.parametrize("model", [StreamClassifier(), StreamRegressor(), StreamDecorrelator()])
+def test_a_sample_that_is_refused_leaves_no_trace(model):
+    learn = model.learn_one if isinstance(model, StreamDecorrelator) else lambda x, y=1.0: model.learn_one(x, y)
+    ask = model.transform_one if isinstance(model, StreamDecorrelator) else model.predict_one
+    for value in (1.0, 2.0):
+        learn({"x": value})
+    before = ask({"x": 1.0})
+    for odd in ({"x": "text"}, {"x": 1.0, "colour": "red"}):
+        with pytest.raises(TypeError, match="expected a number"):
+            model.learn_one(odd) if isinstance(model, StreamDecorrelator) else model.learn_one(odd, 7.0)
+        assert ask({"x": 1.0}) == before
+    learn({"x": 3.0})
+    assert len(model.features) == 1 if hasattr(model, "features") else True
+    if isinstance(model, StreamRegressor):
+        with pytest.raises(ValueError, match="y is 1e\\+155; expected a finite number of at most 1e150"):
+            model.learn_one({"x": 1.0}, 1e155)
+        assert np.isfinite(ask({"x": 1.0}))

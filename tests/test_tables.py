@@ -191,8 +191,16 @@ def test_a_target_that_nobody_named_is_found_where_another_table_has_it(tmp_path
     assert found[0] == found[1]
 
 
-def test_a_table_of_two_columns_of_one_name_is_gone_on_with(tmp_path):
-    output = tmp_path / "run"
-    path = csv(tmp_path, "a,a\n1,0\n2,1\n3,0\n4,1\n", "twins.csv")
-    call("train", path, "--epochs", 2, "--quiet", "--output", output)
-    call("train", path, "--epochs", 3, "--quiet", "--output", output, "--resume")
+@pytest.mark.parametrize("names", ["a,a,b", "a,b,b"])
+def test_a_table_of_two_columns_of_one_name_is_refused(tmp_path, names):
+    """No later table could say which is which."""
+    message = f"line 1: expected a name of its own for each column, got '{names[2]}' 2 times; rename or remove"
+    with pytest.raises(ValueError, match=message):
+        load_dataset(csv(tmp_path, f"{names}\n1,0,1\n2,1,0\n"))
+
+
+def test_a_number_with_an_underscore_is_text(tmp_path):
+    data = load_dataset(csv(tmp_path, "a,b\n1,1_1\n2,11\n3,1_1\n"), task="classes")
+    assert data.classes == ("11", "1_1")
+    with pytest.raises(ValueError, match=r"line 2, column 'a': expected a finite number, got '1_000'"):
+        load_dataset(csv(tmp_path, "a,b\n1_000,1\n2,0\n"))

@@ -50,7 +50,7 @@ def _run(job: Job, given: f.Given) -> None:
     console, quiet = Console(highlight=False), "quiet" in given
     state = job.state
     job.save(state)  # from here on there is something to resume, or still the run that is replaced
-    if not quiet and job.plan.data not in NAMES:
+    if not quiet and given["data"] not in NAMES:
         console.print(f"targets: {job.splits.describe()}", soft_wrap=True, markup=False)
     try:
         with show_progress(

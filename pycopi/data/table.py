@@ -42,6 +42,8 @@ def load_csv(path: Path, task: Task | None = None, target: str | None = None) ->
             numbers.extend(map(float, cells))
         except ValueError:
             raise _bad_cell(path, line, features, cells) from None
+        if "_" in "".join(cells):
+            raise _bad_cell(path, line, features, cells)
     if not texts:
         raise unfit(path, "expected a line of values for each sample after line 1, got none", "add samples")
     inputs = np.frombuffer(numbers).reshape(len(texts), len(features))
@@ -110,6 +112,10 @@ def _target_column(path: Path, names: Sequence[str], target: str | None) -> int:
     if _are_values(names):
         what = f"line 1: expected the names of the columns, got values ({listed(names)})"
         raise unfit(path, what, "write a line of names above them")
+    if twins := [name for name in names if names.count(name) > 1 and name != target]:
+        count = names.count(twins[0])
+        what = f"line 1: expected a name of its own for each column, got {twins[0]!r} {count} times"
+        raise unfit(path, what, "rename or remove one of them")
     if target is None:
         return len(names) - 1
     if (count := names.count(target)) != 1:
@@ -162,7 +168,7 @@ def _place(line: int, name: str) -> str:
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(float(text))
+        return "_" not in text and math.isfinite(float(text))  # Python reads 1_1 as 11
     except ValueError:
         return False
 

@@ -14,7 +14,7 @@ from pycopi.activations import Sigmoid
 from pycopi.losses import log_softmax
 from pycopi.sklearn.callbacks import with_callbacks
 from pycopi.sklearn.inputs import beside, floats_for, host
-from pycopi.sklearn.learner import Learner
+from pycopi.sklearn.learner import Learner, all_or_nothing
 from pycopi.sklearn.rows import read_weights, scaled
 from pycopi.sklearn.view import PlainLayers
 
@@ -102,6 +102,7 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
 
     class_weight: Any = field(default=None, kw_only=True)
 
+    @all_or_nothing
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "COPIClassifier":
         """Train on rows, with ``warm_start`` from where the last call left off.
@@ -139,6 +140,7 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
         self._fit(inputs, targets, self._class_weights(labels, targets, counts), self._width(), **seen)
         return self
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "COPIClassifier":
         """Learn from each row once, at the full step size; the first call makes the network.
 
@@ -301,6 +303,11 @@ class COPIClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
             weights = (rows.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1.0)))[targets]
         else:
             weights = compute_sample_weight(self.class_weight, labels)
+        odd = weights[~(np.isfinite(weights) & (weights >= 0))]
+        if len(odd) or not (weights * rows > 0).any():
+            what = f"{odd[0]:g}" if len(odd) else "0 for every class that has rows"
+            msg = f"class_weight is {what}; expected finite numbers of at least 0, and one above 0"
+            raise ValueError(msg)
         return scaled(weights * rows)
 
     def _place_classes(self, inputs: Array) -> None:

@@ -1,11 +1,11 @@
 """What classifier and regressor share: a network that is made from data, trained, and read out."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,6 +23,29 @@ from pycopi.sklearn.inputs import beside, read_inputs
 from pycopi.sklearn.rows import Rows, gather_rows
 from pycopi.sklearn.view import PlainLayers, Trained
 from pycopi.training.progress import choose_reporter, write_loss
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def all_or_nothing(method: Method) -> Method:
+    """Return a method that trains; where it raises, the estimator stays what it was.
+
+    Complete epochs of a `fit` that is interrupted are kept.
+    """
+
+    @wraps(method)
+    def trains(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        before = dict(self.__dict__)
+        try:
+            return method(self, *arguments, **keywords)
+        except BaseException as error:
+            history = self.__dict__.get("_history", ())
+            if not (isinstance(error, KeyboardInterrupt) and history and history is not before.get("_history")):
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
+
+    return trains  # type: ignore[return-value]
 
 
 @dataclass(eq=False, repr=False)
@@ -173,28 +196,36 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
         schedule = pycopi.Schedule(start=int(waits), decay=self.rate_decay)
         state = pycopi.State(self.parameters_, history=self._history)
         began, arrays, batch_size = len(self._history), None, self._batch_size(rows.length)
-        for epoch in range(began, last):
-            if arrays is None or not rows.steady:
-                arrays = self._moved(*rows.of_epoch(epoch))
-            task.begin_epoch()
-            state = pycopi.fit(
-                self.network_,
-                state,
-                *arrays,
-                epochs=epoch + 1,
-                settings=self._settings(1.0),
-                batch_size=batch_size,
-                seed=self._seed,
-                validation=validation,
-                weight_schedule=schedule,
-                progress=progress or False,
-            )
-            done = Trained(self.network_, state.parameters)
-            ended = task.end_epoch(partial(dict, _trained=done))
-            if (stop is not None and stop(state)) or ended:
-                break
+        try:
+            for epoch in range(began, last):
+                if arrays is None or not rows.steady:
+                    arrays = self._moved(*rows.of_epoch(epoch))
+                task.begin_epoch()
+                state = pycopi.fit(
+                    self.network_,
+                    state,
+                    *arrays,
+                    epochs=epoch + 1,
+                    settings=self._settings(1.0),
+                    batch_size=batch_size,
+                    seed=self._seed,
+                    validation=validation,
+                    weight_schedule=schedule,
+                    progress=progress or False,
+                )
+                done = Trained(self.network_, state.parameters)
+                ended = task.end_epoch(partial(dict, _trained=done))
+                if (stop is not None and stop(state)) or ended:
+                    break
+        finally:  # also where the user ends it
+            self._keep(state, began, stop)
+
+    def _keep(self, state: pycopi.State, began: int, stop: Any) -> None:
+        """Keep what was learned since epoch ``began``, or with early stopping the best of it."""
+        if len(state.history) == began:
+            return
         self._history = state.history
-        self.loss_curve_ += [record.loss for record in state.history[began:]]
+        self.loss_curve_ = [*self.loss_curve_, *(record.loss for record in state.history[began:])]
         if stop is not None:
             state = stop.end(state)
             self.best_iter_ = state.selected or len(state.history)
@@ -223,7 +254,7 @@ class Learner(CallbackSupport, BaseEstimator):  # type: ignore[misc]  # scikit-l
                 weight_schedule=pycopi.Schedule(),
                 progress=False,
             )
-        self.loss_curve_.append(state.history[-1].loss)
+        self.loss_curve_ = [*self.loss_curve_, state.history[-1].loss]
         if self.verbose:
             rows, loss = inputs.shape[0], write_loss(self.loss_curve_[-1])
             print(f"partial_fit {self.n_iter_}: {rows} rows, loss {loss}", file=sys.stderr)

@@ -10,7 +10,7 @@ from pycopi._array import Array, HostArray
 from pycopi.activations import Activation, Affine
 from pycopi.sklearn.callbacks import with_callbacks
 from pycopi.sklearn.inputs import floats_for, host
-from pycopi.sklearn.learner import Learner
+from pycopi.sklearn.learner import Learner, all_or_nothing
 from pycopi.sklearn.rows import read_weights
 
 
@@ -62,6 +62,7 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
 
     out_activation_ = "identity"
 
+    @all_or_nothing
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "COPIRegressor":
         """Train on rows, with ``warm_start`` from where the last call left off.
@@ -93,6 +94,7 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
         self._fit(inputs, targets, counts, targets.shape[1], **seen)
         return self
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "COPIRegressor":
         """Learn from each row once, at the full step size; the first call makes the network.
 

@@ -86,9 +86,9 @@ class StreamClassifier(StreamLearner):
             If the outputs are not finite, which takes ``step_bound=None``.
         """
         place = self._outputs_of.get(y, len(self._outputs_of))
-        if place == len(self._wanted):
-            self._wanted = np.eye(place + 1, dtype=np.float32)
-        self._learn(x, self._wanted[place : place + 1])
+        wanted = self._wanted if place < len(self._wanted) else np.eye(place + 1, dtype=np.float32)
+        self._learn(x, wanted[place : place + 1])
+        self._wanted = wanted  # and only now: a sample that is refused leaves no trace
         self._outputs_of[y] = place
 
     def predict_proba_one(self, x: Any) -> dict[Any, float]:

@@ -1,6 +1,6 @@
 """The columns of named features: an index that grows, and rows in which values may be missing."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -34,13 +34,18 @@ class FeatureIndex:
         columns = self.columns
         if isinstance(features, Mapping):
             values = self._complete(features)
-            if values is None and learning and not features.keys() <= columns.keys():
-                self._add(sorted((name for name in features if name not in columns), key=str))
-            return self._row_of(
-                [features.get(name, _MISSING) for name in columns] if values is None else values
-            )
+            if values is not None:
+                return self._row_of(columns, values)
+            new: list[Hashable] = []
+            if learning and not features.keys() <= columns.keys():
+                new = sorted((name for name in features if name not in columns), key=str)
+            names = [*columns, *new]
+            row = self._row_of(names, [features.get(name, _MISSING) for name in names])
+            if new:  # and only now: a sample that is refused leaves no trace
+                self._add(new)
+            return row
         given = features if is_numpy(features) else adopted(features)
-        row: HostArray = np.asarray(to_numpy(given) if is_array(given) else given, np.float64)
+        row = np.asarray(to_numpy(given) if is_array(given) else given, np.float64)
         if learning and not columns and row.ndim == 1 and len(row):
             self._add(range(len(row)))
         if row.shape != (len(self),):
@@ -65,11 +70,11 @@ class FeatureIndex:
             return None
         return values
 
-    def _row_of(self, values: Sequence[Any]) -> HostArray:
+    def _row_of(self, names: Iterable[Hashable], values: Sequence[Any]) -> HostArray:
         try:
             return np.array(values, np.float64)  # None becomes NaN
         except (TypeError, ValueError):
-            name, value = next(one for one in zip(self.columns, values, strict=True) if not _is_number(one[1]))
+            name, value = next(one for one in zip(names, values, strict=True) if not _is_number(one[1]))
             msg = (
                 f"the feature {name!r} is {value!r}; expected a number: leave it out, or encode it before, as "
             )

@@ -1,12 +1,13 @@
 """The regressor of streams."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from pycopi.streams.learner import StreamLearner
 from pycopi.streams.scaling import NOTHING
+
+_LARGEST = 1e150  # of a target: its square is a number
 
 
 class StreamRegressor(StreamLearner):
@@ -47,11 +48,11 @@ class StreamRegressor(StreamLearner):
         x : dict, or array of shape (n,)
             A sample, as for `StreamClassifier`, whose errors are raised here too.
         y : float
-            Its target; a ValueError where it is not finite.
+            Its target; a ValueError where it is not finite, or beyond 1e150.
         """
-        if not math.isfinite(y):
-            msg = f"y is {y}; expected a finite number: leave the sample out, or use predict_one alone"
-            raise ValueError(msg)
+        if not abs(y) <= _LARGEST:
+            msg = f"y is {y}; expected a finite number of at most 1e150: leave the sample out"
+            raise ValueError(msg + ", or use predict_one alone")
         target = np.array([y], np.float64)
         targets = self._targets.after(target, self._most)
         self._learn(x, targets.standardised(target))
