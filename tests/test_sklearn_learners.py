@@ -369,3 +369,12 @@ def test_without_decorrelation_it_learns_along_the_gradient(iris):
     model = COPIClassifier(random_state=0, max_iter=20, decorrelation_rate=0.0).fit(x, y)
     assert all(own.decorrelator is None for own in model.parameters_)
     assert model.score(x, y) > 0.9
+
+
+def test_targets_that_float32_would_lose_are_learned_in_float64():
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    y = 1.7e9 + 60.0 * x[:, 0].astype(np.float64)
+    model = COPIRegressor(random_state=0, max_iter=40).fit(x, y)
+    assert model.score(x, y) > 0.99
+    assert model.predict(x).dtype == np.float64
+    assert COPIRegressor(max_iter=1).fit(x, y - 1.7e9).predict(x).dtype == np.float32

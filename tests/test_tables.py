@@ -204,3 +204,20 @@ def test_a_number_with_an_underscore_is_text(tmp_path):
     assert data.classes == ("11", "1_1")
     with pytest.raises(ValueError, match=r"line 2, column 'a': expected a finite number, got '1_000'"):
         load_dataset(csv(tmp_path, "a,b\n1_000,1\n2,0\n"))
+
+
+def test_a_column_that_is_neither_classes_nor_the_target_says_how_to_name_another(tmp_path):
+    lines = "\n".join(f"{row},{row % 2},name{row}" for row in range(60))
+    path, output = csv(tmp_path, f"a,kind,who\n{lines}\n"), ("--output", tmp_path / "run")
+    advice = "if they are no labels, name the column of the targets with --target"
+    assert_error(f"mine has 60 different labels on 60 samples; .* {advice}", "train", path, *output)
+    without = csv(tmp_path, "a,kind\n" + "\n".join(f"{row},{row % 2}" for row in range(60)), "less.csv")
+    call("train", without, "--target", "kind", "--epochs", 1, "--quiet", *output)
+
+
+def test_real_targets_have_no_binary_cross_entropy(tmp_path):
+    path = csv(tmp_path, "a,b\n1,0.5\n2,-1.5\n3,2.5\n4,3.25\n")
+    message = f"--loss binary_cross_entropy needs classes, but the targets of {path} are real numbers; use .*"
+    train = ("train", path, "--output", tmp_path / "run", "--epochs", 1, "--quiet")
+    assert_error(message, *train, "--loss", "binary_cross_entropy")
+    call(*train, "--loss", "squared_error")

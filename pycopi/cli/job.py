@@ -21,7 +21,7 @@ from pycopi.cli.folder import (
 from pycopi.cli.held_out import held_out
 from pycopi.cli.plan import FLAGS, Plan, data_name, new_plan
 from pycopi.cli.progress import Shown
-from pycopi.cli.splits import Splits, lost_in_float32, open_data, split
+from pycopi.cli.splits import Splits, lost_columns, open_data, split
 from pycopi.data import Dataset
 from pycopi.network import Network
 from pycopi.state import State
@@ -181,7 +181,7 @@ def _open(plan: Plan, given: Given) -> tuple[Origin, Splits, Array]:
 
 def _precise(plan: Plan, given: Given, data: Dataset) -> Plan:
     """Return the plan in float64 where float32 would lose what the data say; raise if float32 was wanted."""
-    lost = lost_in_float32(data) if plan.dtype == "float32" else []
+    lost = lost_columns(data) if plan.dtype == "float32" else []
     if lost and "dtype" in given:
         msg = f"--dtype is float32, in which the numbers of {lost[0]} hardly differ from each other or overflow"
         msg += "; expected float64, which is chosen without the flag"
@@ -200,5 +200,8 @@ def _check_data(plan: Plan, splits: Splits, data: str) -> None:
     elif plan.loss == "cross_entropy" and splits.outputs == 1:
         msg = f"--loss cross_entropy needs two classes or more, but {data} asks for one output"
         msg += "; use squared_error"
+    elif plan.loss == "binary_cross_entropy" and splits.labels is None:
+        msg = f"--loss binary_cross_entropy needs classes, but the targets of {data} are real numbers"
+        msg += "; use squared_error, or --task classes"
     if msg:
         raise ValueError(msg)

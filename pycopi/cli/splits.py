@@ -9,14 +9,14 @@ from pycopi._array import Array, HostArray, from_numpy
 from pycopi.cli.flags import Given
 from pycopi.cli.held_out import as_in_its_run
 from pycopi.data import Dataset
+from pycopi.data.rounding import lost_in_float32
 from pycopi.data.table import listed
 from pycopi.data.targets import MOST_VALUES, Label, Task
 from pycopi.experiments.runner import Source
 from pycopi.storage import Saved
 
 Pair = tuple[Array, Array]
-_LOOKED_AT = 10_000  # rows, spread evenly over the data
-_PRECISE = 0.01  # of what a column varies by, the most that rounding may take
+_OTHERWISE = ("name the column of the targets with --target", "save y.astype('float64') for regression")
 
 
 def source_of(given: Given) -> Source:
@@ -130,23 +130,10 @@ def place(inputs: HostArray, targets: HostArray, like: Array) -> Pair:
     return from_numpy(inputs, like, dtype=like.dtype), from_numpy(targets, like, dtype=kind)
 
 
-def lost_in_float32(dataset: Dataset) -> list[str]:
+def lost_columns(dataset: Dataset) -> list[str]:
     """Return the columns of a data set whose numbers hardly differ any more, or overflow, in float32."""
     arrays = {"x": dataset.x_train, "y": dataset.y_train}
-    return [f"column {one} of {name}" for name, array in arrays.items() for one in _lost(array)]
-
-
-def _lost(array: HostArray) -> list[int]:
-    """Return columns of which rounding to float32 takes more than a hundredth of the spread, counted from 1."""
-    if array.dtype != np.float64:
-        return []
-    rows = np.linspace(0, len(array) - 1, min(_LOOKED_AT, len(array))).astype(np.int64)
-    values = array[rows].reshape(len(rows), -1)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        errors = np.abs(values.astype(np.float32) - values)
-        largest = np.abs(values - values[:1]).max(axis=0)
-        lost = (largest > 0) & ~(errors.max(axis=0) <= _PRECISE * largest)
-    return [int(one) + 1 for one in np.flatnonzero(lost)]
+    return [f"column {one} of {name}" for name, array in arrays.items() for one in lost_in_float32(array)]
 
 
 def is_real(targets: HostArray) -> bool:
@@ -166,7 +153,7 @@ def _outputs(dataset: Dataset) -> int:
     if count > max(MOST_VALUES, samples // 2):
         msg = (
             f"{dataset.name} has {count} different labels on {samples} samples; expected two samples of each "
-            f"class or more; if they are no labels, save y.astype('float64') for regression"
+            f"class or more; if they are no labels, {_OTHERWISE[dataset.target is None]}"
         )
         raise ValueError(msg)
     return count

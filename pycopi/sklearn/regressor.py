@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import validate_data
 
-from pycopi._array import Array, HostArray
+from pycopi._array import Array, HostArray, astype, namespace
 from pycopi.activations import Activation, Affine
+from pycopi.data.rounding import lost_in_float32
 from pycopi.sklearn.callbacks import with_callbacks
 from pycopi.sklearn.inputs import floats_for, host
 from pycopi.sklearn.learner import Learner, all_or_nothing
@@ -72,7 +73,7 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
         X : array-like, shape (N, n)
             Rows of finite numbers, as `COPIClassifier.fit` takes them.
         y : array-like, shape (N,) or (N, m)
-            Real targets, in any units.
+            Real targets, in any units. Where float32 would lose what they vary by, the network is float64.
         sample_weight : array-like, shape (N,), or None
             How often each row is seen in an epoch, at least 0.
 
@@ -153,6 +154,8 @@ class COPIRegressor(RegressorMixin, MultiOutputMixin, Learner):  # type: ignore[
         if reset:
             self._in_columns = targets.ndim > 1
         targets = targets.reshape(len(targets), -1)
+        if reset and lost_in_float32(targets):
+            inputs = astype(inputs, namespace(inputs).float64)
         if not reset and targets.shape[1] != self.n_outputs_:
             msg = f"y has {targets.shape[1]} columns but the network was made for {self.n_outputs_}"
             raise ValueError(msg + "; give as many, or make a new one with warm_start=False")
