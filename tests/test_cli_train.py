@@ -192,7 +192,8 @@ def test_file_without_test_arrays(tmp_path: Path) -> None:
     path = save_set(tmp_path / "two.npz", y=np.arange(60) % 3, test=False)
     text = call("train", path, "--epochs", 2, "--output", tmp_path / "run")
     assert "training accuracy" in text
-    for words in ("test accuracy", "test loss", "test set"):
+    assert "none; --test-share 0.2 keeps" in text
+    for words in ("test accuracy", "test loss"):
         assert words not in text
     content = json.loads((tmp_path / "run" / "history.json").read_text())
     assert content["test"] == {"loss": None, "accuracy": None}
