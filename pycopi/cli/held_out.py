@@ -38,4 +38,4 @@ def as_in_its_run(dataset: Dataset, details: Mapping[str, Any]) -> Dataset:
     if not isinstance(settings, dict) or settings.get("test_share") is None:
         return dataset
     same = dataset_fingerprint(dataset) == details.get("fingerprint")
-    return held_out(dataset, settings["test_share"], settings["seed"]) if same else dataset
+    return held_out(dataset, settings["test_share"], settings.get("seed", 0)) if same else dataset

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import partial, wraps
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -24,28 +24,31 @@ from pycopi.sklearn.rows import Rows, gather_rows
 from pycopi.sklearn.view import PlainLayers, Trained
 from pycopi.training.progress import choose_reporter, write_loss
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 
 
-def all_or_nothing(method: Method) -> Method:
+def all_or_nothing(method: Callable[Given, Found]) -> Callable[Given, Found]:
     """Return a method that trains; where it raises, the estimator stays what it was.
 
     Complete epochs of a `fit` that is interrupted are kept.
     """
 
     @wraps(method)
-    def trains(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        before = dict(self.__dict__)
+    def trains(*given: Given.args, **named: Given.kwargs) -> Found:
+        own = vars(given[0])  # of the estimator
+        before = dict(own)
         try:
-            return method(self, *arguments, **keywords)
+            return method(*given, **named)
         except BaseException as error:
-            history = self.__dict__.get("_history", ())
-            if not (isinstance(error, KeyboardInterrupt) and history and history is not before.get("_history")):
-                self.__dict__.clear()
-                self.__dict__.update(before)
+            history = own.get("_history", ())
+            learned = bool(history) and history is not before.get("_history")
+            if not (learned and isinstance(error, KeyboardInterrupt)):
+                own.clear()
+                own.update(before)
             raise
 
-    return trains  # type: ignore[return-value]
+    return trains
 
 
 @dataclass(eq=False, repr=False)
